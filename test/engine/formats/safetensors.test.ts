@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors, writeSafetensors } from '../../../engine/formats/safetensors.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cada-safetensors-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A file with the given header text and data bytes, well-formed or not. */
+async function file(
+  header: string | object,
+  data: Uint8Array = new Uint8Array(0),
+  claimedLength?: bigint,
+): Promise<string> {
+  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(claimedLength ?? BigInt(json.length));
+  const path = join(
+    folder,
+    `${createHash('sha256').update(json).update(length).digest('hex').slice(0, 16)}.safetensors`,
+  );
+  await writeFile(path, Buffer.concat([length, json, data]));
+  return path;
+}
+
+describe('readSafetensors', () => {
+  it('converts every dtype exactly', async () => {
+    const half = new Uint8Array(new Uint16Array([0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000]).buffer);
+    const brain = new Uint8Array(new Uint16Array([0x3f80, 0xc000, 0x0001, 0x7f7f, 0xff80, 0x3eab]).buffer);
+    const long = new Uint8Array(new BigInt64Array([-3n, 5_000_000_000n]).buffer);
+    const double = new Uint8Array(new Float64Array([0.1, -1e300]).buffer);
+    const path = await file(
+      {
+        half: { dtype: 'F16', shape: [2, 3], data_offsets: [0, 12] },
+        brain: { dtype: 'BF16', shape: [6], data_offsets: [12, 24] },
+        long: { dtype: 'I64', shape: [2], data_offsets: [24, 40] },
+        double: { dtype: 'F64', shape: [2], data_offsets: [40, 56] },
+        nothing: { dtype: 'F32', shape: [0, 4], data_offsets: [56, 56] },
+        flag: { dtype: 'BOOL', shape: [], data_offsets: [56, 57] },
+      },
+      Buffer.concat([half, brain, long, double, Buffer.from([1])]),
+    );
+    const tensors = await readSafetensors(path);
+    expect([...(await tensors.readFloat32('half'))]).toEqual([1, -2, 2 ** -24, 65504, Infinity, -0]);
+    expect([...(await tensors.readFloat32('brain'))]).toEqual([
+      1,
+      -2,
+      2 ** -133,
+      (2 - 2 ** -7) * 2 ** 127,
+      -Infinity,
+      0.333984375,
+    ]);
+    expect([...(await tensors.readFloat64('long'))]).toEqual([-3, 5_000_000_000]);
+    expect([...(await tensors.readFloat64('double'))]).toEqual([0.1, -1e300]);
+    expect([...(await tensors.readFloat32('double'))]).toEqual([Math.fround(0.1), -Infinity]);
+    expect(await tensors.readFloat32('nothing')).toHaveLength(0);
+    expect([...(await tensors.readFloat32('flag'))]).toEqual([1]);
+    await expect(tensors.readFloat32('missing')).rejects.toThrow(/has no tensor "missing"/);
+    await tensors.close();
+  });
+
+  const bytes4 = new Uint8Array(4);
+  const entry = (more: object) => ({ t: { dtype: 'F32', shape: [1], data_offsets: [0, 4], ...more } });
+  it.each<[string, () => Promise<string>, RegExp]>([
+    ['an absurd header length', () => file('{}', bytes4, 2n ** 63n), /claims a header of 9223372036854775808 bytes/],
+    ['a header longer than the file', () => file('{}', bytes4, 7n), /claims a header of 7 bytes; the file has 6/],
+    ['a header that is not JSON', () => file('{"a":'), /not JSON/],
+    ['a header that is no object', () => file('[1,2]'), /not a JSON object/],
+    [
+      'a name given twice',
+      () => file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061" : 1}', bytes4),
+      /"a" twice/,
+    ],
+    ['metadata that are not strings', () => file({ __metadata__: { a: 1 } }), /metadata/],
+    ['an unknown dtype', () => file(entry({ dtype: 'Q4' }), bytes4), /unknown dtype "Q4"/],
+    ['a dtype out of the prototype', () => file(entry({ dtype: 'constructor' }), bytes4), /unknown dtype/],
+    ['a negative size', () => file(entry({ shape: [-1] }), bytes4), /shape \[-1\]/],
+    ['a fractional size', () => file(entry({ shape: [0.5, 2] }), bytes4), /shape/],
+    ['a shape that overflows', () => file(entry({ shape: [2 ** 40, 2 ** 40] }), bytes4), /needs/],
+    [
+      'a shape that does not fit its bytes',
+      () => file(entry({ shape: [2] }), bytes4),
+      /needs 8 bytes, data_offsets give 4/,
+    ],
+    ['offsets past the end', () => file(entry({ data_offsets: [4, 8] }), bytes4), /outside of the 4 bytes/],
+    ['offsets in the wrong order', () => file(entry({ data_offsets: [4, 0] }), bytes4), /outside/],
+    [
+      'bytes that no tensor describes',
+      () => file(entry({}), new Uint8Array(8)),
+      /has 8 bytes of data, its header describes 4/,
+    ],
+    [
+      'tensors that overlap',
+      () => file({ ...entry({}), u: { dtype: 'U8', shape: [2], data_offsets: [3, 5] } }, new Uint8Array(5)),
+      /gap or an overlap before tensor "u"/,
+    ],
+  ])('refuses %s', async (_, make, message) => {
+    const path = await make();
+    await expect(readSafetensors(path)).rejects.toThrow(message);
+    await expect(readSafetensors(path)).rejects.toMatchObject({
+      name: 'EngineError',
+      kind: 'invalidInput',
+      message: expect.stringContaining(path),
+    });
+  });
+
+  it('refuses a path that is not there', async () => {
+    await expect(readSafetensors(join(folder, 'absent'))).rejects.toMatchObject({ kind: 'invalidInput' });
+  });
+});
+
+describe('writeSafetensors', () => {
+  it('writes the same bytes whatever the order of tensors and metadata', async () => {
+    const tensors = [
+      { name: 'b', shape: [2], data: Float32Array.of(1, 2) },
+      { name: '0', shape: [1, 1], data: () => Promise.resolve(Float32Array.of(-0.5)) },
+      { name: 'a', shape: [2], dtype: 'I64' as const, data: BigInt64Array.of(7n, -1n) },
+    ];
+    await writeSafetensors(join(folder, 'one'), tensors, { format: 'pt', step: '3' });
+    await writeSafetensors(join(folder, 'two'), tensors.toReversed(), { step: '3', format: 'pt' });
+    const bytes = await readFile(join(folder, 'one'));
+    expect(bytes.equals(await readFile(join(folder, 'two')))).toBe(true);
+    const headerLength = Number(bytes.readBigUInt64LE());
+    expect(headerLength % 8).toBe(0);
+    expect(bytes.toString('utf8', 8, 8 + headerLength).trimEnd()).toBe(
+      '{"__metadata__":{"format":"pt","step":"3"},"0":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},' +
+        '"a":{"dtype":"I64","shape":[2],"data_offsets":[4,20]},"b":{"dtype":"F32","shape":[2],"data_offsets":[20,28]}}',
+    );
+    const read = await readSafetensors(join(folder, 'one'));
+    expect([...(await read.readFloat32('b'))]).toEqual([1, 2]);
+    expect([...(await read.readFloat64('a'))]).toEqual([7, -1]);
+    expect(read.metadata).toEqual({ format: 'pt', step: '3' });
+    await read.close();
+  });
+
+  it('leaves nothing behind when a tensor does not fit its shape or its source fails', async () => {
+    const own = await mkdtemp(join(folder, 'failed-'));
+    await expect(
+      writeSafetensors(join(own, 'x'), [{ name: 'a', shape: [3], data: new Float32Array(2) }]),
+    ).rejects.toThrow(/needs 12/);
+    const failing = { name: 'a', shape: [3], data: () => Promise.reject(new Error('source failed')) };
+    await expect(writeSafetensors(join(own, 'x'), [failing])).rejects.toThrow('source failed');
+    await expect(
+      writeSafetensors(join(own, 'x'), [
+        { name: 'a', shape: [0], data: new Float32Array(0) },
+        { name: 'a', shape: [0], data: new Float32Array(0) },
+      ]),
+    ).rejects.toThrow(/given twice/);
+    expect(await readdir(own)).toEqual([]);
+  });
+});
