@@ -1,10 +1,9 @@
-import type { Linter } from 'eslint';
 import eslint from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** Which top-level folders a folder must not import from: imports run one way (cli, workers -> workflows, activities -> engine, alignment, infra). */
-const forbiddenImports: Record<string, string[]> = {
+const forbiddenImports = {
   engine: ['alignment', 'infra', 'activities', 'workflows', 'workers', 'cli'],
   alignment: ['engine', 'infra', 'activities', 'workflows', 'workers', 'cli'],
   infra: ['engine', 'activities', 'workflows', 'workers', 'cli'],
@@ -13,7 +12,7 @@ const forbiddenImports: Record<string, string[]> = {
   workers: ['cli'],
 };
 
-const forbiddenPackages: Record<string, string[]> = {
+const forbiddenPackages = {
   alignment: ['onnxruntime-node', '@temporalio/*'],
   engine: ['@temporalio/*'],
   infra: ['onnxruntime-node'],
@@ -31,7 +30,7 @@ const forbiddenPackages: Record<string, string[]> = {
   ],
 };
 
-const boundaries: Linter.Config[] = Object.entries(forbiddenImports).map(([folder, folders]) => ({
+const boundaries = Object.entries(forbiddenImports).map(([folder, folders]) => ({
   files: [`${folder}/**/*.ts`],
   rules: {
     'no-restricted-imports': [
@@ -57,7 +56,10 @@ export default defineConfig(
   ...tseslint.configs.recommended,
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['*.js'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
