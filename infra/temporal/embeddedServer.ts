@@ -1,0 +1,258 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time';
+import type { ChildExit, SupervisedChild } from '../processes/supervisedChild.ts';
+import { readTail, startChild } from '../processes/supervisedChild.ts';
+import { freePorts, isPortFree } from './freePorts.ts';
+
+/** Types of search attributes as the dev server names them. */
+export type SearchAttributeKind = 'Text' | 'Keyword' | 'Int' | 'Double' | 'Bool' | 'Datetime' | 'KeywordList';
+
+export interface EmbeddedServerOptions {
+  binaryPath: string;
+  /** SQLite file that keeps all histories; absent, they live in memory and end with the server. */
+  databaseFile?: string;
+  /** Port of the web UI. @default a free one, the one of last time where that is free */
+  uiPort?: number;
+  /** No web UI. @default false */
+  headless?: boolean;
+  /** Search attributes to register: name -> type. */
+  searchAttributes?: Record<string, SearchAttributeKind>;
+  logFile: string;
+  /** Further settings of the server, for tests: "limit.historyCount.suggestContinueAsNew" -> 50. */
+  dynamicConfig?: Record<string, string | number | boolean>;
+  /** @default 60_000 */
+  readyTimeoutMs?: number;
+  /** Called when the server ends without `stop()`. `restart()` brings it back. */
+  onExit?: (exit: ChildExit) => void;
+}
+
+export interface EmbeddedServer {
+  readonly name: string;
+  /** "127.0.0.1:PORT", for clients and workers. */
+  readonly address: string;
+  /** "http://127.0.0.1:PORT"; undefined when headless. */
+  readonly uiAddress: string | undefined;
+  readonly namespace: string;
+  readonly pid: number;
+  readonly running: boolean;
+  stop(): Promise<void>;
+  /** Starts it again on the same port and database after it died, so that workers reconnect. @throws Error when the port is taken meanwhile. */
+  restart(): Promise<void>;
+}
+
+/** `server.json` beside the database: what the next start reuses, and who is serving it now. */
+interface ServerRecord {
+  port: number;
+  uiPort: number | undefined;
+  pid: number;
+}
+
+const NAMESPACE = 'default';
+/** Ten years: the dev server forgets closed workflows after a day unless told otherwise. */
+const RETENTION_MS = 3650 * 24 * 3600 * 1000;
+/** Ending of an earlier server is waited for: after SIGKILL of its CLI, its watcher takes a moment. */
+const PREDECESSOR_WAIT_MS = 15_000;
+const STOP_GRACE_MS = 10_000;
+
+/**
+ * Starts a Temporal dev server on the loopback address only and waits until it answers and its namespace keeps histories.
+ *
+ * @throws Error with the end of the server's log when it ends or is not ready in time, or when another live process serves the same database.
+ */
+export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
+  const ports = await choosePorts(options);
+  let child = await launch(options, ports);
+  let stopping = false;
+
+  const watch = (watched: SupervisedChild): void => {
+    void watched.exited.then((exit) => {
+      if (!stopping && watched === child) options.onExit?.(exit);
+    });
+  };
+  watch(child);
+
+  return {
+    name: 'Temporal server',
+    address: `127.0.0.1:${ports.port}`,
+    uiAddress: ports.uiPort === undefined ? undefined : `http://127.0.0.1:${ports.uiPort}`,
+    namespace: NAMESPACE,
+    get pid() {
+      return child.pid;
+    },
+    get running() {
+      return child.running;
+    },
+    stop: async () => {
+      stopping = true;
+      await child.stop();
+    },
+    restart: async () => {
+      if (stopping) throw new Error('the Temporal server has been stopped');
+      if (child.running) return;
+      // The kernel may hold the dead server's port for a moment.
+      await waitUntilFree(ports.port);
+      child = await launch(options, ports);
+      watch(child);
+      if (stopping) await child.stop();
+    },
+  };
+}
+
+async function launch(
+  options: EmbeddedServerOptions,
+  ports: { port: number; uiPort: number | undefined },
+): Promise<SupervisedChild> {
+  const child = await startChild({
+    name: 'Temporal server',
+    command: options.binaryPath,
+    args: serverArguments(options, ports),
+    logFile: options.logFile,
+    graceMs: STOP_GRACE_MS,
+  });
+  try {
+    if (options.databaseFile) await writeRecord(options.databaseFile, { ...ports, pid: child.pid });
+    await prepare(child, ports.port, options);
+    return child;
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
+}
+
+function serverArguments(
+  options: EmbeddedServerOptions,
+  { port, uiPort }: { port: number; uiPort: number | undefined },
+): string[] {
+  return [
+    ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'error'],
+    ...(options.databaseFile ? ['--db-filename', options.databaseFile] : []),
+    // The UI's news feed is a request to the internet.
+    ...(uiPort === undefined
+      ? ['--headless']
+      : ['--ui-port', String(uiPort), '--ui-ip', '127.0.0.1', '--ui-disable-news-fetch']),
+    ...Object.entries(options.searchAttributes ?? {}).flatMap(([name, kind]) => [
+      '--search-attribute',
+      `${name}=${kind}`,
+    ]),
+    ...Object.entries(options.dynamicConfig ?? {}).flatMap(([key, value]) => [
+      '--dynamic-config-value',
+      `${key}=${JSON.stringify(value)}`,
+    ]),
+  ];
+}
+
+/** Waits until the namespace answers, then sets its retention. */
+async function prepare(child: SupervisedChild, port: number, options: EmbeddedServerOptions): Promise<void> {
+  const timeoutMs = options.readyTimeoutMs ?? 60_000;
+  const deadline = Date.now() + timeoutMs;
+  let lastError: unknown;
+  while (Date.now() < deadline) {
+    if (!child.running) {
+      const { code, signal } = await child.exited;
+      throw new Error(
+        `The Temporal server ended at once (${signal ?? `code ${code}`}). The end of ${options.logFile}:\n${await child.logTail()}`,
+      );
+    }
+    try {
+      await setRetention(port);
+      return;
+    } catch (error) {
+      // "Frontend is not healthy yet" and refused connections are normal for the first second.
+      lastError = error;
+      await sleep(100);
+    }
+  }
+  throw new Error(
+    `The Temporal server was not ready after ${Math.round(timeoutMs / 1000)} s (${(lastError as Error | undefined)?.message}). ` +
+      `The end of ${options.logFile}:\n${await readTail(options.logFile, 15)}`,
+    { cause: lastError },
+  );
+}
+
+async function setRetention(port: number): Promise<void> {
+  const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 1000 });
+  try {
+    await connection.withDeadline(Date.now() + 5000, async () => {
+      await connection.workflowService.describeNamespace({ namespace: NAMESPACE });
+      await connection.workflowService.updateNamespace({
+        namespace: NAMESPACE,
+        config: { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) },
+      });
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** The ports of last time where they are free, after making sure that nobody serves this database now. */
+async function choosePorts(options: EmbeddedServerOptions): Promise<{ port: number; uiPort: number | undefined }> {
+  const record = options.databaseFile ? await readRecord(options.databaseFile) : undefined;
+  if (options.databaseFile) await mkdir(dirname(options.databaseFile), { recursive: true });
+  if (record) await waitForPredecessor(record, options.databaseFile as string);
+  const [freshPort, freshUiPort] = (await freePorts(2)) as [number, number];
+  const port = record && (await isPortFree(record.port)) ? record.port : freshPort;
+  if (options.headless) return { port, uiPort: undefined };
+  const wanted = options.uiPort ?? record?.uiPort;
+  if (wanted === undefined) return { port, uiPort: freshUiPort };
+  if (await isPortFree(wanted)) return { port, uiPort: wanted };
+  if (options.uiPort !== undefined)
+    throw new Error(`Port ${options.uiPort} for the Temporal UI is taken; name another or leave it out`);
+  return { port, uiPort: freshUiPort };
+}
+
+async function waitForPredecessor(record: ServerRecord, databaseFile: string): Promise<void> {
+  const deadline = Date.now() + PREDECESSOR_WAIT_MS;
+  // Both signs together: a pid can be reused by an unrelated program, and a port too.
+  while (isAlive(record.pid) && !(await isPortFree(record.port))) {
+    if (Date.now() > deadline) {
+      throw new Error(
+        `${databaseFile} is in use: process ${record.pid} serves it at 127.0.0.1:${record.port}. ` +
+          'Another command is working on this run; wait for it, or stop it first',
+      );
+    }
+    await sleep(200);
+  }
+}
+
+async function waitUntilFree(port: number): Promise<void> {
+  for (let attempt = 0; !(await isPortFree(port)); attempt++) {
+    if (attempt === 50)
+      throw new Error(
+        `Port ${port} of the Temporal server that died is taken by another process: start the run again to use another port`,
+      );
+    await sleep(100);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function recordFile(databaseFile: string): string {
+  return join(dirname(databaseFile), 'server.json');
+}
+
+async function readRecord(databaseFile: string): Promise<ServerRecord | undefined> {
+  try {
+    const record = JSON.parse(await readFile(recordFile(databaseFile), 'utf8')) as Partial<ServerRecord>;
+    if (!Number.isInteger(record.port) || !Number.isInteger(record.pid)) return undefined;
+    return record as ServerRecord;
+  } catch {
+    // No record or a torn one: ports are chosen anew.
+    return undefined;
+  }
+}
+
+async function writeRecord(databaseFile: string, record: ServerRecord): Promise<void> {
+  const file = recordFile(databaseFile);
+  await writeFile(`${file}.${process.pid}`, `${JSON.stringify(record)}\n`);
+  await rename(`${file}.${process.pid}`, file);
+}
