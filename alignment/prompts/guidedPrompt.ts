@@ -1,0 +1,87 @@
+/** The messages that a policy is prompted with, with and without guidance. Turning them into tokens is the chat template's work. */
+import { formatChain } from '../chains/chain.ts';
+import type { ChainHeadings } from '../chains/chain.ts';
+import type { Configuration } from '../configuration/schema.ts';
+import type { Case, CodeText, Library, SafetyRequest } from '../library/library.ts';
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+export interface Prompt {
+  messages: ChatMessage[];
+  /** Leading messages that requests with the same codes and cases share: what the engine computes once for all of them. */
+  sharedMessages: number;
+}
+
+export interface PromptSettings {
+  codes: Configuration['cases']['codes'];
+  layout: Configuration['cases']['layout'];
+  headings: ChainHeadings;
+}
+
+/** The request alone: what the finished model is asked, and what training optimises. (A chat template may add a system message of its own.) */
+export function rawPrompt(request: Pick<SafetyRequest, 'request'>): Prompt {
+  return { messages: [{ role: 'user', content: request.request }], sharedMessages: 0 };
+}
+
+/**
+ * The request with codes, instruction and cases.
+ *
+ * - layout `turns`: codes and instruction are the system message, each case is an earlier user turn and its assistant turn. A small model follows
+ *   the format this way and hardly otherwise.
+ * - layout `text`: everything in one user turn, as the paper prompts; nothing is shared in whole messages then.
+ *
+ * Without cases it is the prompt of the `codes` arm (reasoning over codes alone).
+ */
+export function guidedPrompt(
+  request: Pick<SafetyRequest, 'request' | 'category'>,
+  cases: readonly Case[],
+  codes: Library['codes'],
+  settings: PromptSettings,
+): Prompt {
+  const rules = [...codesFor(request, codes, settings.codes), codes.instruction]
+    .map((code) => fillHeadings(code.text.trim(), settings.headings))
+    .join('\n\n');
+  if (settings.layout === 'text') {
+    const examples = cases.map((one, index) => caseAsText(one, index + 1, settings.headings));
+    const content = [rules, ...examples, `Request: ${request.request}`].join('\n\n');
+    return { messages: [{ role: 'user', content }], sharedMessages: 0 };
+  }
+  const shared: ChatMessage[] = [
+    { role: 'system', content: rules },
+    ...cases.flatMap((one): ChatMessage[] => [
+      { role: 'user', content: one.request },
+      { role: 'assistant', content: formatChain(one.analysis, one.response, settings.headings) },
+    ]),
+  ];
+  return { messages: [...shared, { role: 'user', content: request.request }], sharedMessages: shared.length };
+}
+
+/** Codes that hold for a request: all simple ones, or of the detailed ones the general tiers and those of the request's category. */
+function codesFor(
+  request: Pick<SafetyRequest, 'category'>,
+  codes: Library['codes'],
+  which: PromptSettings['codes'],
+): CodeText[] {
+  switch (which) {
+    case 'none':
+      return [];
+    case 'simple':
+      return [codes.simple];
+    case 'detailed':
+      return codes.detailed.filter((code) => code.category === undefined || code.category === request.category);
+  }
+}
+
+function caseAsText(one: Case, number: number, headings: ChainHeadings): string {
+  return `Example ${number}\nRequest: ${one.request}\n${formatChain(one.analysis, one.response, headings)}`;
+}
+
+/** Texts of the library name the headings as {{analysisHeading}} and {{responseHeading}}, so that changing them in the configuration is enough. */
+function fillHeadings(text: string, headings: ChainHeadings): string {
+  return text
+    .replaceAll('{{analysisHeading}}', headings.analysisHeading)
+    .replaceAll('{{responseHeading}}', headings.responseHeading);
+}

@@ -1,0 +1,20 @@
+/** What a reward part is: one question about a chain, answered by a number, weighted by the setting of the same name in `rewards`. */
+import type { ChainRecord, ParsedChain } from '../chains/chain.ts';
+import type { Judgement } from '../judges/judge.ts';
+import type { Configuration } from '../configuration/schema.ts';
+import type { RequestKind } from '../library/library.ts';
+
+export type RewardName = keyof Configuration['rewards'];
+
+export interface RewardedChain {
+  kind: RequestKind;
+  parsed: ParsedChain;
+  finishReason: ChainRecord['finishReason'];
+  judgement: Judgement;
+}
+
+/** Name and unweighted value; `value: null` = it can't be told, so the chain is unscorable. */
+export interface RewardPart {
+  name: RewardName;
+  value: number | null;
+}
