@@ -1,0 +1,81 @@
+/** Reads a run configuration: YAML, checked against the one schema, with paths resolved. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { configurationSchema } from '../../alignment/configuration/schema.ts';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { ConfigurationError } from './problems.ts';
+import type { ConfigurationProblem } from './problems.ts';
+import { explainIssues } from './schemaProblems.ts';
+import { parseYaml } from './yamlSource.ts';
+import type { KeyPath } from './yamlSource.ts';
+
+/**
+ * Reads, checks and completes a run configuration. Paths in it (`model.source` where it is one, `library.path`) come back absolute,
+ * resolved against the file's folder.
+ *
+ * @throws ConfigurationError with every problem of the file: syntax, unknown keys, wrong values, impossible combinations, paths that do not exist.
+ */
+export async function readConfiguration(file: string): Promise<Configuration> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigurationError([{ file, line: 1, column: 1, key: '', ...explainUnreadable(error) }]);
+  }
+  return parseConfiguration(text, file);
+}
+
+/** As `readConfiguration`, for text already in memory; `file` names it in messages and is where its paths start. */
+export function parseConfiguration(text: string, file: string): Configuration {
+  const source = parseYaml(text, file);
+  if (source.value === undefined) throw new ConfigurationError(source.problems);
+
+  const parsed = configurationSchema.safeParse(source.value);
+  const problems = [...source.problems];
+  if (!parsed.success) problems.push(...explainIssues(parsed.error.issues, source, file));
+  if (!parsed.success || problems.length > 0) throw new ConfigurationError(problems);
+
+  const configuration = parsed.data;
+  const missing: ConfigurationProblem[] = [];
+  const resolvePath = (path: string, key: KeyPath, whatToDo: string): string => {
+    const absolute = absolutePath(path, file);
+    if (!existsSync(absolute)) {
+      const place = { file, ...source.positionOf(key), key: key.join('.') };
+      missing.push({ ...place, message: `there is nothing at ${absolute}`, found: path, allowed: whatToDo });
+    }
+    return absolute;
+  };
+  const { model, library } = configuration;
+  if (isModelPath(model.source, file)) {
+    const whatToDo = 'a folder in Hugging Face layout, a .gguf file, or a hub id such as `owner/name`';
+    model.source = resolvePath(model.source, ['model', 'source'], whatToDo);
+  }
+  if (library.path !== undefined) {
+    const whatToDo = 'a folder with codes/, cases/, requests/ and judges/';
+    library.path = resolvePath(library.path, ['library', 'path'], whatToDo);
+  }
+  if (missing.length > 0) throw new ConfigurationError(missing);
+  return configuration;
+}
+
+/** A hub id is `owner/name`; everything else, and whatever exists beside the file, is a path. */
+function isModelPath(source: string, file: string): boolean {
+  const looksLikeHubId = /^[\w][\w.-]*\/[\w.-]+$/.test(source) && !source.endsWith('.gguf');
+  return !looksLikeHubId || existsSync(absolutePath(source, file));
+}
+
+function absolutePath(path: string, file: string): string {
+  const expanded = path === '~' || path.startsWith('~/') ? homedir() + path.slice(1) : path;
+  return isAbsolute(expanded) ? expanded : resolve(dirname(file), expanded);
+}
+
+function explainUnreadable(error: unknown): Pick<ConfigurationProblem, 'message' | 'allowed'> {
+  const code = (error as NodeJS.ErrnoException).code;
+  const allowed = 'a YAML file; `cada init` writes a commented one to start from';
+  if (code === 'ENOENT') return { message: 'there is no such file', allowed };
+  if (code === 'EISDIR') return { message: 'this is a folder, not a file', allowed };
+  if (code === 'EACCES') return { message: 'the file may not be read', allowed: 'a file that this user may read' };
+  return { message: `the file can not be read: ${(error as Error).message}`, allowed };
+}
