@@ -1,0 +1,112 @@
+/** Which self-generated chains the warm start is trained on. */
+import type { ChainRecord, ScoredChain } from '../chains/chain.ts';
+import type { RequestCounts } from '../configuration/schema.ts';
+import { countOfKind, requestKinds } from '../library/library.ts';
+import type { RequestKind, SafetyRequest } from '../library/library.ts';
+import { rawPrompt } from '../prompts/guidedPrompt.ts';
+import type { ChatMessage } from '../prompts/guidedPrompt.ts';
+import { balancedOrder } from '../randomness/seededRandom.ts';
+import { rightVerdict } from '../rewards/outcomeReward.ts';
+
+export interface CandidateChain {
+  chain: ChainRecord;
+  scored: ScoredChain;
+  request: SafetyRequest;
+}
+
+/** Why a chain is dropped; the first of them that holds, in this order. */
+export const dropReasons = ['unscorable', 'format', 'cut', 'outcome', 'surplus'] as const;
+
+export type DropReason = (typeof dropReasons)[number];
+
+export interface WarmStartSelection {
+  /** In the order of the candidates. */
+  kept: CandidateChain[];
+  /** Of each kind: chains seen, kept, and dropped by reason. */
+  byKind: Record<RequestKind, { seen: number; kept: number; dropped: Record<DropReason, number> }>;
+}
+
+/**
+ * Applies the two filters of the paper (section 3), which later are the two rewards: format (both parts, and not cut off, so that the model learns to
+ * end) and outcome (the final response refuses a harmful request and answers a harmless one). Then keeps at most `keepPerKind` of each kind: the first
+ * of a seeded order balanced over categories.
+ */
+export function filterWarmStart(
+  candidates: readonly CandidateChain[],
+  keepPerKind: RequestCounts | undefined,
+  seed: string,
+): WarmStartSelection {
+  const reasons = new Map<CandidateChain, DropReason>();
+  for (const candidate of candidates) {
+    const reason = failedFilter(candidate.scored);
+    if (reason) reasons.set(candidate, reason);
+  }
+  if (keepPerKind) {
+    for (const surplus of surplusChains(
+      candidates.filter((candidate) => !reasons.has(candidate)),
+      keepPerKind,
+      seed,
+    )) {
+      reasons.set(surplus, 'surplus');
+    }
+  }
+  return {
+    kept: candidates.filter((candidate) => !reasons.has(candidate)),
+    byKind: countByKind(candidates, reasons),
+  };
+}
+
+/** One SFT sequence: the raw request, without codes, cases and instruction (context distillation), and the sampled token ids as they are. */
+export interface WarmStartPair {
+  id: string;
+  messages: ChatMessage[];
+  completionTokens: number[];
+}
+
+export function warmStartPair({ chain, request }: Pick<CandidateChain, 'chain' | 'request'>): WarmStartPair {
+  return {
+    id: `${chain.requestId}/${chain.sampleIndex}`,
+    messages: rawPrompt(request).messages,
+    completionTokens: chain.tokens,
+  };
+}
+
+function failedFilter(scored: ScoredChain): DropReason | undefined {
+  if (scored.verdict === null) return 'unscorable';
+  if (!scored.format) return 'format';
+  if (scored.cut) return 'cut';
+  return scored.verdict === rightVerdict(scored.kind) ? undefined : 'outcome';
+}
+
+function surplusChains(passed: CandidateChain[], keepPerKind: RequestCounts, seed: string): CandidateChain[] {
+  return requestKinds.flatMap((kind) =>
+    balancedOrder(
+      passed.filter((candidate) => candidate.scored.kind === kind),
+      ({ chain }) => `${chain.requestId}/${chain.sampleIndex}`,
+      ({ request }) => request.category,
+      `${seed}/keep/${kind}`,
+    ).slice(countOfKind(keepPerKind, kind)),
+  );
+}
+
+function countByKind(
+  candidates: readonly CandidateChain[],
+  reasons: Map<CandidateChain, DropReason>,
+): WarmStartSelection['byKind'] {
+  const countKind = (kind: RequestKind) => {
+    const seen = candidates.filter((candidate) => candidate.scored.kind === kind);
+    const droppedFor = (reason: DropReason) => seen.filter((candidate) => reasons.get(candidate) === reason).length;
+    return {
+      seen: seen.length,
+      kept: seen.filter((candidate) => !reasons.has(candidate)).length,
+      dropped: {
+        unscorable: droppedFor('unscorable'),
+        format: droppedFor('format'),
+        cut: droppedFor('cut'),
+        outcome: droppedFor('outcome'),
+        surplus: droppedFor('surplus'),
+      },
+    };
+  };
+  return { harmful: countKind('harmful'), plain: countKind('plain'), 'look-alike': countKind('look-alike') };
+}
