@@ -1,0 +1,138 @@
+import pLimit from 'p-limit';
+import type { ArtifactStore } from './artifactStore.ts';
+import { checkSegment } from './keys.ts';
+
+/**
+ * What a run leaves beside its steps, below `runs/<runId>/`: its record (`run.json`, the only file that changes), one file
+ * a finished iteration (`iterations/<epoch>-<n>.json`; the epoch rises at a roll-back) and the histories of its workflows
+ * (`history/<name>.json`). The contents are the caller's; here they are plain JSON.
+ */
+
+const READS_AT_ONCE = 8;
+
+export interface SavedRun<T> {
+  runId: string;
+  /** ISO time of the last change. */
+  savedAt: string;
+  record: T;
+  etag: string;
+}
+
+export interface SavedIteration<T> {
+  epoch: number;
+  n: number;
+  value: T;
+}
+
+/**
+ * Writes a run's record: the first time without `etag`, later with the one that was read.
+ *
+ * @throws DocumentConflictError where somebody else changed it since
+ */
+export async function saveRun<T>(
+  store: ArtifactStore,
+  runId: string,
+  record: T,
+  etag?: string,
+  now: Date = new Date(),
+): Promise<SavedRun<T> & { adopted: boolean }> {
+  const document = { runId, savedAt: now.toISOString(), record };
+  const put = await store.putDocument(
+    runDocument(runId),
+    document,
+    etag === undefined ? 'ifAbsent' : { ifMatch: etag },
+  );
+  return { ...(put.value as typeof document), etag: put.etag, adopted: put.adopted };
+}
+
+export async function loadRun<T>(store: ArtifactStore, runId: string): Promise<SavedRun<T> | undefined> {
+  const found = await store.getDocument<Omit<SavedRun<T>, 'etag'>>(runDocument(runId));
+  return found && { ...found.value, etag: found.etag };
+}
+
+/** Ids of the runs that have a record, in alphabetical order. */
+export async function listRuns(store: ArtifactStore): Promise<string[]> {
+  const ids = await collect(store.listFolders('runs/'));
+  const found = await readAll(ids, (id) => store.getDocument(runDocument(id)));
+  return ids.filter((_, i) => found[i] !== undefined);
+}
+
+/** The run whose record changed last. */
+export async function latestRun<T>(store: ArtifactStore): Promise<SavedRun<T> | undefined> {
+  const ids = await collect(store.listFolders('runs/'));
+  const runs = await readAll(ids, (id) => loadRun<T>(store, id));
+  return runs.reduce((latest, run) => (run && (!latest || run.savedAt > latest.savedAt) ? run : latest), undefined);
+}
+
+/** Writes a finished iteration once; a second writer gets the first one's value (`adopted`). */
+export async function saveIteration<T>(
+  store: ArtifactStore,
+  runId: string,
+  epoch: number,
+  n: number,
+  value: T,
+): Promise<{ value: T; adopted: boolean }> {
+  if (![epoch, n].every((number) => Number.isSafeInteger(number) && number >= 0)) {
+    throw new RangeError(`iteration ${epoch}-${n} of run ${runId}: epoch and number must be whole and not negative`);
+  }
+  const put = await store.putDocument(`${runFolder(runId)}iterations/${epoch}-${n}.json`, value, 'ifAbsent');
+  return { value: put.value as T, adopted: put.adopted };
+}
+
+/** Finished iterations by epoch, then number, with what was saved of each. */
+export async function listIterations<T>(store: ArtifactStore, runId: string): Promise<SavedIteration<T>[]> {
+  const places = await iterationPlaces(store, runId);
+  const values = await readAll(places, ({ key }) => store.getDocument<T>(key));
+  return places.flatMap(({ epoch, n }, i) => (values[i] ? [{ epoch, n, value: values[i].value }] : []));
+}
+
+/** The last of {@link listIterations}, reading only that one. */
+export async function newestIteration<T>(store: ArtifactStore, runId: string): Promise<SavedIteration<T> | undefined> {
+  const last = (await iterationPlaces(store, runId)).at(-1);
+  const found = last && (await store.getDocument<T>(last.key));
+  return found && { epoch: last.epoch, n: last.n, value: found.value };
+}
+
+/** Keeps a workflow's finished history; an earlier one of the same name is replaced. */
+export async function saveHistory(store: ArtifactStore, runId: string, name: string, history: unknown): Promise<void> {
+  await store.putDocument(`${runFolder(runId)}history/${checkSegment(name, 'history name')}.json`, history, 'replace');
+}
+
+/** Names under which histories were saved. */
+export async function listHistories(store: ArtifactStore, runId: string): Promise<string[]> {
+  const prefix = `${runFolder(runId)}history/`;
+  return (await collect(store.listDocuments(prefix))).map((key) => key.slice(prefix.length, -'.json'.length));
+}
+
+export async function loadHistory<T>(store: ArtifactStore, runId: string, name: string): Promise<T | undefined> {
+  const found = await store.getDocument<T>(`${runFolder(runId)}history/${checkSegment(name, 'history name')}.json`);
+  return found?.value;
+}
+
+async function iterationPlaces(store: ArtifactStore, runId: string) {
+  const prefix = `${runFolder(runId)}iterations/`;
+  const places = (await collect(store.listDocuments(prefix))).flatMap((key) => {
+    const match = /^(\d+)-(\d+)\.json$/.exec(key.slice(prefix.length));
+    return match ? [{ key, epoch: Number(match[1]), n: Number(match[2]) }] : [];
+  });
+  return places.sort((a, b) => a.epoch - b.epoch || a.n - b.n);
+}
+
+function runFolder(runId: string): string {
+  return `runs/${checkSegment(runId, 'run id')}/`;
+}
+
+function runDocument(runId: string): string {
+  return `${runFolder(runId)}run.json`;
+}
+
+async function readAll<I, O>(items: readonly I[], read: (item: I) => Promise<O>): Promise<O[]> {
+  const limit = pLimit(READS_AT_ONCE);
+  return Promise.all(items.map((item) => limit(() => read(item))));
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
