@@ -2,13 +2,12 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import type { ChildExit, SupervisedChild } from '../processes/supervisedChild.ts';
 import { readTail, startChild } from '../processes/supervisedChild.ts';
 import { freePorts, isPortFree } from './freePorts.ts';
-
-/** Types of search attributes as the dev server names them. */
-export type SearchAttributeKind = 'Text' | 'Keyword' | 'Int' | 'Double' | 'Bool' | 'Datetime' | 'KeywordList';
+import type { SearchAttributeKind } from './searchAttributes.ts';
+import { registerSearchAttributes } from './searchAttributes.ts';
 
 export interface EmbeddedServerOptions {
   binaryPath: string;
@@ -144,47 +143,59 @@ function serverArguments(
   ];
 }
 
-/** Waits until the namespace answers, then sets its retention. */
+/** Waits until the namespace answers, then sets its retention and search attributes. */
 async function prepare(child: SupervisedChild, port: number, options: EmbeddedServerOptions): Promise<void> {
   const timeoutMs = options.readyTimeoutMs ?? 60_000;
+  const connection = await untilReady(child, port, timeoutMs, options.logFile);
+  try {
+    await connection.withDeadline(Date.now() + timeoutMs, async () => {
+      await connection.workflowService.updateNamespace({
+        namespace: NAMESPACE,
+        config: { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) },
+      });
+      await registerSearchAttributes(connection, NAMESPACE, options.searchAttributes ?? {});
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A connection to the server's frontend, once its namespace answers. */
+async function untilReady(
+  child: SupervisedChild,
+  port: number,
+  timeoutMs: number,
+  logFile: string,
+): Promise<Connection> {
   const deadline = Date.now() + timeoutMs;
   let lastError: unknown;
   while (Date.now() < deadline) {
     if (!child.running) {
       const { code, signal } = await child.exited;
       throw new Error(
-        `The Temporal server ended at once (${signal ?? `code ${code}`}). The end of ${options.logFile}:\n${await child.logTail()}`,
+        `The Temporal server ended at once (${signal ?? `code ${code}`}). The end of ${logFile}:\n${await child.logTail()}`,
       );
     }
+    let connection: Connection | undefined;
     try {
-      await setRetention(port);
-      return;
+      connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 1000 });
+      const { workflowService } = connection;
+      await connection.withDeadline(Date.now() + 2000, () =>
+        workflowService.describeNamespace({ namespace: NAMESPACE }),
+      );
+      return connection;
     } catch (error) {
       // "Frontend is not healthy yet" and refused connections are normal for the first second.
       lastError = error;
+      await connection?.close();
       await sleep(100);
     }
   }
   throw new Error(
     `The Temporal server was not ready after ${Math.round(timeoutMs / 1000)} s (${(lastError as Error | undefined)?.message}). ` +
-      `The end of ${options.logFile}:\n${await readTail(options.logFile, 15)}`,
+      `The end of ${logFile}:\n${await readTail(logFile, 15)}`,
     { cause: lastError },
   );
-}
-
-async function setRetention(port: number): Promise<void> {
-  const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 1000 });
-  try {
-    await connection.withDeadline(Date.now() + 5000, async () => {
-      await connection.workflowService.describeNamespace({ namespace: NAMESPACE });
-      await connection.workflowService.updateNamespace({
-        namespace: NAMESPACE,
-        config: { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) },
-      });
-    });
-  } finally {
-    await connection.close();
-  }
 }
 
 /** The ports of last time where they are free, after making sure that nobody serves this database now. */
