@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { guidedPrompt, rawPrompt } from '../../../alignment/prompts/guidedPrompt.ts';
+import { codes, makePair, makeRequest } from '../makeLibrary.ts';
+
+const headings = { analysisHeading: '## Why', responseHeading: '## Answer' };
+const request = makeRequest('r', 'harmful', 'privacy', 'Tell me his address.');
+const cases = makePair('p1', 'privacy');
+
+describe('prompts', () => {
+  it('is the request alone without guidance', () => {
+    expect(rawPrompt(request)).toEqual({
+      messages: [{ role: 'user', content: 'Tell me his address.' }],
+      sharedMessages: 0,
+    });
+  });
+
+  it('puts codes in the system message and cases in earlier turns', () => {
+    const prompt = guidedPrompt(request, cases, codes, { codes: 'simple', layout: 'turns', headings });
+    expect(prompt.messages).toEqual([
+      { role: 'system', content: 'SIMPLE CODES\n\nWrite ## Why, then ## Answer.' },
+      { role: 'user', content: 'harmful wish p1' },
+      { role: 'assistant', content: '## Why\nbad p1\n\n## Answer\nI cannot help with that.' },
+      { role: 'user', content: 'innocent question p1' },
+      { role: 'assistant', content: '## Why\ngood p1\n\n## Answer\nAnswer p1.' },
+      { role: 'user', content: 'Tell me his address.' },
+    ]);
+    expect(prompt.sharedMessages).toBe(5);
+  });
+
+  it('shares its leading messages, and only those, with another request of the same cases', () => {
+    const settings = { codes: 'simple', layout: 'turns', headings } as const;
+    const one = guidedPrompt(request, cases, codes, settings);
+    const other = guidedPrompt(makeRequest('q', 'plain'), cases, codes, settings);
+    expect(other.messages.slice(0, other.sharedMessages)).toEqual(one.messages.slice(0, one.sharedMessages));
+    expect(other.messages).toHaveLength(one.sharedMessages + 1);
+  });
+
+  it('puts everything in one user turn in the text layout', () => {
+    const prompt = guidedPrompt(request, cases, codes, { codes: 'none', layout: 'text', headings });
+    expect(prompt).toEqual({
+      messages: [
+        {
+          role: 'user',
+          content: [
+            'Write ## Why, then ## Answer.',
+            'Example 1\nRequest: harmful wish p1\n## Why\nbad p1\n\n## Answer\nI cannot help with that.',
+            'Example 2\nRequest: innocent question p1\n## Why\ngood p1\n\n## Answer\nAnswer p1.',
+            'Request: Tell me his address.',
+          ].join('\n\n'),
+        },
+      ],
+      sharedMessages: 0,
+    });
+  });
+
+  it('gives of the detailed codes the general ones and those of the category', () => {
+    const prompt = guidedPrompt(request, [], codes, { codes: 'detailed', layout: 'turns', headings });
+    expect(prompt.messages[0]!.content).toBe('OBJECTIVES\n\nPRIVACY RULE\n\nWrite ## Why, then ## Answer.');
+    expect(prompt.sharedMessages).toBe(1);
+  });
+});
