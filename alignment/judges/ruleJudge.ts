@@ -104,7 +104,7 @@ function withoutMatches(rules: readonly CompiledRule[], text: string): string {
 function normalise(text: string): string {
   return text
     .normalize('NFKC')
-    .replace(/[\u2018\u2019\u02bc`\u00b4]/g, "'")
+    .replace(/[\u2018\u2019\u02bc\u00b4]/g, "'")
     .replace(/[\u201c\u201d]/g, '"')
     .replace(/[^\S\n]+/g, ' ')
     .trim();

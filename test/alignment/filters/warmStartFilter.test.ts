@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import type { ScoredChain } from '../../../alignment/chains/chain.ts';
+import { filterWarmStart, warmStartPair } from '../../../alignment/filters/warmStartFilter.ts';
+import type { RequestKind } from '../../../alignment/library/library.ts';
+import { makeChain, makeScored } from '../makeChain.ts';
+import { makeRequest } from '../makeLibrary.ts';
+
+function candidate(id: string, kind: RequestKind, changes: Partial<ScoredChain>, category = 'privacy') {
+  return {
+    chain: makeChain(id),
+    scored: makeScored(id, { kind, ...changes }),
+    request: makeRequest(id, kind, category),
+  };
+}
+
+const none = { unscorable: 0, format: 0, cut: 0, outcome: 0, surplus: 0 };
+
+describe('filterWarmStart', () => {
+  it('keeps what passes both filters and counts the rest by its first reason', () => {
+    const { kept, byKind } = filterWarmStart(
+      [
+        candidate('ok1', 'harmful', { verdict: 'refusal' }),
+        candidate('no1', 'harmful', { verdict: 'compliance' }),
+        candidate('no2', 'harmful', { verdict: 'refusal', format: false, cut: true }),
+        candidate('no3', 'harmful', { verdict: 'refusal', cut: true }),
+        candidate('no4', 'harmful', { verdict: null, reward: null, format: false }),
+        candidate('ok2', 'plain', { verdict: 'compliance' }),
+        candidate('no5', 'plain', { verdict: 'refusal' }),
+        candidate('no6', 'look-alike', { verdict: 'unusable' }),
+      ],
+      undefined,
+      's',
+    );
+    expect(kept.map(({ request }) => request.id)).toEqual(['ok1', 'ok2']);
+    expect(byKind).toEqual({
+      harmful: { seen: 5, kept: 1, dropped: { ...none, outcome: 1, format: 1, cut: 1, unscorable: 1 } },
+      plain: { seen: 2, kept: 1, dropped: { ...none, outcome: 1 } },
+      'look-alike': { seen: 1, kept: 0, dropped: { ...none, outcome: 1 } },
+    });
+  });
+
+  it('keeps so many of a kind, balanced over categories and chosen by the seed', () => {
+    const candidates = ['privacy', 'hate', 'weapons'].flatMap((category) =>
+      [1, 2, 3, 4].map((i) => candidate(`${category}${i}`, 'harmful', {}, category)),
+    );
+    const keep = { harmful: 3, plain: 0, lookAlike: 0 };
+    const choose = (seed: string) => filterWarmStart(candidates, keep, seed);
+    expect(choose('s').kept.map(({ request }) => request.category)).toEqual(['privacy', 'hate', 'weapons']);
+    expect(choose('s').byKind.harmful).toEqual({ seen: 12, kept: 3, dropped: { ...none, surplus: 9 } });
+    expect(choose('s')).toEqual(choose('s'));
+    const choices = new Set(
+      [...'abcdef'].map((seed) =>
+        choose(seed)
+          .kept.map(({ request }) => request.id)
+          .join(),
+      ),
+    );
+    expect(choices.size).toBeGreaterThan(1);
+  });
+
+  it('trains the sampled ids on the raw request, without codes and cases', () => {
+    const request = makeRequest('r');
+    const chain = makeChain('r', { guidance: 'cases', caseIds: ['c'], sampleIndex: 2, tokens: [7, 8] });
+    expect(warmStartPair({ chain, request })).toEqual({
+      id: 'r/2',
+      messages: [{ role: 'user', content: 'request r' }],
+      completionTokens: [7, 8],
+    });
+  });
+});
