@@ -1,0 +1,164 @@
+/** Commands that read what the store knows of runs: `status`, `runs`, `report`, `chains`. They need no server. */
+import { spawn } from 'node:child_process';
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { placesOf, print, printJson, remark } from '../context.ts';
+import type { CommandContext } from '../context.ts';
+import { badInput } from '../errors.ts';
+import { formatFigure } from '../progress/wording.ts';
+import type { RunRecord } from '../../workflows/types.ts';
+import { escapeForTerminal, indent, plainTable } from '../terminal.ts';
+
+const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
+const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;
+
+interface StoreOptions {
+  store?: string;
+  json?: true;
+}
+
+export function addStatusCommand(program: Command, context: CommandContext): void {
+  program
+    .command('status')
+    .description('What a run is doing or has reached.')
+    .argument(...runArgument)
+    .option('--json', 'for scripts')
+    .option(...storeOption)
+    .action(async (named: string | undefined, options: StoreOptions) => {
+      const [{ findRun }, { statusOf, describeStatus }, { deliveredBefore }] = await Promise.all([
+        import('../runs.ts'),
+        import('../status.ts'),
+        import('../deliver.ts'),
+      ]);
+      const places = placesOf(context, options.store);
+      const { runId, record } = await findRun(places.storeUri, named);
+      const operations = await context.operations();
+      const live = await operations.progress({ runId, ...places, signal: context.signal });
+      const status = statusOf(record, deliveredBefore(places.home, runId));
+      // The record is written at the beginning of each stage; a live server knows better.
+      if (live)
+        Object.assign(status, {
+          iteration: live.iteration,
+          ...(live.state === 'stopped' ? {} : { state: live.state }),
+        });
+      if (options.json) printJson(context, status);
+      else print(context, describeStatus(record, status, live));
+    });
+}
+
+export function addRunsCommand(program: Command, context: CommandContext): void {
+  program
+    .command('runs')
+    .description('Lists the runs of the store, the latest first.')
+    .option('--json', 'for scripts')
+    .option(...storeOption)
+    .action(async (options: StoreOptions) => {
+      const [{ openStore }, { listRuns, loadRun }] = await Promise.all([
+        import('../../infra/artifacts/artifactStore.ts'),
+        import('../../infra/artifacts/runs.ts'),
+      ]);
+      const store = await openStore(placesOf(context, options.store).storeUri);
+      const ids = await listRuns(store);
+      const saved = await Promise.all(ids.map((id) => loadRun<RunRecord>(store, id)));
+      const runs = saved
+        .filter((run) => run !== undefined)
+        .toSorted((a, b) => b.savedAt.localeCompare(a.savedAt))
+        .map(({ runId, savedAt, record }) => ({
+          runId,
+          savedAt,
+          state: record.state,
+          stage: record.stage,
+          iteration: record.iteration,
+          iterations: record.iterations,
+        }));
+      if (options.json) return printJson(context, runs);
+      if (runs.length === 0) return print(context, `There is no run in ${store.uri} yet. \`cada train\` starts one.`);
+      const rows = runs.map((run) => [
+        run.runId,
+        run.state,
+        run.stage,
+        `${run.iteration}/${run.iterations}`,
+        run.savedAt.slice(0, 16).replace('T', ' '),
+      ]);
+      print(context, plainTable(['run', 'state', 'stage', 'iteration', 'changed (UTC)'], rows));
+    });
+}
+
+export function addReportCommand(program: Command, context: CommandContext): void {
+  program
+    .command('report')
+    .description("Writes a run's report (one HTML file) and its exported model into the run's folder and says where.")
+    .argument(...runArgument)
+    .option('--open', 'open it in the browser')
+    .option(...storeOption)
+    .action(async (named: string | undefined, options: StoreOptions & { open?: true }) => {
+      const [{ findRun }, { deliver }] = await Promise.all([import('../runs.ts'), import('../deliver.ts')]);
+      const places = placesOf(context, options.store);
+      const found = await findRun(places.storeUri, named);
+      const { report, exported } = await deliver(places.home, found);
+      if (!report)
+        throw badInput(
+          `Run ${found.runId} has no report yet: it is at stage "${found.record.stage}".`,
+          'It is written when the run ends.',
+        );
+      print(context, report);
+      if (exported) remark(context, `The adapter and the merged model: ${exported}`);
+      if (options.open) openInBrowser(report, context);
+    });
+}
+
+export function addChainsCommand(program: Command, context: CommandContext): void {
+  program
+    .command('chains')
+    .description('Shows the chains of one iteration with their rewards.')
+    .argument(...runArgument)
+    .requiredOption('--iteration <n>', 'number of the iteration; 0 is the warm start', wholeNumber)
+    .option('--kind <kind>', 'only requests of this kind: harmful, plain, look-alike')
+    .option('--limit <n>', 'at most so many', wholeNumber, 8)
+    .option('--json', 'all fields, for scripts')
+    .option(...storeOption)
+    .action(
+      async (
+        named: string | undefined,
+        options: StoreOptions & { iteration: number; kind?: string; limit: number },
+      ) => {
+        const [{ findRun }, { readChains }, { requestKinds }] = await Promise.all([
+          import('../runs.ts'),
+          import('../chains.ts'),
+          import('../../alignment/library/library.ts'),
+        ]);
+        const { kind } = options;
+        if (kind !== undefined && !requestKinds.some((known) => known === kind))
+          throw badInput(`"${kind}" is no kind of request.`, `Kinds: ${requestKinds.join(', ')}.`);
+        const found = await findRun(placesOf(context, options.store).storeUri, named);
+        const all = (await readChains(found, options.iteration)).filter(
+          (chain) => kind === undefined || chain.kind === kind,
+        );
+        const shown = all.slice(0, options.limit);
+        if (options.json) return printJson(context, shown);
+        for (const chain of shown) {
+          const reward = chain.reward === null ? 'unscorable' : formatFigure(chain.reward);
+          const parts = Object.entries(chain.parts).map(([part, value]) => `${part} ${formatFigure(value)}`);
+          print(
+            context,
+            `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, chain.verdict ?? 'no verdict', chain.finish].join(', ')})`,
+          );
+          print(context, indent(escapeForTerminal(chain.request), '  > '));
+          print(context, `${indent(escapeForTerminal(chain.chain.trim()))}\n`);
+        }
+        remark(context, `${shown.length} of ${all.length} chains; more with --limit`);
+      },
+    );
+}
+
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is needed, 0 or more.');
+  return Number(text);
+}
+
+function openInBrowser(file: string, context: CommandContext): void {
+  const opener = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  const child = spawn(opener, [file], { stdio: 'ignore', detached: true });
+  child.on('error', () => remark(context, `No browser could be opened (${opener}): open the file yourself.`));
+  child.unref();
+}

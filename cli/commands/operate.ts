@@ -1,0 +1,103 @@
+/** Commands that deal with a run's server or serve one: `watch`, `worker`, `ui`, and the operator's `pause`, `resume`, `retry`, `stop`. */
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { placesOf, print, remark } from '../context.ts';
+import type { CommandContext } from '../context.ts';
+import { exitCodes } from '../exitCodes.ts';
+import { workerKinds } from '../operations.ts';
+import type { ControlVerb, WorkerKind } from '../operations.ts';
+import { openProgressDisplay } from '../progress/display.ts';
+import { escapeForTerminal } from '../terminal.ts';
+
+const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
+const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;
+
+export function addWatchCommand(program: Command, context: CommandContext): void {
+  program
+    .command('watch')
+    .description('Follows a run until it ends. Ctrl-C ends the watching, not the run.')
+    .argument(...runArgument)
+    .option(...storeOption)
+    .action(async (named: string | undefined, options: { store?: string }) => {
+      const request = await requestFor(named, options, context);
+      const display = openProgressDisplay(context.stdout);
+      try {
+        const operations = await context.operations();
+        const outcome = await operations.watch(request, {
+          snapshot: (snapshot) => display.update(snapshot),
+          line: (text) => display.line(escapeForTerminal(text)),
+          uiAddress: (address) => display.showUiAddress(address),
+        });
+        if (outcome.state === 'failed') context.setExitCode(exitCodes.failure);
+        if (outcome.state === 'waiting') context.setExitCode(exitCodes.waiting);
+      } catch (error) {
+        if (!context.signal.aborted) throw error;
+      } finally {
+        display.close();
+      }
+    });
+}
+
+export function addWorkerCommand(program: Command, context: CommandContext): void {
+  program
+    .command('worker')
+    .description(
+      'Joins a cluster: serves one task queue of an external Temporal server (TEMPORAL_ADDRESS) until stopped.',
+    )
+    .addOption(new Option('--kind <kind>', 'which queue').choices(workerKinds).makeOptionMandatory())
+    .option(...storeOption)
+    .action(async ({ kind, store }: { kind: WorkerKind; store?: string }) => {
+      const operations = await context.operations();
+      await operations.work({ kind, ...placesOf(context, store), signal: context.signal });
+    });
+}
+
+export function addUiCommand(program: Command, context: CommandContext): void {
+  program
+    .command('ui')
+    .description("Serves the Temporal UI over a finished embedded run's history until stopped.")
+    .argument(...runArgument)
+    .option(...storeOption)
+    .action(async (named: string | undefined, options: { store?: string }) => {
+      const request = await requestFor(named, options, context);
+      const operations = await context.operations();
+      await operations.serveUi(request, (address) => {
+        print(context, `Temporal UI of ${request.runId}: ${address}`);
+        remark(context, 'Ctrl-C ends it.');
+      });
+    });
+}
+
+const verbs: [name: string, verb: ControlVerb, description: string][] = [
+  ['pause', 'pause', 'Lets a run finish its current stage, then hold.'],
+  ['resume', 'resume', 'Lets a paused run go on.'],
+  ['retry', 'retryStage', 'Runs the stage again that a waiting run failed at.'],
+  [
+    'stop',
+    'stopAfterIteration',
+    'Ends a run after the current iteration: it evaluates, exports and reports what it has.',
+  ],
+];
+
+/** The operator's commands: updates to a run on a server that is up. */
+export function addControlCommands(program: Command, context: CommandContext): void {
+  for (const [name, verb, description] of verbs) {
+    program
+      .command(name)
+      .description(description)
+      .argument(...runArgument)
+      .option(...storeOption)
+      .action(async (named: string | undefined, options: { store?: string }) => {
+        const request = await requestFor(named, options, context);
+        const operations = await context.operations();
+        print(context, escapeForTerminal(await operations.control(request, verb)));
+      });
+  }
+}
+
+async function requestFor(named: string | undefined, options: { store?: string }, context: CommandContext) {
+  const { findRun } = await import('../runs.ts');
+  const places = placesOf(context, options.store);
+  const { runId } = await findRun(places.storeUri, named);
+  return { runId, ...places, signal: context.signal };
+}

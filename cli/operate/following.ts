@@ -1,0 +1,128 @@
+/** Follows a run by its progress queries until it ends, waits for its operator, or is let go. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { activeChildQuery, progressQuery } from '../../workflows/messages.ts';
+import { taskQueues, type RunProgress, type WorkerKind } from '../../workflows/types.ts';
+import type { RunReporter, TrainOutcome } from '../operations.ts';
+
+export interface FollowOptions {
+  signal: AbortSignal;
+  /** Stay when the run waits for its operator. */
+  wait: boolean;
+  /** Rejects when a worker of an embedded cluster is given up. */
+  onFailedWorker?: Promise<never>;
+}
+
+const pollMs = 1000;
+/** A queue without pollers for so long is told. */
+const pollersMs = 15_000;
+
+export async function followRun(
+  client: Client,
+  handle: WorkflowHandle,
+  runId: string,
+  report: RunReporter,
+  options: FollowOptions,
+): Promise<TrainOutcome> {
+  const { signal } = options;
+  const ended = new AbortController();
+  const result = handle.result().then(
+    () => 'completed' as const,
+    (error: unknown) => (ended.signal.aborted ? ('completed' as const) : error),
+  );
+  void result.finally(() => ended.abort());
+  const pollers = watchPollers(client);
+  try {
+    for (;;) {
+      const snapshot = await readSnapshot(client, handle).catch(() => undefined);
+      if (snapshot) {
+        snapshot.notes = [...snapshot.notes, ...(await pollers())];
+        report.snapshot(snapshot);
+        if (snapshot.state === 'waiting' && !options.wait) {
+          return { state: 'waiting', ...(snapshot.cause ? { cause: snapshot.cause } : {}) };
+        }
+      }
+      const next = await Promise.race([
+        result,
+        sleep(pollMs, 'poll' as const, { signal }).catch(() => 'let go' as const),
+        ...(options.onFailedWorker ? [options.onFailedWorker] : []),
+      ]);
+      if (next === 'poll') continue;
+      if (next === 'let go') return { state: 'running' };
+      if (next === 'completed') {
+        const last = await readSnapshot(client, handle).catch(() => undefined);
+        if (last) report.snapshot(last);
+        return { state: last?.state ?? 'done' };
+      }
+      if (next instanceof WorkflowFailedError) return { state: 'failed', cause: messageOf(next) };
+      throw next;
+    }
+  } finally {
+    ended.abort();
+  }
+}
+
+/** The run's snapshot, with the shards of the child that is at work. */
+export async function readSnapshot(client: Client, handle: WorkflowHandle): Promise<RunProgress> {
+  const snapshot = await handle.query(progressQuery);
+  const childId = await handle.query(activeChildQuery);
+  if (!childId) return snapshot;
+  const child = await client.workflow
+    .getHandle(childId)
+    .query(progressQuery)
+    .catch(() => undefined);
+  if (!child) return snapshot;
+  return {
+    ...snapshot,
+    stage: child.stage,
+    shardsDone: child.shardsDone,
+    shardsTotal: child.shardsTotal,
+    ...(child.tokensPerSecond === undefined ? {} : { tokensPerSecond: child.tokensPerSecond }),
+    ...(child.meanReward === undefined ? {} : { meanReward: child.meanReward }),
+  };
+}
+
+/** Notes about queues that nobody has polled for 15 s; asks the server every 5 s at most. */
+export function watchPollers(client: Client): () => Promise<string[]> {
+  const since = new Map<WorkerKind, number>();
+  let asked = 0;
+  let notes: string[] = [];
+  return async () => {
+    if (Date.now() - asked < 5000) return notes;
+    asked = Date.now();
+    notes = [];
+    for (const kind of Object.keys(taskQueues) as WorkerKind[]) {
+      if (await isPolled(client, kind)) {
+        since.delete(kind);
+        continue;
+      }
+      const first = since.get(kind) ?? Date.now();
+      since.set(kind, first);
+      if (Date.now() - first >= pollersMs)
+        notes.push(`waiting for a ${kind} worker: start one with \`cada worker --kind ${kind}\``);
+    }
+    return notes;
+  };
+}
+
+async function isPolled(client: Client, kind: WorkerKind): Promise<boolean> {
+  try {
+    const { pollers } = await client.workflowService.describeTaskQueue({
+      namespace: client.options.namespace,
+      taskQueue: { name: taskQueues[kind] },
+      // TASK_QUEUE_TYPE_WORKFLOW = 1, TASK_QUEUE_TYPE_ACTIVITY = 2
+      taskQueueType: 2,
+    });
+    const newest = Math.max(0, ...(pollers ?? []).map((poller) => Number(poller.lastAccessTime?.seconds ?? 0) * 1000));
+    // A long poll lasts a minute; a poller that died is listed for five.
+    return Date.now() - newest < 75_000;
+  } catch {
+    return true;
+  }
+}
+
+function messageOf(error: Error): string {
+  let cause: Error = error;
+  while (cause.cause instanceof Error) cause = cause.cause;
+  return cause.message;
+}

@@ -1,0 +1,88 @@
+/**
+ * What the commands need from the rest of CADA: the seam between the command line (arguments, texts, exit codes) and the parts that start servers,
+ * workers and workflows. `launch.ts` implements it; tests may put another in its place.
+ */
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import type { ProgressSnapshot } from './progress/snapshot.ts';
+
+export interface CadaOperations {
+  /** Starts or goes on with a run. Resolves when it has ended, waits for its operator, or (detached) has been handed over. */
+  train(request: TrainRequest, report: RunReporter): Promise<TrainOutcome>;
+  /** Follows a run on an external Temporal server until it ends or the signal is aborted. */
+  watch(request: RunRequest, report: RunReporter): Promise<TrainOutcome>;
+  /** Live progress of a run whose server is up; undefined where none is. Quick: gives up within a second or two. */
+  progress(request: RunRequest): Promise<ProgressSnapshot | undefined>;
+  /** Pauses, resumes, ... a run on its server; answers with the workflow's sentence. */
+  control(request: RunRequest, verb: ControlVerb): Promise<string>;
+  /** Serves one task queue until the signal is aborted. */
+  work(request: WorkRequest): Promise<void>;
+  /** Checks machine, Node, Temporal, store, model, disk and memory; downloads nothing. */
+  examine(request: { storeUri: string; home: string }): Promise<Check[]>;
+  /** One request answered by the untouched model with nothing, with codes, with codes and cases. */
+  tryRequest(request: {
+    text: string;
+    configuration: Configuration;
+    report: (line: string) => void;
+  }): Promise<Answer[]>;
+  /** One request answered by the base and by the aligned model of a run. */
+  ask(request: RunRequest & { text: string; report: (line: string) => void }): Promise<Answer[]>;
+  /** Serves the Temporal UI of a finished embedded run until the signal is aborted. */
+  serveUi(request: RunRequest, showAddress: (address: string) => void): Promise<void>;
+}
+
+export interface RunRequest {
+  runId: string;
+  storeUri: string;
+  /** Absolute `CADA_HOME`. */
+  home: string;
+  signal: AbortSignal;
+}
+
+export interface TrainRequest extends RunRequest {
+  configuration: Configuration;
+  /** Hand the run to an external Temporal server and its workers, and return. */
+  detach: boolean;
+  /** Stay when the run waits for its operator. */
+  wait: boolean;
+}
+
+export interface TrainOutcome {
+  state: ProgressSnapshot['state'];
+  /** Why it waits or failed. */
+  cause?: string;
+}
+
+/** Where an operation tells what is going on. */
+export interface RunReporter {
+  snapshot(snapshot: ProgressSnapshot): void;
+  line(text: string): void;
+  uiAddress(address: string): void;
+}
+
+export const workerKinds = ['control', 'gpu', 'judge'] as const;
+export type WorkerKind = (typeof workerKinds)[number];
+
+export interface WorkRequest {
+  kind: WorkerKind;
+  storeUri: string;
+  home: string;
+  signal: AbortSignal;
+}
+
+export const controlVerbs = ['pause', 'resume', 'retryStage', 'stopAfterIteration', 'stopRun'] as const;
+export type ControlVerb = (typeof controlVerbs)[number];
+
+export interface Check {
+  /** 'Node', 'Temporal', 'store', 'model', 'disk', 'memory', ... */
+  name: string;
+  status: 'ok' | 'warning' | 'problem';
+  detail: string;
+  remedy?: string;
+}
+
+export interface Answer {
+  /** 'nothing', 'codes', 'codes and cases'; 'base', 'aligned'. */
+  label: string;
+  text: string;
+  seconds: number;
+}

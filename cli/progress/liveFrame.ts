@@ -1,0 +1,40 @@
+/** The lines that a terminal redraws: what the run is doing now. Finished stages are printed above it, once. */
+import type picocolors from 'picocolors';
+import { escapeForTerminal } from '../terminal.ts';
+import type { ProgressSnapshot } from './snapshot.ts';
+import { describeState, describeWork, duration } from './wording.ts';
+
+export interface FrameContext {
+  columns: number;
+  /** Since the command started. */
+  elapsedSeconds: number;
+  /** Since this stage was first seen. */
+  stageSeconds: number;
+  /** Address of the Temporal UI, where there is one. */
+  uiAddress?: string | undefined;
+  colors: ReturnType<typeof picocolors.createColors>;
+}
+
+export function renderFrame(snapshot: ProgressSnapshot, context: FrameContext): string[] {
+  const { colors, columns } = context;
+  const fit = (line: string): string => (line.length > columns ? `${line.slice(0, columns - 1)}…` : line);
+  const state = describeState(snapshot);
+  const lines = [
+    state === undefined
+      ? colors.bold(fit(describeWork(snapshot, context.stageSeconds)))
+      : colors.yellow(fit(`${snapshot.stage}  ${state}`)),
+  ];
+  if (snapshot.shardsTotal > 0)
+    lines.push(colors.cyan(bar(snapshot.shardsDone / snapshot.shardsTotal, Math.min(columns - 2, 60))));
+  lines.push(...snapshot.notes.map((note) => colors.yellow(fit(`! ${escapeForTerminal(note)}`))));
+  const footer = [`run ${snapshot.runId}`, `${duration(context.elapsedSeconds)} so far`];
+  if (context.uiAddress) footer.push(`Temporal UI ${context.uiAddress}`);
+  footer.push('Ctrl-C stops; the same command goes on');
+  lines.push(colors.dim(fit(footer.join('  ·  '))));
+  return lines;
+}
+
+function bar(share: number, width: number): string {
+  const filled = Math.round(Math.min(Math.max(share, 0), 1) * width);
+  return '█'.repeat(filled) + '░'.repeat(width - filled);
+}

@@ -1,0 +1,46 @@
+/** Progress for pipes and log files: a line when something changed, and no more than one every few seconds for mere counting. */
+import { finishedSince } from './snapshot.ts';
+import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
+import { describeFinishedStage, describeState, describeWork } from './wording.ts';
+
+const SECONDS_BETWEEN_LINES = 5;
+
+/** Takes snapshots, gives the lines to print for each. `nowSeconds` is any clock that does not go back. */
+export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: number) => string[] {
+  let lastFinished: FinishedStage | undefined;
+  let state: string | undefined;
+  let notes: string[] = [];
+  let stage = '';
+  let stageSince = 0;
+  let lastWork = '';
+  let lastAt = -Infinity;
+
+  return (snapshot, nowSeconds) => {
+    const lines: string[] = [];
+    const ended = finishedSince(lastFinished, snapshot.finishedStages);
+    lastFinished = snapshot.finishedStages.at(-1);
+    lines.push(...ended.map((done) => `done: ${describeFinishedStage(done)}`));
+
+    const stateNow = describeState(snapshot);
+    if (stateNow !== state && stateNow !== undefined) lines.push(`run ${snapshot.runId}: ${stateNow}`);
+    state = stateNow;
+
+    lines.push(...snapshot.notes.filter((note) => !notes.includes(note)));
+    notes = snapshot.notes;
+
+    const newStage = snapshot.stage !== stage;
+    if (newStage) [stage, stageSince] = [snapshot.stage, nowSeconds];
+    const work = countedWork(snapshot);
+    const due = newStage || nowSeconds - lastAt >= SECONDS_BETWEEN_LINES;
+    if (snapshot.state === 'running' && work !== lastWork && due) {
+      lines.push(describeWork(snapshot, nowSeconds - stageSince));
+      [lastWork, lastAt] = [work, nowSeconds];
+    }
+    return lines;
+  };
+}
+
+/** What counts as a change: not the speed or the time left, which flicker. */
+function countedWork({ stage, iteration, shardsDone, shardsTotal }: ProgressSnapshot): string {
+  return JSON.stringify([stage, iteration, shardsDone, shardsTotal]);
+}

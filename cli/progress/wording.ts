@@ -1,0 +1,52 @@
+/** How the parts of a snapshot are put into words, for the live display and for plain lines alike. */
+import prettyMilliseconds from 'pretty-ms';
+import { escapeForTerminal } from '../terminal.ts';
+import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
+
+export function duration(seconds: number): string {
+  if (seconds < 1) return `${seconds.toFixed(1)}s`;
+  return prettyMilliseconds(Math.round(seconds) * 1000, { secondsDecimalDigits: 0 });
+}
+
+/** `warm start  shards 3/12  261 tok/s  reward 0.42  about 4m 10s left`: what is unknown is left out. */
+export function describeWork(snapshot: ProgressSnapshot, stageSeconds?: number): string {
+  const parts = [snapshot.stage];
+  if (snapshot.iterations > 0 && snapshot.iteration > 0 && !snapshot.stage.startsWith('iteration')) {
+    parts.push(`iteration ${snapshot.iteration}/${snapshot.iterations}`);
+  }
+  if (snapshot.shardsTotal > 0) parts.push(`shards ${snapshot.shardsDone}/${snapshot.shardsTotal}`);
+  if (snapshot.tokensPerSecond !== undefined) parts.push(`${Math.round(snapshot.tokensPerSecond)} tok/s`);
+  if (snapshot.meanReward !== undefined) parts.push(`reward ${snapshot.meanReward.toFixed(2)}`);
+  const left = timeLeft(snapshot, stageSeconds);
+  if (left !== undefined) parts.push(left);
+  return parts.map(escapeForTerminal).join('  ');
+}
+
+/** The run's time left where it is known; else this stage's, by the shards done so far. */
+export function timeLeft(snapshot: ProgressSnapshot, stageSeconds?: number): string | undefined {
+  if (snapshot.state !== 'running') return undefined;
+  if (snapshot.secondsLeft !== undefined) return `about ${duration(snapshot.secondsLeft)} left`;
+  const { shardsDone, shardsTotal } = snapshot;
+  if (stageSeconds === undefined || shardsDone === 0 || shardsDone >= shardsTotal) return undefined;
+  return `about ${duration((stageSeconds / shardsDone) * (shardsTotal - shardsDone))} left of this stage`;
+}
+
+/** `warm start  2m 5s  kept 0.83  loss 1.21`, or `warm start  cached`. */
+export function describeFinishedStage({ stage, seconds, cached, figures = {} }: FinishedStage): string {
+  const shown = Object.entries(figures)
+    .slice(0, 4)
+    .map(([name, value]) => `${name} ${formatFigure(value)}`);
+  return [stage, cached ? 'cached' : duration(seconds), ...shown].map(escapeForTerminal).join('  ');
+}
+
+/** Three significant digits, whole numbers as they are. */
+export function formatFigure(value: number): string {
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
+}
+
+/** What a run that does not run is doing; undefined while it runs. */
+export function describeState({ state, cause }: ProgressSnapshot): string | undefined {
+  if (state === 'running') return undefined;
+  const because = cause ? `: ${escapeForTerminal(cause)}` : '';
+  return state === 'waiting' ? `waits for its operator${because}` : `${state}${because}`;
+}

@@ -1,0 +1,88 @@
+/** What is known of a run, in the shape that scripts read (`cada status --json`) and in words. */
+import { fileURLToPath } from 'node:url';
+import type { DeliveredFiles } from './deliver.ts';
+import type { ProgressSnapshot } from './progress/snapshot.ts';
+import { describeState, describeWork, duration, formatFigure } from './progress/wording.ts';
+import type { RunRecord } from '../workflows/types.ts';
+import { plainTable } from './terminal.ts';
+
+type Figures = Record<string, number>;
+
+/** `cada status --json`: the keys are fixed, scripts depend on them. */
+export interface StatusJson {
+  runId: string;
+  state: 'running' | 'paused' | 'waiting' | 'done' | 'failed';
+  iteration: number;
+  iterations: number;
+  /** Of the bytes of `adapter_model.safetensors`; null while there is none. */
+  adapter: { sha256: string; path: string } | null;
+  /** Path or address of the report; null while there is none. */
+  report: string | null;
+  wallSeconds: Figures;
+  before: Figures | null;
+  after: Figures | null;
+  peakMemoryBytes: Figures;
+}
+
+/** @param delivered files of the run that were written to CADA_HOME already; they are named rather than the store's objects. */
+export function statusOf(record: RunRecord, delivered: DeliveredFiles = {}): StatusJson {
+  const { policy, report, evaluations } = record;
+  return {
+    runId: record.runId,
+    state: record.state === 'stopped' ? 'done' : record.state,
+    iteration: record.iteration,
+    iterations: record.iterations,
+    adapter: policy?.adapter ? { sha256: policy.adapter.sha256, path: placeOf(policy.adapter.uri) } : null,
+    report: delivered.report ?? (report ? placeOf(report.uri) : null),
+    wallSeconds: record.wallSeconds,
+    before: evaluations['before']?.figures ?? null,
+    after: evaluations['after']?.figures ?? null,
+    peakMemoryBytes: record.peakMemoryBytes,
+  };
+}
+
+/** The same in words, with the live progress where the run's server is up. */
+export function describeStatus(record: RunRecord, status: StatusJson, live?: ProgressSnapshot): string {
+  const lines = [`run        ${status.runId}`];
+  const state = live ? (describeState(live) ?? `running: ${describeWork(live)}`) : stateInWords(record);
+  lines.push(`state      ${state}`, `iteration  ${status.iteration} of ${status.iterations}`);
+  if (status.adapter) lines.push(`adapter    ${status.adapter.path}`, `           sha256 ${status.adapter.sha256}`);
+  if (status.report) lines.push(`report     ${status.report}`);
+  const stages = Object.entries(status.wallSeconds);
+  if (stages.length > 0)
+    lines.push(
+      '',
+      plainTable(
+        ['stage', 'time'],
+        stages.map(([stage, seconds]) => [stage, duration(seconds)]),
+        [1],
+      ),
+    );
+  const figures = figuresTable(status);
+  if (figures) lines.push('', figures);
+  for (const note of live?.notes ?? []) lines.push('', note);
+  return lines.join('\n');
+}
+
+function stateInWords({ state, stage, cause }: RunRecord): string {
+  if (state === 'running' || state === 'paused')
+    return `${state === 'running' ? 'not finished' : 'paused'}, last seen at stage "${stage}" (its server is not up: \`cada train --resume\` goes on)`;
+  return `${state}${cause ? `: ${cause}` : ''}`;
+}
+
+function figuresTable({ before, after }: StatusJson): string | undefined {
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  if (names.length === 0) return undefined;
+  const cell = (figures: Figures | null, name: string): string => {
+    const value = figures?.[name];
+    return value === undefined ? '–' : formatFigure(value);
+  };
+  return plainTable(
+    ['figure', 'before', 'after'],
+    names.map((name) => [name, cell(before, name), cell(after, name)]),
+    [1, 2],
+  );
+}
+
+/** A folder store's objects are files: their path says more than their address. */
+const placeOf = (uri: string): string => (uri.startsWith('file://') ? fileURLToPath(uri) : uri);
