@@ -60,7 +60,7 @@ export interface ArtifactStore {
   getDocument<T>(key: string): Promise<{ value: T; etag: string } | undefined>;
   /** Keys that start with `prefix`, in the order of their characters. */
   listDocuments(prefix: string): AsyncIterable<string>;
-  /** Names of the folders directly below `prefix` (which ends in `/`), e.g. the run ids below `runs/`. */
+  /** Names of the folders directly below `prefix` (which ends in `/`), e.g. the run ids below `runs/`, in the order of whole keys. */
   listFolders(prefix: string): AsyncIterable<string>;
   deleteDocument(key: string): Promise<void>;
 }

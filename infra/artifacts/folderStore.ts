@@ -159,10 +159,8 @@ class FolderStore implements ArtifactStore {
   async *listFolders(prefix: string): AsyncIterable<string> {
     checkPrefix(prefix);
     const entries = await readdir(join(this.#root, prefix), { withFileTypes: true }).catch(whereAbsent([]));
-    yield* entries
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort();
+    const names = entries.filter((entry) => entry.isDirectory()).map((entry) => `${entry.name}/`);
+    for (const name of names.sort()) yield name.slice(0, -1); // the order of whole keys, as in S3
   }
 
   async deleteDocument(key: string): Promise<void> {

@@ -54,7 +54,7 @@ export async function loadRun<T>(store: ArtifactStore, runId: string): Promise<S
 export async function listRuns(store: ArtifactStore): Promise<string[]> {
   const ids = await collect(store.listFolders('runs/'));
   const found = await readAll(ids, (id) => store.getDocument(runDocument(id)));
-  return ids.filter((_, i) => found[i] !== undefined);
+  return ids.filter((_, i) => found[i] !== undefined).sort();
 }
 
 /** The run whose record changed last. */

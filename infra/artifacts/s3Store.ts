@@ -30,6 +30,8 @@ import type { S3Place, S3StoreOptions } from './s3Client.ts';
 
 export type { S3StoreOptions };
 
+/** Metadata name of the mark that each document carries. */
+const WRITER = 'cada-writer';
 const MIB = 1024 * 1024;
 /** S3's own limit on the parts of one object. */
 const MAX_PARTS = 10_000;
@@ -241,13 +243,18 @@ class S3Store implements ArtifactStore {
       const winner = await this.getDocument<unknown>(key);
       if (winner) return { ...winner, adopted: true };
     }
+    const writer = randomUUID();
     for (let round = 1; ; round++) {
       try {
-        return { etag: await this.#putText(key, text, { IfNoneMatch: '*' }), value: stored, adopted: false };
+        const etag = await this.#putText(key, text, { IfNoneMatch: '*' }, writer);
+        return { etag, value: stored, adopted: false };
       } catch (error) {
         if (!isUndecided(error)) throw error;
-        const winner = await this.getDocument<unknown>(key);
-        if (winner) return { ...winner, adopted: true };
+        const found = await this.#getText(key);
+        if (found) {
+          const value = parseDocument(found.text, `${this.uri}/${key}`, found.etag);
+          return { etag: found.etag, value, adopted: found.writer !== writer };
+        }
         if (round >= ROUNDS) throw error;
       }
     }
@@ -259,21 +266,30 @@ class S3Store implements ArtifactStore {
       const before = await this.#getText(key);
       if (before?.etag !== etag) throw conflict(before?.etag);
     }
+    const writer = randomUUID();
     for (let round = 1; ; round++) {
       try {
-        return await this.#putText(key, text, { IfMatch: etag });
+        return await this.#putText(key, text, { IfMatch: etag }, writer);
       } catch (error) {
         if (!isUndecided(error) && failureOf(error) !== 'absent') throw error;
         const now = await this.#getText(key);
-        // Our own write may have succeeded without an answer; a repeated one then fails its condition.
-        if (now?.text === text) return now.etag;
+        if (now?.writer === writer) return now.etag;
         if (now?.etag !== etag) throw conflict(now?.etag);
         if (round >= ROUNDS) throw error;
       }
     }
   }
 
-  async #putText(key: string, text: string, condition: { IfMatch?: string; IfNoneMatch?: string }): Promise<string> {
+  /**
+   * Writes a document, marked with its writer: when our own write succeeded without an answer and its repetition then
+   * fails the condition, the mark tells it from another writer's document, even one of the same content.
+   */
+  async #putText(
+    key: string,
+    text: string,
+    condition: { IfMatch?: string; IfNoneMatch?: string },
+    writer: string = randomUUID(),
+  ): Promise<string> {
     const { ETag } = await this.#send(
       new PutObjectCommand({
         ...this.#at(key),
@@ -282,22 +298,27 @@ class S3Store implements ArtifactStore {
         ...condition,
         Body: Buffer.from(text),
         ContentType: 'application/json',
+        Metadata: { [WRITER]: writer },
       }),
     );
     return ETag ?? '';
   }
 
-  async #getText(key: string): Promise<{ text: string; etag: string } | undefined> {
+  async #getText(key: string): Promise<{ text: string; etag: string; writer?: string } | undefined> {
     for (let round = 1; ; round++) {
       const response = await this.#send(new GetObjectCommand(this.#at(key))).catch(whereAbsent);
       if (!response) return undefined;
+      const writer = response.Metadata?.[WRITER];
+      const version = { etag: response.ETag ?? '', ...(writer ? { writer } : {}) };
       try {
         const chunks: Buffer[] = [];
         for await (const chunk of bodyOf(response)) chunks.push(chunk as Buffer);
-        return { text: Buffer.concat(chunks).toString(), etag: response.ETag ?? '' };
+        return { text: Buffer.concat(chunks).toString(), ...version };
       } catch (error) {
-        if (/checksum mismatch/i.test(String(error))) return { text: '', etag: response.ETag ?? '' };
-        if (round >= ROUNDS || failureOf(error) !== 'transient') throw explained(error, this.#place);
+        const mismatch = /checksum mismatch/i.test(String(error));
+        if (round < ROUNDS && (mismatch || failureOf(error) === 'transient')) continue;
+        if (mismatch) return { text: '', ...version }; // rotten: no JSON
+        throw explained(error, this.#place);
       }
     }
   }

@@ -1,0 +1,190 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ArtifactCorruptError } from '../../../infra/artifacts/artifactStore.ts';
+import type { ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
+import { StepDivergedError, forgetStep, readStep, runStep, stepKey } from '../../../infra/artifacts/steps.ts';
+import type { StepRepair, StepResult } from '../../../infra/artifacts/steps.ts';
+import { storeKinds } from './storeKinds.ts';
+import type { RunningStoreKind } from './storeKinds.ts';
+
+describe('step keys', () => {
+  const key = (inputs: unknown, stage = 'train', version = 1) => stepKey({ stage, version, inputs });
+
+  test('are the digest of the canonical definition', () => {
+    // SHA-256 of {"inputs":{"lr":0.00001,"seed":"ab"},"stage":"train","version":1}
+    expect(key({ seed: 'ab', lr: 1e-5 })).toBe('5f38a75a2c94a0913baf67e14e942b90d24fc9318ab412a5ff0b5b64c155261a');
+    expect(key({ lr: 1e-5, seed: 'ab' })).toBe(key({ seed: 'ab', lr: 0.00001 }));
+  });
+
+  test('differ with every part', () => {
+    const keys = [
+      key({ a: 1 }),
+      key({ a: 1 }, 'reward'),
+      key({ a: 1 }, 'train', 2),
+      key({ a: '1' }),
+      key({ a: [1] }),
+      key({ a: null }),
+      key({ b: 1 }),
+    ];
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test('an artifact counts by its digest, wherever it lies', () => {
+    const ref = { uri: 'file:///a/objects/x', sha256: 'c'.repeat(64), bytes: 3, kind: 'chains' };
+    expect(key({ chains: [ref] })).toBe(key({ chains: [{ ...ref, uri: 's3://b/objects/x' }] }));
+    expect(key({ chains: [ref] })).toBe(key({ chains: ['c'.repeat(64)] }));
+  });
+
+  test.each([
+    ['$.inputs.a.b is undefined', { a: { b: undefined } }],
+    ['$.inputs.a[1] is NaN', { a: [0, NaN] }],
+    ['$.inputs.a is Infinity', { a: Infinity }],
+    ['$.inputs.f is a function', { f: () => 1 }],
+    ['$.inputs.d is a Date', { d: new Date(0) }],
+    ['$.inputs.t is a Float32Array', { t: new Float32Array(1) }],
+    ['$.inputs.m is a Map', { m: new Map() }],
+    ['$.inputs.n is a bigint', { n: 1n }],
+  ])('refuse an input where %s', (message, inputs) => {
+    expect(() => key(inputs)).toThrow(message);
+  });
+});
+
+for (const { name, missing, start } of storeKinds) {
+  describe.skipIf(missing)(`steps in a ${name} store`, () => {
+    const definition = { stage: 'generateChains', version: 1, inputs: { seed: 'ab' } };
+    const key = stepKey(definition);
+    let kind: RunningStoreKind;
+    let store: ArtifactStore;
+    let spoolRoot: string;
+    let repairs: StepRepair[];
+    let computed: number;
+
+    const compute =
+      (text = 'chains') =>
+      async (spool: string): Promise<StepResult> => {
+        computed++;
+        await writeFile(join(spool, 'chains.jsonl'), text);
+        return {
+          outputs: {
+            chains: { file: join(spool, 'chains.jsonl'), kind: 'chains' },
+            plan: { bytes: '[1,2]', kind: 'plan' },
+          },
+          figures: { tokens: 12 },
+        };
+      };
+    const options = () => ({
+      spoolRoot,
+      host: 'alpha',
+      codeVersion: 'v1',
+      onRepair: (r: StepRepair) => repairs.push(r),
+    });
+
+    beforeAll(async () => {
+      kind = await start();
+    });
+    beforeEach(async () => {
+      store = await kind.fresh();
+      spoolRoot = await mkdtemp(join(tmpdir(), 'cada-steps-'));
+      repairs = [];
+      computed = 0;
+      return async () => {
+        expect(await readdir(spoolRoot)).toEqual([]); // no spool is left, whatever happened
+        await rm(spoolRoot, { recursive: true, force: true });
+      };
+    });
+    afterAll(() => kind?.stop());
+
+    test('compute once, then come from the store', async () => {
+      const first = await runStep(store, definition, compute(), options());
+      expect(first).toMatchObject({
+        cached: false,
+        key,
+        stage: 'generateChains',
+        inputs: { seed: 'ab' },
+        figures: { tokens: 12 },
+        producedBy: { host: 'alpha', codeVersion: 'v1' },
+      });
+      expect(Buffer.from(await store.getBytes(first.outputs['chains']!)).toString()).toBe('chains');
+      const second = await runStep(store, definition, compute('other'), options());
+      expect(second).toEqual({ ...first, cached: true });
+      expect(computed).toBe(1);
+      expect(await readStep(store, key)).toEqual(expect.objectContaining({ outputs: first.outputs }));
+      await forgetStep(store, key);
+      expect(await readStep(store, key)).toBeUndefined();
+    });
+
+    test('that fail leave no manifest and no spool', async () => {
+      const failing = async (spool: string) => {
+        await writeFile(join(spool, 'half'), 'x');
+        throw new Error('out of memory');
+      };
+      await expect(runStep(store, definition, failing, options())).rejects.toThrow('out of memory');
+      expect(await readStep(store, key)).toBeUndefined();
+      expect((await runStep(store, definition, compute(), options())).cached).toBe(false);
+    });
+
+    test('that run in many places at once agree on one manifest', async () => {
+      const results = await Promise.all(
+        ['alpha', 'beta', 'gamma', 'delta'].map((host) =>
+          runStep(store, definition, compute(), { ...options(), host }),
+        ),
+      );
+      expect(new Set(results.map((each) => each.producedBy.host)).size).toBe(1);
+      expect((await readStep(store, key))?.producedBy.host).toBe(results[0]?.producedBy.host);
+    });
+
+    test('that come out differently name both machines', async () => {
+      const slow = runStep(
+        store,
+        definition,
+        async (spool) => {
+          await runStep(store, definition, compute('one thing'), { ...options(), host: 'alpha' });
+          return compute('another')(spool);
+        },
+        { ...options(), host: 'beta' },
+      );
+      const error = await slow.catch((problem: unknown) => problem);
+      expect(error).toBeInstanceOf(StepDivergedError);
+      expect((error as Error).message).toMatch(/"generateChains".*on alpha .*on beta .*: chains [0-9a-f]{64} \/ /);
+      expect((error as Error).message).not.toContain('plan ');
+      expect((await readStep(store, key))?.producedBy.host).toBe('alpha');
+    });
+
+    test.each([
+      ['missing', (ref: string) => store.deleteObject(ref)],
+      ['cut short', (ref: string) => kind.overwrite(store, `objects/${ref}`, 'cha')],
+    ])('with an output %s are computed again, replaced and reported', async (_what, damage) => {
+      const first = await runStep(store, definition, compute(), { ...options(), host: 'alpha' });
+      await damage(first.outputs['chains']!.sha256);
+      expect(await readStep(store, key)).toBeUndefined();
+      const second = await runStep(store, definition, compute(), { ...options(), host: 'beta' });
+      expect(second).toMatchObject({ cached: false, producedBy: { host: 'beta' }, outputs: first.outputs });
+      expect(repairs).toMatchObject([{ key, stage: 'generateChains', reason: expect.stringContaining('"chains"') }]);
+      expect((await runStep(store, definition, compute(), options())).producedBy.host).toBe('beta');
+    });
+
+    test.each([
+      ['no JSON', '{"key":'],
+      ['another document', '{"key":"x"}'],
+    ])('whose manifest is %s are computed again and replaced', async (_what, text) => {
+      await runStep(store, definition, compute(), options());
+      await kind.overwrite(store, `steps/${key}.json`, text);
+      expect((await runStep(store, definition, compute(), options())).cached).toBe(false);
+      expect(repairs).toHaveLength(1);
+      expect((await runStep(store, definition, compute(), options())).cached).toBe(true);
+    });
+
+    test('that find an input rotten remove it, so that its own step is computed again', async () => {
+      const earlier = await runStep(store, definition, compute(), options());
+      const input = earlier.outputs['chains']!;
+      await kind.overwrite(store, `objects/${input.sha256}`, 'chainz'); // same size
+      const later = { stage: 'train', version: 1, inputs: { chains: input } };
+      const train = async () => ({ outputs: { adapter: { bytes: await store.getBytes(input), kind: 'adapter' } } });
+      await expect(runStep(store, later, train, options())).rejects.toThrow(ArtifactCorruptError);
+      expect((await runStep(store, definition, compute(), options())).cached).toBe(false);
+      expect((await runStep(store, later, train, options())).outputs['adapter']?.sha256).toBe(input.sha256);
+    });
+  });
+}
