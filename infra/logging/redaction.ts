@@ -1,0 +1,50 @@
+export const REDACTED = '[redacted]';
+
+/** AWS settings that are needed to find a fault and are no secrets. */
+const HARMLESS =
+  /^AWS_(REGION|DEFAULT_REGION|ENDPOINT_URL\w*|PROFILE|CONFIG_FILE|SHARED_CREDENTIALS_FILE|CA_BUNDLE|MAX_ATTEMPTS|RETRY_MODE)$/;
+
+/** Names in the manner of environment variables: AWS_*, OPENAI_API_KEY, HF_TOKEN, DB_PASSWORD. */
+const SECRET_VARIABLE = /^AWS_|API_KEY|(^|_)TOKEN(_|$)|SECRET|PASSWORD|CLIENT_KEY_DATA/;
+
+/** Names in the manner of fields: apiKey, accessToken, secretAccessKey, authorization. `promptTokens` and `tokens` are counts, not secrets. */
+const SECRET_FIELD =
+  /^(x-)?api[-_]?key$|^(access|auth|bearer|id|refresh|security|session|hf|hub)?[-_]?token$|^secret|secret$|passw(or)?d|^(proxy-)?authorization$|^cookie$|^accessKeyId$/i;
+
+/** Whether the value under this name must not be written down. */
+export function isSecretName(name: string): boolean {
+  return (SECRET_VARIABLE.test(name) && !HARMLESS.test(name)) || SECRET_FIELD.test(name);
+}
+
+/** A copy of a log record with the values of secret names replaced, at any depth. Instances of classes (errors, buffers) are kept as they are. */
+export function redactFields(record: Record<string, unknown>): Record<string, unknown> {
+  return copy(record, new Set()) as Record<string, unknown>;
+}
+
+function copy(value: unknown, ancestors: Set<unknown>): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return value;
+  if (ancestors.has(value)) return '[circular]';
+  const inside = new Set(ancestors).add(value);
+  if (Array.isArray(value)) return value.map((element) => copy(element, inside));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => [
+      name,
+      isSecretName(name) && field !== undefined ? REDACTED : copy(field, inside),
+    ]),
+  );
+}
+
+/**
+ * Replaces the values of secret environment variables wherever they occur in a text: error messages of clients quote what they sent.
+ * Values of fewer than eight characters are left: they would match by chance.
+ */
+export function valueRedactor(env: NodeJS.ProcessEnv): (text: string) => string {
+  const values = Object.entries(env)
+    .filter(([name, value]) => value !== undefined && value.length >= 8 && isSecretName(name))
+    .flatMap(([, value]) => [value as string, JSON.stringify(value).slice(1, -1)])
+    // A value that contains another one goes first.
+    .sort((a, b) => b.length - a.length);
+  return (text) => values.reduce((result, value) => result.replaceAll(value, REDACTED), text);
+}
