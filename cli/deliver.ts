@@ -11,9 +11,12 @@ export interface DeliveredFiles {
   report?: string;
   /** Folder with the exported PEFT adapter and the merged model. */
   exported?: string;
+  /** The file in it whose digest names the adapter. */
+  adapter?: string;
 }
 
 const reportFile = (home: string, runId: string): string => join(runFolders(home, runId).root, 'report.html');
+const ADAPTER_FILE = join('adapter', 'adapter_model.safetensors');
 const exportFolder = (home: string, runId: string): string => join(runFolders(home, runId).root, 'export');
 
 /** Writes report and export of a run below its folder in `CADA_HOME`; files that are right already are kept. */
@@ -32,6 +35,7 @@ export async function deliver(home: string, { store, runId, record }: FoundRun):
         throw new Error(`the export of ${runId} names a file outside its folder: ${path}`);
       await store.fetchToFile(artifact, join(delivered.exported, inside));
     }
+    delivered.adapter = join(delivered.exported, ADAPTER_FILE);
   }
   return delivered;
 }
@@ -39,5 +43,9 @@ export async function deliver(home: string, { store, runId, record }: FoundRun):
 /** What `deliver` has written before, without looking into the store. */
 export function deliveredBefore(home: string, runId: string): DeliveredFiles {
   const [report, exported] = [reportFile(home, runId), exportFolder(home, runId)];
-  return { ...(existsSync(report) ? { report } : {}), ...(existsSync(exported) ? { exported } : {}) };
+  const adapter = join(exported, ADAPTER_FILE);
+  return {
+    ...(existsSync(report) ? { report } : {}),
+    ...(existsSync(adapter) ? { exported, adapter } : {}),
+  };
 }

@@ -1,20 +1,94 @@
 /** The operations, put together from the parts that do them. */
-import { CliError } from './errors.ts';
-import { exitCodes } from './exitCodes.ts';
-import type { CadaOperations } from './operations.ts';
+import { runFolders, cadaCache } from '../infra/paths.ts';
+import { resolveTemporal } from '../infra/temporal/connection.ts';
+import { findServer } from '../infra/temporal/findServer.ts';
+import { startEmbeddedServer } from '../infra/temporal/embeddedServer.ts';
+import {
+  pauseUpdate,
+  resumeUpdate,
+  retryStageUpdate,
+  stopAfterIterationUpdate,
+  stopRunUpdate,
+} from '../workflows/messages.ts';
+import { badInput, badEnvironment } from './errors.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { ask, tryRequest } from './operate/answers.ts';
+import { readChains } from './operate/chains.ts';
+import { deliver } from './operate/delivery.ts';
+import { examine } from './operate/examination.ts';
+import { readSnapshot, watchPollers } from './operate/following.ts';
+import { train, watch, withRun } from './operate/training.ts';
+import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
 
 export async function openOperations(): Promise<CadaOperations> {
-  const missing = (what: string) => () =>
-    Promise.reject(new CliError(`\`cada ${what}\` is not wired to its implementation yet.`, exitCodes.failure));
   return Promise.resolve({
-    train: missing('train'),
-    watch: missing('watch'),
-    progress: () => Promise.resolve(undefined),
-    control: missing('control'),
-    work: missing('worker'),
-    examine: missing('doctor'),
-    tryRequest: missing('try'),
-    ask: missing('ask'),
-    serveUi: missing('ui'),
+    train,
+    watch,
+    progress: (request) =>
+      withRun(request, async ({ client }, handle) => {
+        const snapshot = await readSnapshot(client, handle);
+        return { ...snapshot, notes: [...snapshot.notes, ...(await watchPollers(client)())] };
+      }).catch(() => undefined),
+    control: (request, verb) => withRun(request, (_, handle) => handle.executeUpdate(updates[verb])),
+    work,
+    examine,
+    tryRequest,
+    ask,
+    chains: readChains,
+    deliver,
+    serveUi,
   });
+}
+
+const updates = {
+  pause: pauseUpdate,
+  resume: resumeUpdate,
+  retryStage: retryStageUpdate,
+  stopAfterIteration: stopAfterIterationUpdate,
+  stopRun: stopRunUpdate,
+} satisfies Record<ControlVerb, unknown>;
+
+async function work({ kind, storeUri, home, signal }: WorkRequest): Promise<void> {
+  const endpoint = resolveTemporal(process.env);
+  if (endpoint.kind === 'embedded') {
+    throw badInput('A worker needs a Temporal server to take work from.', 'Set TEMPORAL_ADDRESS to its host:port.');
+  }
+  // Loaded here only: Temporal's native library and the engine cost every other command a second.
+  const { serve } = await import('../workers/serve.ts');
+  const { openLog } = await import('../infra/logging/log.ts');
+  const log = openLog({ name: `${kind} worker` });
+  await serve({
+    kind,
+    storeUri,
+    endpoint,
+    home,
+    cache: cadaCache(),
+    signal,
+    log,
+    onReady: () => log.info({ kind, address: endpoint.address, store: storeUri }, 'worker ready'),
+  });
+}
+
+async function serveUi({ home, runId, signal }: RunRequest, showAddress: (address: string) => void): Promise<void> {
+  const folders = runFolders(home, runId);
+  if (!existsSync(folders.temporalDatabase)) {
+    throw badEnvironment(
+      `There is no Temporal database of run ${runId} in ${folders.root}.`,
+      'The UI of a run on an external server is at that server.',
+    );
+  }
+  const { path } = await findServer();
+  const server = await startEmbeddedServer({
+    binaryPath: path,
+    databaseFile: folders.temporalDatabase,
+    logFile: join(folders.logs, 'temporal.log'),
+  });
+  try {
+    showAddress(`${server.uiAddress}/namespaces/${server.namespace}/workflows/${encodeURIComponent(runId)}`);
+    if (!signal.aborted) await once(signal, 'abort');
+  } finally {
+    await server.stop();
+  }
 }

@@ -32,7 +32,9 @@ export function statusOf(record: RunRecord, delivered: DeliveredFiles = {}): Sta
     state: record.state === 'stopped' ? 'done' : record.state,
     iteration: record.iteration,
     iterations: record.iterations,
-    adapter: policy?.adapter ? { sha256: policy.adapter.sha256, path: placeOf(policy.adapter.uri) } : null,
+    adapter: policy?.adapter
+      ? { sha256: policy.adapter.sha256, path: delivered.adapter ?? placeOf(policy.adapter.uri) }
+      : null,
     report: delivered.report ?? (report ? placeOf(report.uri) : null),
     wallSeconds: record.wallSeconds,
     before: evaluations['before']?.figures ?? null,

@@ -1,6 +1,6 @@
 /** Reads the files of a library folder: the one that ships with CADA, or the user's. */
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { packageRoot } from '../packageRoot.ts';
 import { badInput } from '../errors.ts';
 
@@ -8,7 +8,7 @@ const mostBytes = 20 * 1024 * 1024;
 
 /** Path below the folder (with `/`) -> text, of every `.md`, `.jsonl` and `.json` file. */
 export async function readLibraryFiles(path: string | undefined): Promise<Record<string, string>> {
-  const folder = path ?? join(packageRoot, 'library');
+  const folder = path ?? join(packageRoot(), 'library');
   let names: string[];
   try {
     names = await readdir(folder, { recursive: true });
@@ -29,7 +29,7 @@ export async function readLibraryFiles(path: string | undefined): Promise<Record
         `The library folder ${folder} holds more than ${mostBytes / 2 ** 20} MiB.`,
         'Is library.path the folder that was meant?',
       );
-    files[relative('.', name).split(sep).join('/')] = text;
+    files[name.split(sep).join('/')] = text;
   }
   return files;
 }

@@ -3,19 +3,21 @@ import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowHandle 
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
-import { cadaCache } from '../../infra/paths.ts';
+import { cadaCache, runFolders } from '../../infra/paths.ts';
 import {
   connectClient,
   resolveTemporal,
   type ConnectedClient,
   type TemporalEndpoint,
 } from '../../infra/temporal/connection.ts';
+import { runningServer } from '../../infra/temporal/runningServer.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
 import type { RunInput, RunPlan } from '../../workflows/alignPolicy.ts';
 import { taskQueues, type RunRecord } from '../../workflows/types.ts';
-import { badInput, environmentProblem } from '../errors.ts';
+import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 import { followRun } from './following.ts';
@@ -39,9 +41,7 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
   }
 
   if (target.kind === 'external') {
-    if (request.detach && store.uri.startsWith('file:')) {
-      report.line(`The store is the folder ${store.uri}: workers must run on this machine and use the same folder.`);
-    }
+    requireSharedStore(store.uri, target.address);
     const connected = await connectClient(target);
     try {
       const handle = await startRun(connected.client, input);
@@ -70,7 +70,7 @@ export async function withRun<T>(
 ): Promise<T> {
   const endpoint = await endpointOf(request);
   if (!endpoint) {
-    throw environmentProblem(
+    throw badEnvironment(
       `No Temporal server is up for run ${request.runId}.`,
       'Go on with `cada train --resume`, or set TEMPORAL_ADDRESS.',
     );
@@ -90,8 +90,6 @@ export async function endpointOf({
 }: Pick<RunRequest, 'home' | 'runId'>): Promise<TemporalEndpoint | undefined> {
   const target = resolveTemporal(process.env);
   if (target.kind === 'external') return target;
-  const { runningServer } = await import('../../infra/temporal/embeddedServer.ts');
-  const { runFolders } = await import('../../infra/paths.ts');
   return runningServer(runFolders(home, runId).temporalDatabase);
 }
 

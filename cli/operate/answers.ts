@@ -1,0 +1,107 @@
+/** One request answered at once, without Temporal: by the untouched model with growing guidance (`cada try`), or by base and aligned model (`cada ask`). */
+import { join } from 'node:path';
+import { engineSettings, localPolicy, readConfiguration, readLibrary } from '../../activities/inputs.ts';
+import type { ActivityDependencies } from '../../activities/dependencies.ts';
+import { sampleCases } from '../../alignment/cases/sampleCases.ts';
+import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { guidedPrompt, rawPrompt, type Prompt } from '../../alignment/prompts/guidedPrompt.ts';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { startEngine } from '../../engine/host/engineClient.ts';
+import type { EngineSettings, PolicyWeights } from '../../engine/policy.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { loadRun } from '../../infra/artifacts/runs.ts';
+import { cadaCache, cadaHome } from '../../infra/paths.ts';
+import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
+import type { RunRecord } from '../../workflows/types.ts';
+import { badInput } from '../errors.ts';
+import type { Answer, RunRequest } from '../operations.ts';
+import { readLibraryFiles } from './libraryFiles.ts';
+
+export async function tryRequest(request: {
+  text: string;
+  configuration: Configuration;
+  report: (line: string) => void;
+}): Promise<Answer[]> {
+  const { configuration, report } = request;
+  const library = parseLibrary(await readLibraryFiles(configuration.library.path));
+  const resolved = await resolveModel(configuration.model, { cachePath: cadaCache(), onProgress: () => {} });
+  for (const note of resolved.notes) report(note);
+  const { digest } = await checkModel(resolved.modelPath);
+  const policy: PolicyWeights = { modelPath: resolved.modelPath, modelDigest: digest };
+  // Cases of any category: nobody has labelled this request.
+  const asked = { id: 'request', category: '', request: request.text };
+  const cases = sampleCases(library, asked, configuration.cases, `${configuration.seed}/try`);
+  const settings = {
+    codes: configuration.cases.codes,
+    layout: configuration.cases.layout,
+    headings: configuration.chain,
+  };
+  const { localPath } = localFolders();
+  return answerAll(
+    engineSettings({ localPath } as ActivityDependencies, configuration),
+    configuration.chain.maxNewTokens,
+    [
+      { label: 'nothing', policy, prompt: rawPrompt(asked) },
+      { label: 'codes', policy, prompt: guidedPrompt(asked, [], library.codes, settings) },
+      { label: 'codes and cases', policy, prompt: guidedPrompt(asked, cases, library.codes, settings) },
+    ],
+  );
+}
+
+export async function ask(request: RunRequest & { text: string }): Promise<Answer[]> {
+  const store = await openStore(request.storeUri);
+  const record = (await loadRun<RunRecord>(store, request.runId))?.record;
+  if (!record?.policy?.adapter) {
+    throw badInput(
+      `Run "${request.runId}" has no adapter yet.`,
+      'Wait until its warm start has ended (`cada status`).',
+    );
+  }
+  const configuration = await readConfiguration(store, record);
+  await readLibrary(store, record);
+  const dependencies: ActivityDependencies = {
+    store,
+    ...localFolders(),
+    downloadPath: cadaCache(),
+    log: { info: () => {}, warn: () => {} },
+  };
+  const aligned = await localPolicy(dependencies, configuration, record.policy);
+  const { adapterPath: _, ...base } = aligned;
+  const prompt = rawPrompt({ request: request.text });
+  return answerAll(engineSettings(dependencies, configuration), configuration.chain.maxNewTokens, [
+    { label: 'base', policy: base, prompt },
+    { label: 'aligned', policy: aligned, prompt },
+  ]);
+}
+
+function localFolders(): { localPath: string; scratchPath: string } {
+  const localPath = join(cadaHome(), 'local');
+  return { localPath, scratchPath: join(localPath, 'asked') };
+}
+
+async function answerAll(
+  settings: EngineSettings,
+  maxNewTokens: number,
+  questions: { label: string; policy: PolicyWeights; prompt: Prompt }[],
+): Promise<Answer[]> {
+  const engine = startEngine(settings);
+  try {
+    const answers: Answer[] = [];
+    for (const { label, policy, prompt } of questions) {
+      const tokenizer = await loadTokenizer(policy.modelPath);
+      const { tokens } = tokenizer.encodeChat(prompt.messages, { addGenerationPrompt: true });
+      const startedAt = performance.now();
+      const [sample] = await engine.sample({
+        policy,
+        prompts: [{ id: label, tokens, prefixLength: 0, seeds: [''] }],
+        options: { temperature: 0, maxNewTokens, stopTokens: tokenizer.eosTokens },
+      });
+      const text = tokenizer.decode(sample!.tokens, { skipSpecial: true });
+      answers.push({ label, text, seconds: (performance.now() - startedAt) / 1000 });
+    }
+    return answers;
+  } finally {
+    await engine.close();
+  }
+}
