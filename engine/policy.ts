@@ -94,6 +94,8 @@ export type Objective =
       /** Weight of the KL term; 0 = no reference model is run. */
       klWeight: number;
       klEstimator: KlEstimator;
+      /** Multiplies each token's KL by the importance ratio (TRL's use_bias_correction_kl). Default false. */
+      klRatioCorrection?: boolean;
       /** Cap of the truncated importance weight pi_old(raw prompt) / pi_behaviour(guided prompt); absent = weight 1. */
       importanceCap?: number;
       /** Logits are divided by it before the log-softmax: the sampling temperature. */

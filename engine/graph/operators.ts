@@ -513,6 +513,22 @@ export function scatterND(x: Value, indices: Value, updates: Value): Value {
   return one(x.graph.insertion, 'ScatterND', [x, indices, updates], x.dtype, x.shape);
 }
 
+/** Zeros of a shape, made at run time (not stored in the model). */
+export function zeros(graph: Graph, shape: Shape, dtype: DataType = 'float32'): Value {
+  const zero = scalar(graph.insertion, 0, dtype);
+  return expand(zero, shape);
+}
+
+/** x inside zeros: the inverse of `slice` along one axis, to a length of `size` again. */
+export function padAxis(x: Value, axis: number, start: Value, end: Value, size: Dimension): Value {
+  const graph = x.graph.insertion;
+  const total = sizeOf(graph, size);
+  const clamped = (bound: Value) => min(where(less(bound, 0), add(bound, total), bound), total);
+  const pads = concat([clamped(start), sub(total, clamped(end))], 0);
+  const shape = x.shape.map((dimension, i) => (i === axis ? size : dimension));
+  return one(graph, 'Pad', [x, pads, undefined, integers(graph, [axis])], x.dtype, shape, { mode: 'constant' });
+}
+
 /** start, start + step, ... (int64 scalars), of the given length. */
 export function range(graph: Graph, start: Value, limit: Value, step: Value, length: Dimension): Value {
   return one(graph.insertion, 'Range', [start, limit, step], start.dtype, [length]);

@@ -1,0 +1,187 @@
+import type { ExternalData, Graph, Value } from '../graph/builder.ts';
+import { quotientOf } from '../graph/dimensions.ts';
+import * as op from '../graph/operators.ts';
+import type { DecoderConfig } from './config.ts';
+import { expectedTensors } from './weights.ts';
+
+/**
+ * The forward pass of a Llama-family decoder in blocks: Llama, SmolLM, Mistral, Qwen2, Qwen3. Training runs whole sequences, the sampler new tokens
+ * against a cache; they differ in the `Attend` they bring and share the rest.
+ * Reference: transformers' modeling_llama.py, modeling_mistral.py, modeling_qwen2.py, modeling_qwen3.py.
+ */
+
+/** The model's tensors in a graph, by Hugging Face name; Linear weights are [out, in]. */
+export type DecoderWeights = ReadonlyMap<string, Value>;
+
+/** The low-rank update of one projection: y = W x + scale * B (A x), A [rank, in], B [out, rank]. */
+export interface LoraPair {
+  a: Value;
+  b: Value;
+  scale: number;
+}
+
+/** Pairs by module name, e.g. `model.layers.0.self_attn.q_proj`. */
+export type LoraPairs = ReadonlyMap<string, LoraPair>;
+
+/** Rotary position inputs: positions int64 [batch, sequence], or [1] = position of the first token; cos and sin [positions, headDim / 2]. */
+export interface Rotary {
+  positions: Value;
+  cos: Value;
+  sin: Value;
+}
+
+/**
+ * Attention proper: query [batch, heads, sequence, headDim], key and value [batch, kvHeads, sequence, headDim], all after rotary embedding,
+ * to [batch, heads, sequence, headDim].
+ */
+export type Attend = (layer: number, query: Value, key: Value, value: Value) => Value;
+
+export interface DecoderBlocks {
+  config: DecoderConfig;
+  weights: DecoderWeights;
+  rotary: Rotary;
+  attend: Attend;
+  lora?: LoraPairs;
+}
+
+/** Declares every tensor that the configuration needs as an external initializer. */
+export function declareWeights(
+  graph: Graph,
+  config: DecoderConfig,
+  locate: (name: string) => ExternalData,
+): DecoderWeights {
+  return new Map(
+    [...expectedTensors(config)].map(([name, shape]) => [name, graph.weight(name, 'float32', shape, locate(name))]),
+  );
+}
+
+/** Token ids [batch, sequence] to [batch, sequence, hidden]. */
+export function embed(weights: DecoderWeights, tokens: Value): Value {
+  return op.gather(weightOf(weights, 'model.embed_tokens.weight'), tokens);
+}
+
+/** The output matrix [vocabulary, hidden]: the embedding if tied. */
+export function outputHead(config: DecoderConfig, weights: DecoderWeights): Value {
+  return weightOf(weights, config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+}
+
+/** All layers and the final norm: [batch, sequence, hidden] to the same. */
+export function decoderLayers(blocks: DecoderBlocks, embedded: Value): Value {
+  let x = embedded;
+  for (let layer = 0; layer < blocks.config.layers; layer++) x = decoderLayer(blocks, layer, x);
+  return norm(blocks, 'model.norm', x);
+}
+
+/** One layer: x + attention(norm(x)), then x + mlp(norm(x)). */
+export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Value {
+  const { config, rotary } = blocks;
+  const prefix = `model.layers.${layer}`;
+  const attention = `${prefix}.self_attn`;
+
+  const h = norm(blocks, `${prefix}.input_layernorm`, x);
+  const heads = (projection: string, count: number, headNorm?: string) => {
+    const projected = linear(blocks, `${attention}.${projection}`, h);
+    const split = op.reshape(projected, [...h.shape.slice(0, 2), count, config.headDim]);
+    return op.transpose(
+      headNorm && config.queryKeyNorm ? norm(blocks, `${attention}.${headNorm}`, split) : split,
+      [0, 2, 1, 3],
+    );
+  };
+  const turned = (value: Value) => op.rotaryEmbedding(value, rotary.positions, rotary.cos, rotary.sin);
+  const query = turned(heads('q_proj', config.heads, 'q_norm'));
+  const key = turned(heads('k_proj', config.kvHeads, 'k_norm'));
+  const value = heads('v_proj', config.kvHeads);
+  const attended = op.transpose(blocks.attend(layer, query, key, value), [0, 2, 1, 3]);
+  const joined = op.reshape(attended, [...h.shape.slice(0, 2), config.heads * config.headDim]);
+  const afterAttention = op.add(x, linear(blocks, `${attention}.o_proj`, joined));
+
+  const m = norm(blocks, `${prefix}.post_attention_layernorm`, afterAttention);
+  const gate = linear(blocks, `${prefix}.mlp.gate_proj`, m);
+  const up = linear(blocks, `${prefix}.mlp.up_proj`, m);
+  return op.add(afterAttention, linear(blocks, `${prefix}.mlp.down_proj`, op.mul(op.silu(gate), up)));
+}
+
+/** x W' + bias + scale (x A') B', whichever of them the module has. */
+export function linear({ weights, lora }: Pick<DecoderBlocks, 'weights' | 'lora'>, module: string, x: Value): Value {
+  let y = op.matmul(x, weightOf(weights, `${module}.weight`), { transB: true });
+  const bias = weights.get(`${module}.bias`);
+  if (bias) y = op.add(y, bias);
+  const pair = lora?.get(module);
+  if (!pair) return y;
+  return op.add(y, op.matmul(op.matmul(x, pair.a, { transB: true }), pair.b, { transB: true, alpha: pair.scale }));
+}
+
+function norm({ config, weights }: DecoderBlocks, name: string, x: Value): Value {
+  return op.rmsNorm(x, weightOf(weights, `${name}.weight`), config.rmsNormEpsilon).normalized;
+}
+
+function weightOf(weights: DecoderWeights, name: string): Value {
+  const value = weights.get(name);
+  if (!value) throw new Error(`the decoder's graph has no weight '${name}'`);
+  return value;
+}
+
+/** Query heads grouped by the key/value head they share: [batch, heads, sequence, d] -> [batch, kvHeads, group * sequence, d], so that K and V need no repeat. */
+export function groupQueries(config: DecoderConfig, query: Value): Value {
+  const [batch, heads, sequence, size] = query.shape;
+  const rows =
+    typeof sequence === 'number'
+      ? (config.heads / config.kvHeads) * sequence
+      : `${config.heads / config.kvHeads}*${sequence}`;
+  if (quotientOf(heads!, config.kvHeads) === undefined)
+    throw new Error(`${config.heads} heads do not share ${config.kvHeads} key heads evenly`);
+  return op.reshape(query, [batch!, config.kvHeads, config.heads === config.kvHeads ? sequence! : rows, size!]);
+}
+
+/**
+ * Attention over whole sequences. `mask` is added to the scores: [sequence, sequence], 0 where a query (row) sees a key, very negative elsewhere
+ * (attentionMask). Padding on the right needs no mask: no real query sees it.
+ */
+export function fullAttention(config: DecoderConfig, mask: Value): Attend {
+  return (_layer, query, key, value) => {
+    const [batch, heads, sequence] = query.shape;
+    const grouped = groupQueries(config, query);
+    const scores = op.matmul(grouped, key, { transB: true, alpha: 1 / Math.sqrt(config.headDim) });
+    const masked = op.add(op.reshape(scores, [batch!, heads!, sequence!, sequence!]), mask);
+    const probabilities = op.softmax(masked);
+    const context = op.matmul(op.reshape(probabilities, scores.shape), value);
+    return op.reshape(context, query.shape);
+  };
+}
+
+/** The additive mask of `fullAttention`: causal, limited to the sliding window. [sequence, sequence], row = query. */
+export function attentionMask(config: DecoderConfig, sequence: number): Float32Array {
+  const mask = new Float32Array(sequence * sequence);
+  const window = config.slidingWindow ?? Infinity;
+  for (let query = 0; query < sequence; query++) {
+    for (let key = 0; key < sequence; key++) {
+      if (key > query || query - key >= window) mask[query * sequence + key] = -1e30;
+    }
+  }
+  return mask;
+}
+
+/** cos and sin of positions 0 .. length - 1, [length, headDim / 2]; Llama-3.1 scaling as in transformers' modeling_rope_utils.py. */
+export function rotaryTables(config: DecoderConfig, length: number): { cos: Float32Array; sin: Float32Array } {
+  const half = config.headDim / 2;
+  const cos = new Float32Array(length * half);
+  const sin = new Float32Array(length * half);
+  for (let i = 0; i < half; i++) {
+    const frequency = scaledFrequency(config, config.ropeTheta ** (-(2 * i) / config.headDim));
+    for (let position = 0; position < length; position++) {
+      cos[position * half + i] = Math.cos(position * frequency);
+      sin[position * half + i] = Math.sin(position * frequency);
+    }
+  }
+  return { cos, sin };
+}
+
+function scaledFrequency({ ropeScaling }: DecoderConfig, frequency: number): number {
+  if (!ropeScaling) return frequency;
+  const { factor, lowFreqFactor, highFreqFactor, originalContextLength } = ropeScaling;
+  const wavelength = (2 * Math.PI) / frequency;
+  if (wavelength < originalContextLength / highFreqFactor) return frequency;
+  if (wavelength > originalContextLength / lowFreqFactor) return frequency / factor;
+  const smooth = (originalContextLength / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}

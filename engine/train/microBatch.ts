@@ -1,0 +1,156 @@
+import type { DecoderConfig } from '../model/config.ts';
+import { attentionMask, rotaryTables } from '../model/decoder.ts';
+import { EngineError } from '../policy.ts';
+import type { TrainingSequence } from '../policy.ts';
+import type { Tensor } from '../session/session.ts';
+import { HEAD_CHUNK } from './tokenLogProbs.ts';
+
+/** A sequence to score or train on; training needs the streams too. */
+export type ScoredSequence = Pick<TrainingSequence, 'id' | 'promptTokens' | 'completionTokens'>;
+
+/** Sequences lengths are padded to a multiple of this. */
+const LENGTH_STEP = 8;
+
+/** Tokens that the model reads of a sequence: all but the last, which is only predicted. */
+const readLength = (sequence: ScoredSequence) => sequence.promptTokens.length + sequence.completionTokens.length - 1;
+
+export const paddedLength = (sequence: ScoredSequence) => Math.ceil(readLength(sequence) / LENGTH_STEP) * LENGTH_STEP;
+
+/** Throws EngineError('invalidInput') naming the sequence if it can't be scored. */
+export function checkSequences(config: DecoderConfig, sequences: readonly ScoredSequence[]): void {
+  const ids = new Set<string>();
+  for (const sequence of sequences) {
+    const problem = (message: string) => new EngineError('invalidInput', `sequence '${sequence.id}': ${message}`);
+    if (ids.has(sequence.id)) throw problem('its id occurs twice');
+    ids.add(sequence.id);
+    if (sequence.promptTokens.length === 0)
+      throw problem('no prompt tokens: the first completion token would follow nothing');
+    if (sequence.completionTokens.length === 0) throw problem('no completion tokens');
+    if (readLength(sequence) > config.contextLength)
+      throw problem(`${readLength(sequence)} tokens, but the model was made for ${config.contextLength}`);
+    for (const token of [...sequence.promptTokens, ...sequence.completionTokens]) {
+      if (!Number.isInteger(token) || token < 0 || token >= config.vocabularySize)
+        throw problem(`token ${token} is outside the vocabulary of ${config.vocabularySize}`);
+    }
+  }
+}
+
+/**
+ * Groups sequences (by index) of similar length into micro-batches of at most `tokenLimit` padded tokens (at least one sequence each), shortest
+ * first. Sorting happens inside runs of `window` sequences, which bounds how many unsummed gradients wait.
+ */
+export function planMicroBatches(sequences: readonly ScoredSequence[], tokenLimit: number, window: number): number[][] {
+  const batches: number[][] = [];
+  for (let start = 0; start < sequences.length; start += window) {
+    const order = sequences
+      .slice(start, start + window)
+      .map((sequence, i) => ({ index: start + i, length: paddedLength(sequence) }));
+    order.sort((a, b) => a.length - b.length || a.index - b.index);
+    let batch: number[] = [];
+    for (const { index, length } of order) {
+      if (batch.length > 0 && (batch.length + 1) * length > tokenLimit) {
+        batches.push(batch);
+        batch = [];
+      }
+      batch.push(index);
+    }
+    if (batch.length > 0) batches.push(batch);
+  }
+  return batches;
+}
+
+/** Inputs of one run, and where each sequence's tokens are among the gathered ones. */
+export interface MicroBatch {
+  feeds: Record<string, Tensor>;
+  /** [start, end) of each sequence's completion tokens in [tokens] outputs. */
+  spans: { start: number; end: number }[];
+  /** Real tokens and computed ones, padding included. */
+  realTokens: number;
+  computedTokens: number;
+  /** Length of [tokens] inputs: completion tokens, padded to the head's chunk. */
+  gatheredTokens: number;
+}
+
+/** Lays sequences out as right-padded rows. */
+export function layOut(config: DecoderConfig, sequences: readonly ScoredSequence[], temperature: number): MicroBatch {
+  const length = Math.max(...sequences.map(paddedLength));
+  const completionTokens = sequences.reduce((sum, sequence) => sum + sequence.completionTokens.length, 0);
+  const gatheredTokens = Math.ceil(completionTokens / HEAD_CHUNK) * HEAD_CHUNK;
+  const tokens = new BigInt64Array(sequences.length * length);
+  const completionRows = new BigInt64Array(gatheredTokens);
+  const targets = new BigInt64Array(gatheredTokens);
+  const spans: MicroBatch['spans'] = [];
+  let next = 0;
+  sequences.forEach(({ promptTokens, completionTokens: completion }, row) => {
+    [...promptTokens, ...completion.slice(0, -1)].forEach(
+      (token, position) => (tokens[row * length + position] = BigInt(token)),
+    );
+    spans.push({ start: next, end: next + completion.length });
+    completion.forEach((token, i) => {
+      completionRows[next] = BigInt(row * length + promptTokens.length - 1 + i);
+      targets[next++] = BigInt(token);
+    });
+  });
+  const half = config.headDim / 2;
+  const { cos, sin } = rotaryTables(config, length);
+  const feeds: MicroBatch['feeds'] = {
+    tokens: { data: tokens, shape: [sequences.length, length] },
+    mask: { data: attentionMask(config, length), shape: [length, length] },
+    cos: { data: cos, shape: [length, half] },
+    sin: { data: sin, shape: [length, half] },
+    completionRows: { data: completionRows, shape: [gatheredTokens] },
+    targets: { data: targets, shape: [gatheredTokens] },
+    temperature: { data: Float32Array.of(temperature), shape: [] },
+  };
+  const realTokens = sequences.reduce(
+    (sum, sequence) => sum + sequence.promptTokens.length + sequence.completionTokens.length,
+    0,
+  );
+  return { feeds, spans, realTokens, computedTokens: sequences.length * length, gatheredTokens };
+}
+
+/** The further inputs of the training graph: streams, settings, and whether to train at all (false: the streams are not read). */
+export function trainingFeeds(
+  batch: MicroBatch,
+  sequences: readonly TrainingSequence[],
+  settings: Readonly<Record<string, number>>,
+  references?: readonly (readonly number[])[],
+): Record<string, Tensor> {
+  const positions = batch.computedTokens;
+  const rowOfPosition = new BigInt64Array(positions).fill(BigInt(batch.gatheredTokens));
+  const completionRows = batch.feeds['completionRows']!.data as BigInt64Array;
+  const realRows = batch.spans.at(-1)!.end;
+  for (let row = 0; row < realRows; row++) rowOfPosition[Number(completionRows[row])] = BigInt(row);
+
+  const stream = (
+    valuesOf: (sequence: TrainingSequence, index: number) => number | readonly number[],
+    name: string,
+  ): Tensor => {
+    const data = new Float32Array(batch.gatheredTokens);
+    sequences.forEach((sequence, index) => {
+      const values = valuesOf(sequence, index);
+      const { start, end } = batch.spans[index]!;
+      if (typeof values === 'number') data.fill(values, start, end);
+      else if (values.length === end - start) data.set(values, start);
+      else
+        throw new EngineError(
+          'invalidInput',
+          `sequence '${sequence.id}': ${values.length} ${name} for ${end - start} completion tokens`,
+        );
+    });
+    return { data, shape: [batch.gatheredTokens] };
+  };
+  return {
+    rowOfPosition: { data: rowOfPosition, shape: [positions] },
+    weight: stream((sequence) => sequence.weight, 'weights'),
+    advantages: stream((sequence) => sequence.advantage ?? 0, 'advantages'),
+    oldLogProbs: stream((sequence) => sequence.oldLogProbs ?? 0, 'oldLogProbs'),
+    hasOldLogProbs: stream((sequence) => (sequence.oldLogProbs ? 1 : 0), 'oldLogProbs'),
+    behaviourLogProbs: stream((sequence) => sequence.behaviourLogProbs ?? 0, 'behaviourLogProbs'),
+    hasBehaviourLogProbs: stream((sequence) => (sequence.behaviourLogProbs ? 1 : 0), 'behaviourLogProbs'),
+    referenceLogProbs: stream((_sequence, index) => references?.[index] ?? 0, 'reference log-probs'),
+    ...Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [`setting.${name}`, { data: Float32Array.of(value), shape: [] }]),
+    ),
+  };
+}

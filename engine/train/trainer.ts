@@ -1,0 +1,271 @@
+import { writeSafetensors } from '../formats/safetensors.ts';
+import { readAdapter, tensorNameOf } from '../model/adapter.ts';
+import type { Adapter } from '../model/adapter.ts';
+import { convertedWeights } from '../model/weightFile.ts';
+import type { WeightFile } from '../model/weightFile.ts';
+import { EngineError } from '../policy.ts';
+import type {
+  EngineSettings,
+  GradientRequest,
+  GradientResult,
+  LogProbRequest,
+  OnProgress,
+  SequenceMetrics,
+  TrainingSequence,
+} from '../policy.ts';
+import { openSession } from '../session/session.ts';
+import type { GraphSession, Tensor } from '../session/session.ts';
+import { checkSequences, layOut, planMicroBatches, trainingFeeds } from './microBatch.ts';
+import type { ScoredSequence } from './microBatch.ts';
+import { objectiveGraph } from './objectives.ts';
+import type { ObjectiveGraph } from './objectives.ts';
+import { gradientName, TOKEN_METRICS, trainingGraph } from './trainingGraph.ts';
+import { TreeSum } from './treeSum.ts';
+
+/** Unsummed gradients that may wait for their neighbours, bytes. */
+const WAITING_GRADIENT_BYTES = 256 * 2 ** 20;
+
+interface OpenGraph {
+  key: string;
+  session: GraphSession;
+  weightFile: WeightFile;
+  objective: ObjectiveGraph | undefined;
+}
+
+/**
+ * The verbs that run the trainer's graph. One compiled graph is kept (a gigabyte for a 135M model), and reused as long as model, adapter
+ * shape and kind of objective stay the same; a graph made for training also scores.
+ */
+export class Trainer {
+  private readonly settings: EngineSettings;
+  private current: OpenGraph | undefined;
+
+  constructor(settings: EngineSettings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Gradients of the objective with respect to the adapter, summed over the sequences (TreeSum), written to `outputPath` as float32 safetensors.
+   * Throws EngineError('notFinite') naming sequence and tensor, EngineError('invalidInput') for malformed requests.
+   */
+  async gradients(request: GradientRequest, onProgress?: OnProgress): Promise<GradientResult> {
+    const { sequences } = request;
+    if (sequences.length === 0) throw new EngineError('invalidInput', 'gradients: no sequences');
+    const objective = objectiveGraph(request.objective);
+    const weightFile = await convertedWeights(request.model, this.settings.cachePath);
+    checkSequences(weightFile.config, sequences);
+    const adapter = await readAdapter(request.adapterPath, weightFile.config);
+    if (objective.needsReference && !request.reference)
+      throw new EngineError('invalidInput', 'gradients: klWeight > 0 needs a reference');
+    const open = await this.open(weightFile, request.model.modelDigest, adapter, objective, onProgress);
+    const reference = objective.needsReference ? await this.referenceAdapter(request, adapter, weightFile) : undefined;
+    return runGradients(open, {
+      sequences,
+      adapter,
+      reference,
+      objective,
+      tokenLimit: this.settings.microBatchTokens,
+      outputPath: request.outputPath,
+      onProgress,
+    });
+  }
+
+  /** log p of every completion token. Bits are those of the forward pass inside `gradients`. */
+  async logProbs(request: LogProbRequest, onProgress?: OnProgress): Promise<number[][]> {
+    const weightFile = await convertedWeights(request.policy, this.settings.cachePath);
+    checkSequences(weightFile.config, request.sequences);
+    const adapter = request.policy.adapterPath
+      ? await readAdapter(request.policy.adapterPath, weightFile.config)
+      : undefined;
+    const open = await this.open(weightFile, request.policy.modelDigest, adapter, undefined, onProgress);
+    const batches = planMicroBatches(request.sequences, this.settings.microBatchTokens, request.sequences.length);
+    const result: number[][] = [];
+    let done = 0;
+    let tokens = 0;
+    for (const indices of batches) {
+      const sequences = indices.map((index) => request.sequences[index]!);
+      const scored = await score(open, sequences, adapter, request.temperature);
+      indices.forEach((index, i) => (result[index] = scored.logProbs[i]!));
+      done += indices.length;
+      tokens += scored.realTokens;
+      onProgress?.({ phase: 'logProbs', done, total: request.sequences.length, tokens });
+    }
+    return result;
+  }
+
+  /** Frees the compiled graph. */
+  async release(): Promise<void> {
+    await this.current?.session.release();
+    this.current = undefined;
+  }
+
+  /** The graph for a model, an adapter's shape and an objective (undefined: any that scores). */
+  private async open(
+    weightFile: WeightFile,
+    modelDigest: string,
+    adapter: Adapter | undefined,
+    objective: ObjectiveGraph | undefined,
+    onProgress: OnProgress | undefined,
+  ): Promise<OpenGraph> {
+    const shape = (adapter?.modules ?? []).map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
+    const key = `${modelDigest} ${shape}`;
+    const fits =
+      this.current?.key === key && (objective === undefined || this.current.objective?.key === objective.key);
+    if (this.current && fits) return this.current;
+    await this.release();
+    onProgress?.({ phase: 'load', done: 0, total: 1, tokens: 0 });
+    const graph = trainingGraph(weightFile, adapter?.modules ?? [], objective);
+    const session = await openSession(graph, {
+      threads: this.settings.threads,
+      device: this.settings.device,
+      weightsFolder: weightFile.folder,
+    });
+    onProgress?.({ phase: 'load', done: 1, total: 1, tokens: 0 });
+    this.current = { key, session, weightFile, objective };
+    return this.current;
+  }
+
+  /** The adapter that KL is measured to, in the shape of the trained one: zeros for the base model. */
+  private async referenceAdapter(request: GradientRequest, adapter: Adapter, weightFile: WeightFile): Promise<Adapter> {
+    if (request.reference === 'base' || request.reference === undefined) return withoutEffect(adapter);
+    const reference = await readAdapter(request.reference.adapterPath, weightFile.config);
+    const shapeOf = ({ modules }: Adapter) =>
+      modules.map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
+    if (shapeOf(reference) !== shapeOf(adapter)) {
+      throw new EngineError(
+        'invalidInput',
+        `reference adapter ${request.reference.adapterPath} has other modules, ranks or scales than ${request.adapterPath}`,
+      );
+    }
+    return reference;
+  }
+}
+
+/** The adapter with B zero: the same graph then computes the base model. */
+function withoutEffect(adapter: Adapter): Adapter {
+  const tensors = new Map(
+    [...adapter.tensors].map(([name, { data, shape }]) => [name, { data: new Float32Array(data.length), shape }]),
+  );
+  return { modules: adapter.modules, tensors };
+}
+
+const adapterFeeds = (adapter: Adapter | undefined): Record<string, Tensor> =>
+  Object.fromEntries(adapter?.tensors ?? []);
+
+/** log p of each sequence's completion tokens, by the forward part of the graph. */
+async function score(
+  open: OpenGraph,
+  sequences: readonly ScoredSequence[],
+  adapter: Adapter | undefined,
+  temperature: number,
+): Promise<{ logProbs: number[][]; realTokens: number }> {
+  const batch = layOut(open.weightFile.config, sequences, temperature);
+  const feeds = { ...batch.feeds, ...adapterFeeds(adapter) };
+  if (open.objective) {
+    const unused = sequences.map((sequence): TrainingSequence => ({ ...sequence, weight: 0 }));
+    Object.assign(feeds, trainingFeeds(batch, unused, open.objective.settings), {
+      training: { data: Uint8Array.of(0), shape: [] },
+    });
+  }
+  const { logProbs } = await open.session.run(feeds, ['logProbs']);
+  const values = logProbs!.data as Float32Array;
+  const split = batch.spans.map(({ start, end }, i) => {
+    const own = Array.from(values.subarray(start, end));
+    if (!own.every(Number.isFinite))
+      throw new EngineError('notFinite', `sequence '${sequences[i]!.id}': a log-probability is not finite`);
+    return own;
+  });
+  return { logProbs: split, realTokens: batch.realTokens };
+}
+
+interface GradientRun {
+  sequences: readonly TrainingSequence[];
+  adapter: Adapter;
+  reference: Adapter | undefined;
+  objective: ObjectiveGraph;
+  tokenLimit: number;
+  outputPath: string;
+  onProgress: OnProgress | undefined;
+}
+
+async function runGradients(open: OpenGraph, run: GradientRun): Promise<GradientResult> {
+  const { sequences, adapter, objective } = run;
+  const names = adapter.modules.flatMap(({ module }) => [tensorNameOf(module, 'A'), tensorNameOf(module, 'B')]);
+  const sizes = names.map((name) => adapter.tensors.get(name)!.data.length);
+  const perSequence = sizes.reduce((sum, size) => sum + size, 0);
+  const window = Math.max(1, 2 ** Math.floor(Math.log2(WAITING_GRADIENT_BYTES / (4 * perSequence))));
+  const sum = new TreeSum(sequences.length);
+  const metrics: SequenceMetrics[] = [];
+  const result: GradientResult = { sequences: metrics, computedTokens: 0, realTokens: 0 };
+  let done = 0;
+  for (const indices of planMicroBatches(sequences, run.tokenLimit, window)) {
+    const own = indices.map((index) => sequences[index]!);
+    const references = run.reference && (await score(open, own, run.reference, objective.temperature)).logProbs;
+    const batch = layOut(open.weightFile.config, own, objective.temperature);
+    const feeds = {
+      ...batch.feeds,
+      ...adapterFeeds(adapter),
+      ...trainingFeeds(batch, own, objective.settings, references),
+      training: { data: Uint8Array.of(1), shape: [] },
+    };
+    const outputs = await open.session.run(feeds);
+    const values = (name: string) => outputs[name]!.data as Float32Array;
+    own.forEach((sequence, row) => {
+      metrics[indices[row]!] = sequenceMetrics(sequence, (name) =>
+        values(name).subarray(batch.spans[row]!.start, batch.spans[row]!.end),
+      );
+      const gradient = new Float32Array(perSequence);
+      let offset = 0;
+      names.forEach((name, i) => {
+        const part = values(gradientName(name)).subarray(row * sizes[i]!, (row + 1) * sizes[i]!);
+        checkFinite(part, `gradient of ${name} for sequence '${sequence.id}'`);
+        gradient.set(part, offset);
+        offset += sizes[i]!;
+      });
+      sum.add(indices[row]!, gradient);
+    });
+    done += own.length;
+    result.computedTokens += batch.computedTokens;
+    result.realTokens += batch.realTokens;
+    run.onProgress?.({ phase: 'gradient', done, total: sequences.length, tokens: result.realTokens });
+  }
+  const total = sum.total();
+  checkFinite(total, 'sum of the gradients');
+  let offset = 0;
+  const tensors = names.map((name) => {
+    const { data, shape } = adapter.tensors.get(name)!;
+    offset += data.length;
+    return { name, shape, data: total.subarray(offset - data.length, offset) };
+  });
+  await writeSafetensors(run.outputPath, tensors, { format: 'pt' });
+  return result;
+}
+
+function sequenceMetrics(sequence: TrainingSequence, valuesOf: (name: string) => Float32Array): SequenceMetrics {
+  const mean = (name: string) => {
+    const values = valuesOf(name);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  for (const name of ['logProbs', ...TOKEN_METRICS])
+    checkFinite(valuesOf(name), `${name} of sequence '${sequence.id}'`);
+  const losses = valuesOf('loss');
+  const weightOf = (token: number) => (typeof sequence.weight === 'number' ? sequence.weight : sequence.weight[token]!);
+  return {
+    id: sequence.id,
+    tokens: sequence.completionTokens.length,
+    loss: losses.reduce((sum, loss, token) => sum + weightOf(token) * loss, 0),
+    meanLogProb: mean('logProbs'),
+    kl: mean('kl'),
+    entropy: mean('entropy'),
+    clipFractionLow: mean('clippedLow'),
+    clipFractionHigh: mean('clippedHigh'),
+  };
+}
+
+/** Throws EngineError('notFinite') naming what holds NaN or infinity. */
+export function checkFinite(values: Float32Array, what: string): void {
+  // A sum of finite numbers times zero is zero; one NaN or infinity makes it NaN.
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
+  if (sum !== 0) throw new EngineError('notFinite', `not finite: ${what}`);
+}

@@ -1,0 +1,111 @@
+import { Graph } from '../graph/builder.ts';
+import type { Value } from '../graph/builder.ts';
+import { gradients } from '../graph/gradients.ts';
+import * as op from '../graph/operators.ts';
+import { declareAdapter, tensorNameOf } from '../model/adapter.ts';
+import type { AdaptedModule } from '../model/adapter.ts';
+import { declareWeights, decoderLayers, embed, fullAttention, outputHead } from '../model/decoder.ts';
+import type { WeightFile } from '../model/weightFile.ts';
+import type { ObjectiveGraph } from './objectives.ts';
+import { klEstimate } from './objectives.ts';
+import { gatherRows, tokenLogProbs } from './tokenLogProbs.ts';
+
+/** Per-token outputs of a training run besides `logProbs`, each [tokens]. */
+export const TOKEN_METRICS = ['loss', 'kl', 'entropy', 'clippedLow', 'clippedHigh'] as const;
+
+export const gradientName = (tensor: string) => `gradient/${tensor}`;
+
+/**
+ * One graph for scoring and training, so that both have the same bits: the forward pass to `logProbs`, and, where the input `training` is true,
+ * losses, metrics and one gradient an adapter tensor and sequence ([batch, ...tensor]), computed in a branch that is skipped otherwise.
+ * Without objective: the forward pass alone.
+ */
+export function trainingGraph(
+  weightFile: WeightFile,
+  modules: readonly AdaptedModule[],
+  objective?: ObjectiveGraph,
+): Graph {
+  const { config } = weightFile;
+  const graph = new Graph(objective ? `train-${objective.key}` : 'score');
+  const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
+  const mask = graph.input('mask', 'float32', ['sequence', 'sequence']);
+  const cos = graph.input('cos', 'float32', ['sequence', config.headDim / 2]);
+  const sin = graph.input('sin', 'float32', ['sequence', config.headDim / 2]);
+  const completionRows = graph.input('completionRows', 'int64', ['tokens']);
+  const targets = graph.input('targets', 'int64', ['tokens']);
+  const temperature = graph.input('temperature', 'float32', []);
+  const lora = declareAdapter(graph, modules);
+  const weights = declareWeights(graph, config, (name) => weightFile.locate(name));
+
+  const rotary = { positions: op.integers(graph, [0]), cos, sin };
+  const hidden = decoderLayers(
+    { config, weights, rotary, attend: fullAttention(config, mask), lora },
+    embed(weights, tokens),
+  );
+  const flat = op.reshape(hidden, ['batch*sequence', config.hiddenSize]);
+  const head = outputHead(config, weights);
+  if (!objective) {
+    graph.output('logProbs', tokenLogProbs(op.gather(flat, completionRows), head, targets, temperature).logProbs);
+    return graph;
+  }
+
+  const rowOfPosition = graph.input('rowOfPosition', 'int64', ['batch*sequence']);
+  const training = graph.input('training', 'bool', []);
+  const stream = (name: string) => graph.input(name, 'float32', ['tokens']);
+  const streams = {
+    weight: stream('weight'),
+    advantages: stream('advantages'),
+    reference: stream('referenceLogProbs'),
+  };
+  const optional = {
+    old: stream('oldLogProbs'),
+    hasOld: stream('hasOldLogProbs'),
+    behaviour: stream('behaviourLogProbs'),
+    hasBehaviour: stream('hasBehaviourLogProbs'),
+  };
+  const settings = new Map(
+    Object.keys(objective.settings).map((name) => [name, graph.input(`setting.${name}`, 'float32', [])]),
+  );
+
+  const { logProbs, entropy } = tokenLogProbs(
+    gatherRows(flat, completionRows, rowOfPosition),
+    head,
+    targets,
+    temperature,
+    training,
+  );
+  const adapterInputs = modules.flatMap(({ module }) => [lora.get(module)!.a, lora.get(module)!.b]);
+  const names: string[] = [
+    ...TOKEN_METRICS,
+    ...modules.flatMap(({ module }) => [tensorNameOf(module, 'A'), tensorNameOf(module, 'B')].map(gradientName)),
+  ];
+
+  const backward = graph.subgraph('backward', (branch) => {
+    const given = (has: Value, value: Value, otherwise: Value) =>
+      op.where(op.greater(has, 0), value, op.stopGradient(otherwise));
+    const oldLogProbs = given(optional.hasOld, optional.old, logProbs);
+    const behaviourLogProbs = given(optional.hasBehaviour, optional.behaviour, oldLogProbs);
+    const losses = objective.tokenLosses(
+      {
+        logProbs,
+        oldLogProbs,
+        behaviourLogProbs,
+        referenceLogProbs: streams.reference,
+        advantages: streams.advantages,
+      },
+      (name) => settings.get(name)!,
+    );
+    const none = op.mul(streams.weight, 0);
+    const kl = objective.needsReference ? klEstimate('k3', logProbs, streams.reference) : none;
+    const metrics = [losses.loss, kl, entropy(), losses.clippedLow ?? none, losses.clippedHigh ?? none];
+    const seed = { value: losses.loss, seed: streams.weight };
+    const perSequence = gradients([seed], adapterInputs, { keepRows: new Set(adapterInputs) });
+    [...metrics, ...perSequence].forEach((value, i) => branch.output(`backward.${names[i]}`, value!));
+  });
+  const skipped = graph.subgraph('skipped', (branch) => {
+    for (const name of names) branch.output(`skipped.${name}`, op.identity(op.scalar(branch, 0)));
+  });
+  graph.output('logProbs', logProbs);
+  op.choose(training, backward, skipped).forEach((value, i) => graph.output(names[i]!, value));
+  return graph;
+}
