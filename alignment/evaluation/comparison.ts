@@ -104,7 +104,8 @@ function changeHeadline(id: string, text: string, change: Change | null, atLeast
     target: atLeast === undefined ? null : `at least +${atLeast.toFixed(2)}`,
     value: change?.value ?? null,
     interval: change?.interval ?? null,
-    met: atLeast === undefined || !change ? null : change.value >= atLeast,
+    // A target reached exactly must not fail by rounding.
+    met: atLeast === undefined || !change ? null : change.value >= atLeast - 1e-9,
   };
 }
 

@@ -13,7 +13,8 @@ export function wilsonInterval(successes: number, n: number): Interval {
   const denominator = 1 + z ** 2 / n;
   const center = (rate + z ** 2 / (2 * n)) / denominator;
   const half = (z / denominator) * Math.sqrt((rate * (1 - rate)) / n + z ** 2 / (4 * n ** 2));
-  return [Math.max(0, center - half), Math.min(1, center + half)];
+  // At the ends one bound is 0 or 1 exactly; rounding would miss it.
+  return [successes === 0 ? 0 : center - half, successes === n ? 1 : center + half];
 }
 
 /**

@@ -46,7 +46,7 @@ export interface Library {
   codes: {
     simple: CodeText;
     instruction: CodeText;
-    /** In file order: the tiers for every request, and those about one category. */
+    /** The tiers that hold for every request, then those about one category, each by path. */
     detailed: CodeText[];
   };
   cases: Case[];

@@ -1,7 +1,7 @@
 /** Reads the library's files into one checked value, before any work is done with them. */
 import { z } from 'zod';
 import { requestKinds, requestSplits } from './library.ts';
-import type { Case, Library, RequestSplit, SafetyRequest } from './library.ts';
+import type { Case, CodeText, Library, RequestSplit, SafetyRequest } from './library.ts';
 import { LibraryError } from './libraryError.ts';
 import { parseCodeText } from './parseCodeText.ts';
 import { describeIssues, parseLines } from './parseLines.ts';
@@ -28,7 +28,7 @@ export function parseLibrary(files: Readonly<Record<string, string>>): Library {
     codes: {
       simple: parseCodeText('codes/simple.md', contentOf('codes/simple.md')),
       instruction: parseCodeText('codes/instruction.md', contentOf('codes/instruction.md')),
-      detailed: detailedPaths.map((path) => parseCodeText(path, contentOf(path))),
+      detailed: generalFirst(detailedPaths.map((path) => parseCodeText(path, contentOf(path)))),
     },
     cases: parseCases('cases/cases.jsonl', contentOf('cases/cases.jsonl')),
     requests: parseRequests((split) => contentOf(requestFile(split))),
@@ -37,6 +37,12 @@ export function parseLibrary(files: Readonly<Record<string, string>>): Library {
       publishedPhrases: parsePhrases('judges/published29.json', contentOf('judges/published29.json')),
     },
   };
+}
+
+/** The tiers for every request before those about one category: a prompt reads from the general to the special, and shares its beginning. */
+function generalFirst(codes: CodeText[]): CodeText[] {
+  const isGeneral = (code: CodeText) => code.category === undefined;
+  return [...codes.filter(isGeneral), ...codes.filter((code) => !isGeneral(code))];
 }
 
 /** Path of a split's requests within the library. */

@@ -54,8 +54,8 @@ export function libraryFiles(): Record<string, string> {
   return {
     'codes/simple.md': '---\ntitle: Simple codes\nversion: 2\n---\nDo no harm.\n',
     'codes/instruction.md': 'Think, then answer.',
-    'codes/detailed/20-privacy.md': '---\ncategory: privacy\n---\nPrivacy.\n',
-    'codes/detailed/10-objectives.md': '---\ntier: objectives\n---\nObjectives.\n',
+    'codes/detailed/privacy.md': '---\ncategory: privacy\n---\nPrivacy.\n',
+    'codes/detailed/tiers.md': '---\ntier: objectives\n---\nObjectives.\n',
     'codes/README.md': 'not a code',
     'cases/cases.jsonl': lines([...makePair('p1', 'privacy'), ...makePair('p2', 'hate')]),
     'requests/training.jsonl': lines([makeRequest('t1'), makeRequest('t2', 'plain'), makeRequest('t3', 'look-alike')]),

@@ -20,8 +20,8 @@ describe('parseLibrary', () => {
     });
     expect(library.codes.instruction.text).toBe('Think, then answer.');
     expect(library.codes.detailed.map(({ path, category }) => [path, category])).toEqual([
-      ['codes/detailed/10-objectives.md', undefined],
-      ['codes/detailed/20-privacy.md', 'privacy'],
+      ['codes/detailed/tiers.md', undefined],
+      ['codes/detailed/privacy.md', 'privacy'],
     ]);
     expect(library.cases.map(({ id }) => id)).toEqual(['p1-harmful', 'p1-harmless', 'p2-harmful', 'p2-harmless']);
     expect(library.requests.training.map(({ id, kind }) => [id, kind])).toEqual([
