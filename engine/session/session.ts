@@ -23,6 +23,11 @@ export interface SessionSettings extends Pick<EngineSettings, 'threads' | 'devic
    * @default false
    */
   spinning?: boolean;
+  /**
+   * Compute at creation what depends on constants alone (merging an adapter into weights); also lets ONNX Runtime drop no-ops.
+   * @default false
+   */
+  foldConstants?: boolean;
   /** Prefix of a profile file to write (chrome trace). */
   profilePrefix?: string;
 }
@@ -79,7 +84,7 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
     interOpNumThreads: 1,
     executionMode: 'sequential',
     // The graphs are built as they should run: rewriting them could undo recomputation and change bits.
-    graphOptimizationLevel: 'disabled',
+    graphOptimizationLevel: settings.foldConstants ? 'basic' : 'disabled',
     extra: {
       session: {
         set_denormal_as_zero: '1',

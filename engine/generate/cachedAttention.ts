@@ -1,0 +1,119 @@
+import type { Graph, Value } from '../graph/builder.ts';
+import { productOf } from '../graph/dimensions.ts';
+import * as op from '../graph/operators.ts';
+import type { DecoderConfig } from '../model/config.ts';
+import type { Attend } from '../model/decoder.ts';
+
+/**
+ * Attention of new tokens over three stretches of keys: a prefix that all rows share, each row's own past, and the new tokens themselves.
+ *
+ * The graph never copies or repeats the cache: prefix and past are inputs, the keys and values of the new tokens are outputs, and the caller
+ * appends them. The stretches get a softmax each; their results are joined by the weights exp(log-sum-exp), as in flash attention.
+ *
+ * Every product is shaped so that a row's bits depend on nothing but the row (see `PREFIX_BLOCK` and the sampler's `minimumRows`).
+ *
+ * Dimensions: B rows, S new tokens, C capacity of the past, N blocks of K keys of the prefix.
+ */
+export interface CachedAttention {
+  attend: Attend;
+  /** Inputs by layer. */
+  prefixKeys: Value[]; // [kvHeads, N, K, headDim]
+  prefixValues: Value[];
+  pastKeys: Value[]; // [B, kvHeads, C, headDim]
+  pastValues: Value[];
+}
+
+/**
+ * Keys of one block of the prefix, at most. ONNX Runtime's product sums over at least 128 terms in order, but where it breaks a longer sum can
+ * depend on the number of rows and threads.
+ */
+export const PREFIX_BLOCK = 128;
+
+/** Names of the inputs and outputs that hold keys and values of a layer. */
+export const cacheNames = (layer: number) => ({
+  prefixKeys: `prefix_keys.${layer}`,
+  prefixValues: `prefix_values.${layer}`,
+  pastKeys: `past_keys.${layer}`,
+  pastValues: `past_values.${layer}`,
+  newKeys: `new_keys.${layer}`,
+  newValues: `new_values.${layer}`,
+});
+
+/** Rows of queries of all heads that share a key head: group x B x S. */
+const queryRows = (config: DecoderConfig) => productOf([config.heads / config.kvHeads, 'B', 'S']);
+
+/**
+ * Declares the inputs `prefix_mask` (added to the prefix's scores), `mask` (to those of past and new tokens), the caches of every layer, and,
+ * as each layer attends, the outputs with its new keys and values.
+ */
+export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAttention {
+  const { kvHeads, headDim, heads } = config;
+  const group = heads / kvHeads;
+  const rows = queryRows(config);
+  // A sliding window hides keys of the prefix from some queries; otherwise the mask hides the last block's padding only.
+  const prefixMask = graph.input('prefix_mask', 'float32', ['N', config.slidingWindow ? rows : 1, 'K']);
+  const mask = graph.input('mask', 'float32', ['B', 1, 1, 'S', '(C+S)']);
+  const layers = Array.from({ length: config.layers }, (_, layer) => cacheNames(layer));
+  const prefix = (name: string) => graph.input(name, 'float32', [kvHeads, 'N', 'K', headDim]);
+  const past = (name: string) => graph.input(name, 'float32', ['B', kvHeads, 'C', headDim]);
+  const caches = {
+    prefixKeys: layers.map((names) => prefix(names.prefixKeys)),
+    prefixValues: layers.map((names) => prefix(names.prefixValues)),
+    pastKeys: layers.map((names) => past(names.pastKeys)),
+    pastValues: layers.map((names) => past(names.pastValues)),
+  };
+
+  /** Softmax over the last axis, and the logarithm of its denominator. */
+  const softmaxAndLogSum = (scores: Value) => {
+    const probabilities = op.softmax(scores);
+    const largest = op.reduceMax(probabilities, [-1], true);
+    return { probabilities, logSum: op.sub(op.reduceMax(scores, [-1], true), op.log(largest)) };
+  };
+
+  /** Own past and new tokens; one product a query head, so that decoding multiplies single rows, which ONNX Runtime does without repacking K and V. */
+  const attendOwn = (layer: number, query: Value, key: Value, value: Value) => {
+    const [pastKeys, pastValues, newKeys, newValues] = [
+      caches.pastKeys[layer]!,
+      caches.pastValues[layer]!,
+      key,
+      value,
+    ].map((x) => op.unsqueeze(x, [2])) as [Value, Value, Value, Value];
+    const scores = op.concat(
+      [op.matmul(query, pastKeys, { transB: true }), op.matmul(query, newKeys, { transB: true })],
+      -1,
+    );
+    const { probabilities, logSum } = softmaxAndLogSum(op.add(scores, mask));
+    const capacity = op.sizeOf(graph, 'C');
+    const ofPast = op.slice(probabilities, -1, op.integers(graph, [0]), capacity, 'C');
+    const ofNew = op.slice(probabilities, -1, capacity, op.integers(graph, [Number.MAX_SAFE_INTEGER]), 'S');
+    return { context: op.add(op.matmul(ofPast, pastValues), op.matmul(ofNew, newValues)), logSum };
+  };
+
+  /** The shared prefix: the queries of all rows against one copy of its keys, [kvHeads, N, rows, headDim]. */
+  const attendPrefix = (layer: number, query: Value) => {
+    const scores = op.matmul(query, caches.prefixKeys[layer]!, { transB: true });
+    const { probabilities, logSum } = softmaxAndLogSum(op.add(scores, prefixMask));
+    return { context: op.matmul(probabilities, caches.prefixValues[layer]!), logSum };
+  };
+
+  const attend: Attend = (layer, query, key, value) => {
+    const names = cacheNames(layer);
+    graph.output(names.newKeys, key);
+    graph.output(names.newValues, value);
+    const scaled = op.mul(query, 1 / Math.sqrt(headDim));
+    const grouped = op.reshape(scaled, ['B', kvHeads, group, 'S', headDim]);
+    /** [B, kvHeads, group, S, x] -> [kvHeads, 1, group B S, x] */
+    const byKeyHead = (x: Value) =>
+      op.reshape(op.transpose(x, [1, 0, 2, 3, 4]), [kvHeads, 1, rows, x.shape.at(-1)!]);
+    const own = attendOwn(layer, grouped, key, value);
+    const shared = attendPrefix(layer, byKeyHead(grouped));
+
+    const logSums = op.concat([byKeyHead(own.logSum), shared.logSum], 1);
+    const contexts = op.concat([byKeyHead(own.context), shared.context], 1);
+    const joined = op.reduceSum(op.mul(op.softmax(logSums, 1), contexts), [1]); // [kvHeads, group B S, headDim]
+    const byRow = op.transpose(op.reshape(joined, [kvHeads, 'B', group, 'S', headDim]), [1, 0, 2, 3, 4]);
+    return op.reshape(byRow, ['B', heads, 'S', headDim]);
+  };
+
+  return { attend, ...caches };
+}

@@ -1,0 +1,65 @@
+import type { Value } from '../graph/builder.ts';
+import { Graph } from '../graph/builder.ts';
+import * as op from '../graph/operators.ts';
+import type { Adapter } from '../model/adapter.ts';
+import { tensorNameOf } from '../model/adapter.ts';
+import type { DecoderConfig } from '../model/config.ts';
+import type { DecoderWeights } from '../model/decoder.ts';
+import { declareWeights, decoderLayers, embed, outputHead } from '../model/decoder.ts';
+import type { WeightFile } from '../model/weightFile.ts';
+import { cachedAttention } from './cachedAttention.ts';
+import { drawTokens } from './drawTokens.ts';
+
+/**
+ * One graph for prefill and decoding: S new tokens of B rows against their caches, and a token drawn at each of R chosen places.
+ *
+ * Inputs: `tokens`, `positions` int64 [B, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [R], row * S + token
+ * of the hidden states to draw from (a place may repeat); `uniforms` [R, 1]; `temperature` [1]; `greedy` bool [].
+ * Outputs: `drawn` int64 [R], `log_probs` [R], new keys and values of every layer.
+ */
+export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Graph {
+  const { config } = weightFile;
+  const graph = new Graph('sampler');
+  const weights = mergedWeights(graph, config, declareWeights(graph, config, weightFile.locate), adapter);
+  const tokens = graph.input('tokens', 'int64', ['B', 'S']);
+  const rotary = {
+    positions: graph.input('positions', 'int64', ['B', 'S']),
+    cos: graph.input('cos', 'float32', ['T', config.headDim / 2]),
+    sin: graph.input('sin', 'float32', ['T', config.headDim / 2]),
+  };
+  const { attend } = cachedAttention(graph, config);
+  const places = graph.input('places', 'int64', ['R']);
+  const uniforms = graph.input('uniforms', 'float32', ['R', 1]);
+  const temperature = graph.input('temperature', 'float32', [1]);
+  const greedy = graph.input('greedy', 'bool', []);
+
+  const hidden = decoderLayers({ config, weights, rotary, attend }, embed(weights, tokens));
+  const chosen = op.gather(op.reshape(hidden, ['B*S', config.hiddenSize]), places);
+  // Dividing the hidden state divides the logits, at a hundredth of the cost.
+  const logits = op.matmul(op.div(chosen, temperature), outputHead(config, weights), { transB: true });
+  const { tokens: drawn, logProbs } = drawTokens(graph, logits, uniforms, greedy);
+  graph.output('drawn', drawn);
+  graph.output('log_probs', logProbs);
+  return graph;
+}
+
+/** W + scale B A for every adapted projection. All operands are constants, so ONNX Runtime computes it once, when the session is made. */
+function mergedWeights(
+  graph: Graph,
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  adapter: Adapter | undefined,
+): DecoderWeights {
+  const merged = new Map(weights);
+  const constant = (name: string): Value => {
+    const tensor = adapter!.tensors.get(name)!;
+    return graph.constant(tensor.data, 'float32', tensor.shape, name);
+  };
+  for (const { module, scale } of adapter?.modules ?? []) {
+    const weight = merged.get(`${module}.weight`);
+    if (!weight) throw new Error(`the ${config.architecture} model has no module '${module}'`);
+    const [a, b] = [constant(tensorNameOf(module, 'A')), constant(tensorNameOf(module, 'B'))];
+    merged.set(`${module}.weight`, op.gemm(b, a, weight, { alpha: scale }));
+  }
+  return merged;
+}
