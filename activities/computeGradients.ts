@@ -1,0 +1,105 @@
+/** The gradient of one shard: forward and backward over its sequences, summed as a balanced tree. */
+import { join } from 'node:path';
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import { engineVersion } from '../engine/version.ts';
+import type { GradientRequest, SequenceMetrics } from '../engine/policy.ts';
+import { readStep, stepKey } from '../infra/artifacts/steps.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardReport } from '../workflows/types.ts';
+import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
+import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { reportOf } from './generateChains.ts';
+import type { GradientShard, ModelManifest, OptimisationPlan } from './plans.ts';
+import { runStage, withEngine, type Stage } from './stage.ts';
+import { stageVersions } from './versions.ts';
+
+export interface UpdateStepInput {
+  plan: ArtifactRef;
+  step: number;
+  policy: PolicyState;
+  reference?: PolicyState;
+}
+
+export async function computeGradients(
+  dependencies: GpuDependencies,
+  run: RunContext,
+  input: UpdateStepInput & { shard: number },
+): Promise<ShardReport> {
+  const { store } = dependencies;
+  const configuration = await readConfiguration(store, run);
+  const plan = await readJson<OptimisationPlan>(store, input.plan);
+  const shardRef = plan.steps[input.step]!.shards[input.shard]!;
+  const model = await readJson<ModelManifest>(store, input.policy.model);
+
+  const manifest = await runStage(dependencies, gradientStage(shardRef, model, input, configuration), async (spool) => {
+    const shard = await readJson<GradientShard>(store, shardRef);
+    const { adapterPath, ...base } = await localPolicy(dependencies, configuration, input.policy);
+    const reference = input.reference ? await localPolicy(dependencies, configuration, input.reference) : undefined;
+    const outputPath = join(spool, 'gradient.safetensors');
+    const request: GradientRequest = {
+      model: base,
+      adapterPath: adapterPath!,
+      ...(reference ? { reference: reference.adapterPath ? { adapterPath: reference.adapterPath } : 'base' } : {}),
+      sequences: shard.sequences,
+      objective: shard.objective,
+      outputPath,
+    };
+    const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
+    const startedAt = performance.now();
+    const result = await withEngine(engine, (onProgress) => engine.gradients(request, onProgress));
+    const seconds = (performance.now() - startedAt) / 1000;
+    return {
+      outputs: {
+        gradient: { file: outputPath, kind: 'gradient' },
+        metrics: { bytes: JSON.stringify(result.sequences), kind: 'sequence-metrics' },
+      },
+      figures: {
+        tokens: result.realTokens,
+        computedTokens: result.computedTokens,
+        seconds,
+        peakMemoryBytes: await engine.peakMemoryBytes(),
+      },
+    };
+  });
+  return reportOf(manifest);
+}
+
+function gradientStage(
+  shard: ArtifactRef,
+  model: ModelManifest,
+  input: UpdateStepInput,
+  configuration: Configuration,
+): Stage {
+  return {
+    stage: 'computeGradients',
+    version: stageVersions.computeGradients,
+    inputs: {
+      engine: engineVersion,
+      threads: configuration.engine.threads,
+      device: configuration.engine.device,
+      model: model.digest,
+      adapter: input.policy.adapter?.sha256 ?? null,
+      reference: input.reference ? (input.reference.adapter?.sha256 ?? 'base') : null,
+      lora: configuration.lora,
+      shard: shard.sha256,
+    },
+  };
+}
+
+/** Gradient artifacts and metrics of all shards of a step, in canonical order; undefined where one has not been computed. */
+export async function stepGradients(
+  { store }: ActivityDependencies,
+  plan: OptimisationPlan,
+  input: UpdateStepInput,
+  configuration: Configuration,
+): Promise<{ gradients: ArtifactRef[]; metrics: SequenceMetrics[] } | undefined> {
+  const model = await readJson<ModelManifest>(store, input.policy.model);
+  const gradients: ArtifactRef[] = [];
+  const metrics: SequenceMetrics[] = [];
+  for (const shard of plan.steps[input.step]!.shards) {
+    const manifest = await readStep(store, stepKey(gradientStage(shard, model, input, configuration)));
+    if (!manifest) return undefined;
+    gradients.push(manifest.outputs['gradient']!);
+    metrics.push(...(await readJson<SequenceMetrics[]>(store, manifest.outputs['metrics']!)));
+  }
+  return { gradients, metrics };
+}

@@ -1,0 +1,43 @@
+/** Activities of the control queue: bookkeeping that needs no device. */
+import type {
+  IterationRecord,
+  RunContext,
+  RunRecord,
+  GenerationPurpose,
+  PolicyState,
+  ArtifactRef,
+} from '../workflows/types.ts';
+import { collectChains } from './collectChains.ts';
+import { collectRewards } from './collectRewards.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { planUpdate } from './planUpdate.ts';
+import { planWarmStart } from './planWarmStart.ts';
+import { prepareModel } from './prepareModel.ts';
+import { recordIteration, saveRun } from './records.ts';
+import { sampleCases } from './sampleCases.ts';
+import { summariseEvaluation } from './summariseEvaluation.ts';
+import { writeReport } from './writeReport.ts';
+
+export function createControlActivities(dependencies: ActivityDependencies) {
+  return {
+    prepareModel: (run: RunContext) => prepareModel(dependencies, run),
+    /** Requests of an evaluation: no codes, no cases. */
+    selectRequests: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
+    sampleCases: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
+    collectChains: (run: RunContext, input: { plan: ArtifactRef; policy: PolicyState }) =>
+      collectChains(dependencies, run, input),
+    collectRewards: (run: RunContext, input: { chains: ArtifactRef }) => collectRewards(dependencies, run, input),
+    planWarmStart: (run: RunContext, input: { chains: ArtifactRef; rewards: ArtifactRef }) =>
+      planWarmStart(dependencies, run, input),
+    planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>
+      planUpdate(dependencies, run, input),
+    summariseEvaluation: (run: RunContext, input: { name: string; chains: ArtifactRef; rewards: ArtifactRef }) =>
+      summariseEvaluation(dependencies, run, input),
+    saveRun: (run: RunContext, record: RunRecord) => saveRun(dependencies, run, record),
+    recordIteration: (run: RunContext, record: IterationRecord) => recordIteration(dependencies, run, record),
+    writeReport: (run: RunContext, input: { record: RunRecord; exported: ArtifactRef }) =>
+      writeReport(dependencies, run, input),
+  };
+}
+
+export type ControlActivities = ReturnType<typeof createControlActivities>;

@@ -1,0 +1,144 @@
+/** Generates the chains of one shard: every sample of its requests, by the policy, in one batch after another. */
+import type { ChainRecord } from '../alignment/chains/chain.ts';
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import type { SamplePrompt } from '../engine/policy.ts';
+import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { engineVersion } from '../engine/version.ts';
+import { readStep, stepKey } from '../infra/artifacts/steps.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardReport } from '../workflows/types.ts';
+import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
+import { engineSettings, localPolicy, readConfiguration, readJson, toLines } from './inputs.ts';
+import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
+import { runStage, withEngine, type Stage } from './stage.ts';
+import { stageVersions } from './versions.ts';
+
+export interface GenerationInput {
+  plan: ArtifactRef;
+  policy: PolicyState;
+  shard: number;
+}
+
+export async function generateChains(
+  dependencies: GpuDependencies,
+  run: RunContext,
+  input: GenerationInput,
+): Promise<ShardReport> {
+  const { store } = dependencies;
+  const configuration = await readConfiguration(store, run);
+  const plan = await readJson<GenerationPlan>(store, input.plan);
+  const model = await readJson<ModelManifest>(store, input.policy.model);
+  const stage = generationStage(plan, input.shard, model, input.policy, configuration);
+
+  const manifest = await runStage(dependencies, stage, async () => {
+    const shard = await readJson<GenerationShard>(store, plan.shards[input.shard]!.shard);
+    const policy = await localPolicy(dependencies, configuration, input.policy);
+    const tokenizer = await loadTokenizer(policy.modelPath);
+    const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
+    const startedAt = performance.now();
+    const samples = await withEngine(engine, (onProgress) =>
+      engine.sample(
+        {
+          policy,
+          prompts: shard.items.map((item) => encodePrompt(tokenizer, item)),
+          options: { ...shard.sampling, stopTokens: tokenizer.eosTokens },
+        },
+        onProgress,
+      ),
+    );
+    const seconds = (performance.now() - startedAt) / 1000;
+    const items = new Map(shard.items.map((item) => [promptId(item), item]));
+    const rawTokens = new Map(shard.items.map((item) => [promptId(item), encodeRaw(tokenizer, item)]));
+    const chains = samples.map((sample): ChainRecord => {
+      const item = items.get(sample.promptId)!;
+      return {
+        requestId: item.requestId,
+        sampleIndex: item.firstSample + sample.sampleIndex,
+        guidance: item.guidance,
+        caseIds: item.caseIds,
+        promptTokens: rawTokens.get(sample.promptId)!,
+        tokens: sample.tokens,
+        logProbs: sample.logProbs,
+        text: tokenizer.decode(sample.tokens, { skipSpecial: true }),
+        finishReason: sample.finishReason,
+      };
+    });
+    const tokens = chains.reduce((sum, chain) => sum + chain.tokens.length, 0);
+    return {
+      outputs: { chains: { bytes: toLines(chains), kind: 'chains' } },
+      figures: {
+        chains: chains.length,
+        tokens,
+        seconds,
+        cut: chains.filter((chain) => chain.finishReason === 'length').length,
+        peakMemoryBytes: await engine.peakMemoryBytes(),
+      },
+    };
+  });
+  return reportOf(manifest);
+}
+
+/** The step of one generation shard. */
+function generationStage(
+  plan: GenerationPlan,
+  shard: number,
+  model: ModelManifest,
+  policy: PolicyState,
+  configuration: Configuration,
+): Stage {
+  return {
+    stage: 'generateChains',
+    version: stageVersions.generateChains,
+    inputs: {
+      engine: engineVersion,
+      threads: configuration.engine.threads,
+      device: configuration.engine.device,
+      model: model.digest,
+      adapter: policy.adapter?.sha256 ?? null,
+      // The adapter's scale is no part of its bytes.
+      lora: policy.adapter ? configuration.lora : null,
+      shard: plan.shards[shard]!.shard.sha256,
+    },
+  };
+}
+
+/** The chains of a shard that has been generated. */
+export async function generatedChains(
+  { store }: ActivityDependencies,
+  plan: GenerationPlan,
+  shard: number,
+  policy: PolicyState,
+  configuration: Configuration,
+) {
+  const model = await readJson<ModelManifest>(store, policy.model);
+  return readStep(store, stepKey(generationStage(plan, shard, model, policy, configuration)));
+}
+
+function promptId(item: GenerationItem): string {
+  return `${item.requestId}#${item.firstSample}`;
+}
+
+function encodePrompt(tokenizer: Tokenizer, item: GenerationItem): SamplePrompt {
+  const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
+  return {
+    id: promptId(item),
+    tokens,
+    // The template may put a system message of its own in front of a raw request: shared by all raw requests, but not a message of ours.
+    prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : 0,
+    seeds: item.seeds,
+  };
+}
+
+function encodeRaw(tokenizer: Tokenizer, item: GenerationItem): number[] {
+  return tokenizer.encodeChat(item.guidance === 'raw' ? item.messages : item.rawMessages, { addGenerationPrompt: true })
+    .tokens;
+}
+
+export function reportOf(manifest: { cached: boolean; figures: Record<string, unknown> }): ShardReport {
+  const { tokens, seconds, peakMemoryBytes } = manifest.figures as Record<string, number | undefined>;
+  return {
+    cached: manifest.cached,
+    tokens: tokens ?? 0,
+    seconds: seconds ?? 0,
+    ...(peakMemoryBytes ? { peakMemoryBytes } : {}),
+  };
+}

@@ -1,0 +1,21 @@
+/** Activities of the gpu queue: everything that runs the engine. One slot a device. */
+import type { ArtifactRef, PolicyState, RunContext } from '../workflows/types.ts';
+import { computeGradients, type UpdateStepInput } from './computeGradients.ts';
+import { createAdapter } from './createAdapter.ts';
+import type { GpuDependencies } from './dependencies.ts';
+import { exportPolicy } from './exportPolicy.ts';
+import { generateChains, type GenerationInput } from './generateChains.ts';
+import { updatePolicy } from './updatePolicy.ts';
+
+export function createGpuActivities(dependencies: GpuDependencies) {
+  return {
+    createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
+    generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
+    computeGradients: (run: RunContext, input: UpdateStepInput & { shard: number }) =>
+      computeGradients(dependencies, run, input),
+    updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),
+    exportPolicy: (run: RunContext, policy: PolicyState) => exportPolicy(dependencies, run, policy),
+  };
+}
+
+export type GpuActivities = ReturnType<typeof createGpuActivities>;

@@ -1,0 +1,104 @@
+/** Plans the RL step of an iteration: advantages within each group, token weights over the whole batch, and what the objective needs of each chain. */
+import { computeAdvantages } from '../alignment/advantages/advantages.ts';
+import { tokenWeights } from '../alignment/advantages/tokenWeights.ts';
+import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
+import { scheduledLearningRate } from '../alignment/schedules.ts';
+import type { Objective, TrainingSequence } from '../engine/policy.ts';
+import type { ArtifactRef, RunContext, UpdatePlan } from '../workflows/types.ts';
+import { readShards } from './collectRewards.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readConfiguration } from './inputs.ts';
+import { publishPlan } from './publishPlan.ts';
+import { operatorFailure } from './stage.ts';
+
+export async function planUpdate(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef },
+): Promise<UpdatePlan> {
+  const configuration = await readConfiguration(dependencies.store, run);
+  const { iteration, chain: chainSettings } = configuration;
+  const chains = await readShards<ChainRecord>(dependencies, input.chains);
+  const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
+
+  const unscorable = rewards.filter((row) => row.reward === null).length;
+  if (unscorable > iteration.maxUnscorable * rewards.length) {
+    throw operatorFailure(
+      'TooManyUnscorable',
+      `${unscorable} of ${rewards.length} chains got no reward (${rewards.find((row) => row.unscorable)?.unscorable}); iteration.maxUnscorable allows ${iteration.maxUnscorable}`,
+    );
+  }
+
+  const groups = groupIndices(chains);
+  const { advantages, groups: statistics } = computeAdvantages(
+    groups.map((group) => group.map((index) => rewards[index]!.reward)),
+    iteration.advantage,
+  );
+  const advantageOf = new Map(
+    groups.flatMap((group, g) => group.map((index, position) => [index, advantages[g]![position]!] as const)),
+  );
+  const weights = tokenWeights(
+    chains.map((chain, index) => ({ tokens: chain.tokens.length, counted: rewards[index]!.reward !== null })),
+    iteration.aggregation,
+    chainSettings.maxNewTokens,
+  );
+
+  const objective: Objective = {
+    name: 'grpo',
+    clipLow: iteration.clipLow,
+    clipHigh: iteration.clipHigh,
+    klWeight: iteration.klWeight,
+    klEstimator: iteration.klEstimator,
+    temperature: iteration.temperature,
+    ...(iteration.guidance === 'raw' ? {} : { importanceCap: iteration.importanceCap }),
+  };
+  const order = groups.flat();
+  // Without a KL term a chain without advantage has no gradient at all: it is not computed.
+  const teaching = order.filter(
+    (index) => weights[index] !== 0 && (advantageOf.get(index) !== 0 || iteration.klWeight > 0),
+  );
+  const sequences = teaching.map((index): TrainingSequence => {
+    const chain = chains[index]!;
+    return {
+      id: `${chain.requestId}/${chain.sampleIndex}`,
+      promptTokens: chain.promptTokens,
+      completionTokens: chain.tokens,
+      weight: weights[index]!,
+      advantage: advantageOf.get(index)!,
+      // With one optimizer step a batch the old log-probs of raw chains are the current ones; only guided chains have another distribution behind them.
+      ...(chain.guidance === 'cases' ? { behaviourLogProbs: chain.logProbs } : {}),
+    };
+  });
+  const figures = {
+    reward_std: mean(statistics.flatMap((group) => group.std ?? [])),
+    frac_reward_zero_std: mean(statistics.map((group) => (group.signal ? 0 : 1))),
+    advantage_abs_mean: mean(order.map((index) => Math.abs(advantageOf.get(index)!))),
+  };
+  const steps =
+    sequences.length === 0
+      ? []
+      : [
+          {
+            objective,
+            sequences,
+            settings: iteration,
+            learningRate: scheduledLearningRate(iteration, input.iteration, iteration.count),
+          },
+        ];
+  return publishPlan(dependencies.store, 'iteration', steps, configuration.shards.gradientSequences, figures);
+}
+
+/** Rows of one request, in order of first appearance; samples in order within. */
+function groupIndices(chains: readonly ChainRecord[]): number[][] {
+  const groups = new Map<string, number[]>();
+  for (const [index, chain] of chains.entries()) {
+    const group = groups.get(chain.requestId);
+    if (group) group.push(index);
+    else groups.set(chain.requestId, [index]);
+  }
+  return [...groups.values()].map((group) => group.sort((a, b) => chains[a]!.sampleIndex - chains[b]!.sampleIndex));
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

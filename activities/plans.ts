@@ -1,0 +1,68 @@
+/** The JSON artifacts that stages hand to each other. */
+import type { ChatMessage } from '../alignment/prompts/guidedPrompt.ts';
+import type { Objective, OptimizerSettings, SamplingOptions, TrainingSequence } from '../engine/policy.ts';
+import type { ArtifactRef, Figures, GenerationPurpose } from '../workflows/types.ts';
+
+/** One request of a generation plan with the prompts of its samples. */
+export interface GenerationItem {
+  requestId: string;
+  /** The request itself, as a user would type it. */
+  rawMessages: ChatMessage[];
+  guidance: 'raw' | 'cases';
+  caseIds: string[];
+  /** What the chains are sampled from; equal to rawMessages where guidance is raw. */
+  messages: ChatMessage[];
+  /** Leading messages shared with other requests. */
+  sharedMessages: number;
+  /** Index of the first sample: samples of one request may be split between guided and raw items. */
+  firstSample: number;
+  seeds: string[];
+}
+
+/** What a shard of generation works on; its digest is part of the shard's step key. */
+export interface GenerationShard {
+  sampling: Omit<SamplingOptions, 'stopTokens'>;
+  items: GenerationItem[];
+}
+
+export interface GenerationPlan {
+  purpose: GenerationPurpose;
+  shards: { shard: ArtifactRef; requests: number; chains: number }[];
+}
+
+/** Chains or rewards of all shards, in plan order: JSON Lines artifacts. */
+export interface ShardList {
+  plan: string;
+  shards: { artifact: ArtifactRef; rows: number }[];
+}
+
+/** One gradient shard: its digest is part of the step key. */
+export interface GradientShard {
+  objective: Objective;
+  sequences: TrainingSequence[];
+}
+
+export interface OptimisationPlan {
+  kind: 'warmStart' | 'iteration';
+  steps: { shards: ArtifactRef[]; optimizer: OptimizerSettings }[];
+  figures: Figures;
+}
+
+/** A published model: its files by digest. */
+export interface ModelManifest {
+  name: string;
+  /** Hub id written into exports (`base_model_name_or_path`); never a local path. */
+  baseModelName: string;
+  origin: string;
+  notes: string[];
+  /** Path, below the folder of the files, of what the engine opens: '.' for a Hugging Face folder, a file name for GGUF. */
+  entry: string;
+  /** Digest of the canonical list of files: names the model. */
+  digest: string;
+  files: { path: string; artifact: ArtifactRef }[];
+}
+
+/** A folder as an artifact: paths and files. */
+export interface FolderManifest {
+  files: { path: string; artifact: ArtifactRef }[];
+}

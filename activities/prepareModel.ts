@@ -1,0 +1,55 @@
+/** Resolves the model (folder, GGUF file, hub), checks it, and publishes its files by digest. */
+import { basename, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { openModel } from '../engine/model/weights.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { checkModel, resolveModel } from '../infra/modelSource/resolveModel.ts';
+import type { ArtifactRef, RunContext } from '../workflows/types.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readConfiguration } from './inputs.ts';
+import type { ModelManifest } from './plans.ts';
+import { asFailure } from './stage.ts';
+
+export async function prepareModel(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+): Promise<{ model: ArtifactRef }> {
+  const { store, downloadPath, log } = dependencies;
+  const context = Context.current();
+  const configuration = await readConfiguration(store, run);
+  const resolved = await resolveModel(configuration.model, {
+    cachePath: downloadPath,
+    onProgress: (progress) => context.heartbeat(progress),
+  });
+  for (const note of resolved.notes) log.warn({ model: resolved.name }, note);
+  context.heartbeat('checking');
+  const checked = await checkModel(resolved.modelPath);
+  try {
+    // Reads the shape and every tensor's place, so that a truncated or unsupported model fails here and not on a worker.
+    await (await openModel(resolved.modelPath)).close();
+  } catch (error) {
+    throw asFailure(error);
+  }
+
+  const isFile = (await stat(resolved.modelPath)).isFile();
+  const files: ModelManifest['files'] = [];
+  for (const { path, sha256 } of checked.files) {
+    const artifact = await store.putFile(isFile ? resolved.modelPath : join(resolved.modelPath, path), 'model-file');
+    if (artifact.sha256 !== sha256) {
+      throw ApplicationFailure.retryable(`${path} of ${resolved.name} changed while it was published`, 'ModelChanged');
+    }
+    files.push({ path, artifact });
+    context.heartbeat({ published: path });
+  }
+  const manifest: ModelManifest = {
+    name: resolved.name,
+    baseModelName: resolved.baseModelName,
+    origin: resolved.origin,
+    notes: resolved.notes,
+    entry: isFile ? basename(resolved.modelPath) : '.',
+    digest: checked.digest,
+    files,
+  };
+  return { model: await store.putBytes(canonicalJson(manifest), 'model') };
+}

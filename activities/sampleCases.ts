@@ -1,0 +1,162 @@
+/** Plans generation: which requests, which codes and cases in their prompts, which seeds, cut into shards. */
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
+import { iterationRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
+import type { Library, SafetyRequest } from '../alignment/library/library.ts';
+import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
+import { deriveSeed } from '../infra/artifacts/seeds.ts';
+import type { GenerationPurpose, RunContext, ShardedPlan } from '../workflows/types.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readConfiguration, readLibrary } from './inputs.ts';
+import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+
+export async function sampleCases(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  purpose: GenerationPurpose,
+): Promise<ShardedPlan> {
+  const configuration = await readConfiguration(store, run);
+  const library = await readLibrary(store, run);
+  const { items, temperature } = plannedItems(configuration, library, purpose);
+
+  const plan: GenerationPlan = { purpose, shards: [] };
+  for (const group of shardsOf(items, configuration.shards.generationRequests)) {
+    const shard: GenerationShard = {
+      sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens },
+      items: group,
+    };
+    plan.shards.push({
+      shard: await store.putBytes(canonicalJson(shard), 'generation-shard'),
+      requests: group.length,
+      chains: group.reduce((sum, item) => sum + item.seeds.length, 0),
+    });
+  }
+  const artifact = await store.putBytes(canonicalJson(plan), 'generation-plan');
+  return {
+    plan: artifact,
+    shards: plan.shards.length,
+    items: plan.shards.reduce((sum, shard) => sum + shard.chains, 0),
+  };
+}
+
+const trainingFile = 'requests/training.jsonl';
+
+interface PlannedItems {
+  items: GenerationItem[];
+  temperature: number;
+}
+
+function plannedItems(configuration: Configuration, library: Library, purpose: GenerationPurpose): PlannedItems {
+  const { seed, evaluation, warmStart, iteration } = configuration;
+  if (purpose.kind === 'evaluation') {
+    // Probe and full set are the same for every policy, so that before and after are paired.
+    const counts = purpose.set === 'probe' ? evaluation.probe : evaluation.requests;
+    const requests = selectRequests(
+      library.requests[evaluation.split],
+      counts,
+      `${seed}/evaluation`,
+      `requests/${evaluation.split}.jsonl`,
+    );
+    return { temperature: 0, items: requests.map((request) => rawItem(request, 0, [''])) };
+  }
+  if (purpose.kind === 'warmStart') {
+    const requests = selectRequests(library.requests.training, warmStart.requests, `${seed}/warm-start`, trainingFile);
+    const items = requests.map((request) =>
+      guidedItem(
+        configuration,
+        library,
+        request,
+        'warm-start',
+        0,
+        seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest),
+      ),
+    );
+    return { items, temperature: warmStart.temperature };
+  }
+  const round = `iteration-${purpose.iteration}.${purpose.epoch}`;
+  const requests = iterationRequests(
+    library.requests.training,
+    iteration.requests,
+    purpose.iteration,
+    `${seed}/iterations`,
+    trainingFile,
+  );
+  const group = iteration.samplesPerRequest;
+  const guided = { raw: 0, cases: group, mixed: Math.floor(group / 2) }[iteration.guidance];
+  const items = requests.flatMap((request) => {
+    const seeds = seedsFor(configuration, round, request, 0, group);
+    return [
+      ...(guided > 0 ? [guidedItem(configuration, library, request, round, 0, seeds.slice(0, guided))] : []),
+      ...(guided < group ? [rawItem(request, guided, seeds.slice(guided))] : []),
+    ];
+  });
+  return { items, temperature: iteration.temperature };
+}
+
+function seedsFor(
+  configuration: Configuration,
+  round: string,
+  request: SafetyRequest,
+  first: number,
+  count: number,
+): string[] {
+  return Array.from({ length: count }, (_, sample) =>
+    deriveSeed(configuration.seed, round, request.id, first + sample, 'sampling'),
+  );
+}
+
+function rawItem(request: SafetyRequest, firstSample: number, seeds: string[]): GenerationItem {
+  const raw = rawPrompt(request);
+  return {
+    requestId: request.id,
+    rawMessages: raw.messages,
+    guidance: 'raw',
+    caseIds: [],
+    messages: raw.messages,
+    sharedMessages: raw.sharedMessages,
+    firstSample,
+    seeds,
+  };
+}
+
+function guidedItem(
+  configuration: Configuration,
+  library: Library,
+  request: SafetyRequest,
+  round: string,
+  firstSample: number,
+  seeds: string[],
+): GenerationItem {
+  const cases = chooseCases(library, request, configuration.cases, deriveSeed(configuration.seed, round, 'cases'));
+  const guided = guidedPrompt(request, cases, library.codes, {
+    codes: configuration.cases.codes,
+    layout: configuration.cases.layout,
+    headings: configuration.chain,
+  });
+  return {
+    requestId: request.id,
+    rawMessages: rawPrompt(request).messages,
+    guidance: 'cases',
+    caseIds: cases.map((one) => one.id),
+    messages: guided.messages,
+    sharedMessages: guided.sharedMessages,
+    firstSample,
+    seeds,
+  };
+}
+
+/** Items with equal shared messages stand together, so that a shard computes few prefixes; their order is otherwise kept. */
+function shardsOf(items: GenerationItem[], size: number): GenerationItem[][] {
+  const groups = new Map<string, GenerationItem[]>();
+  for (const item of items) {
+    const prefix = JSON.stringify(item.messages.slice(0, item.sharedMessages));
+    const group = groups.get(prefix);
+    if (group) group.push(item);
+    else groups.set(prefix, [item]);
+  }
+  const ordered = [...groups.values()].flat();
+  return Array.from({ length: Math.ceil(ordered.length / size) }, (_, shard) =>
+    ordered.slice(shard * size, (shard + 1) * size),
+  );
+}

@@ -1,0 +1,65 @@
+/** What every activity that computes an artifact does around its work: the step cache, heartbeats, cancellation and failures that say whether to retry. */
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { EngineError, type EngineProgress } from '../engine/policy.ts';
+import { runStep, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
+import type { ActivityDependencies, KillableEngine } from './dependencies.ts';
+
+export interface Stage {
+  stage: string;
+  version: number;
+  inputs: Record<string, unknown>;
+}
+
+/** Runs a stage, or finds that it was run: see infra/artifacts/steps. */
+export async function runStage(
+  dependencies: ActivityDependencies,
+  stage: Stage,
+  compute: (spool: string) => Promise<{ outputs: Record<string, StepOutput>; figures?: Record<string, unknown> }>,
+): Promise<StepManifest & { cached: boolean }> {
+  return runStep(dependencies.store, stage, compute, {
+    spoolRoot: dependencies.scratchPath,
+    onRepair: (repair) => dependencies.log.warn(repair, 'a stored step was damaged and is computed again'),
+  });
+}
+
+/**
+ * Calls the engine with heartbeats on its progress, kills it when the activity is cancelled, and turns its errors into failures that Temporal retries
+ * or not.
+ */
+export async function withEngine<T>(
+  engine: KillableEngine,
+  call: (onProgress: (progress: EngineProgress) => void) => Promise<T>,
+): Promise<T> {
+  // Captured here: inside an abort listener Context.current() throws.
+  const context = Context.current();
+  const kill = (): void => engine.kill();
+  context.cancellationSignal.addEventListener('abort', kill, { once: true });
+  try {
+    context.heartbeat({ phase: 'load', done: 0, total: 0, tokens: 0 });
+    return await call((progress) => context.heartbeat(progress));
+  } catch (error) {
+    context.cancellationSignal.throwIfAborted();
+    throw asFailure(error);
+  } finally {
+    context.cancellationSignal.removeEventListener('abort', kill);
+  }
+}
+
+/** Failures that retrying can't mend are marked so; all others go by the retry policy. */
+export function asFailure(error: unknown): unknown {
+  if (error instanceof EngineError) {
+    const nonRetryable = error.kind === 'invalidInput' || error.kind === 'notFinite';
+    return ApplicationFailure.create({
+      message: error.message,
+      type: `Engine.${error.kind}`,
+      nonRetryable,
+      cause: error,
+    });
+  }
+  return error;
+}
+
+/** A failure that only the operator can mend. */
+export function operatorFailure(type: string, message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, type);
+}

@@ -1,0 +1,13 @@
+/**
+ * Versions of the stages: part of their step keys. Raise a stage's number when its outcome for the same inputs changes; artifacts of the old version
+ * then no longer count as done.
+ */
+export const stageVersions = {
+  prepareModel: 1,
+  createAdapter: 1,
+  generateChains: 1,
+  rewardChains: 1,
+  computeGradients: 1,
+  updatePolicy: 1,
+  exportPolicy: 1,
+} as const;

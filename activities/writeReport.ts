@@ -1,0 +1,93 @@
+/** Gathers a run's figures, chains and lineage from the store and renders the report: one self-contained HTML file. */
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import { compareEvaluations, headlines } from '../alignment/evaluation/comparison.ts';
+import { renderReport } from '../alignment/report/renderReport.ts';
+import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
+import { engineVersion } from '../engine/version.ts';
+import { listIterations } from '../infra/artifacts/runs.ts';
+import { deriveSeed } from '../infra/artifacts/seeds.ts';
+import type { ArtifactRef, IterationRecord, RunContext, RunRecord } from '../workflows/types.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readConfiguration, readJson } from './inputs.ts';
+import type { FolderManifest, ModelManifest } from './plans.ts';
+import type { EvaluationArtifact } from './summariseEvaluation.ts';
+
+export async function writeReport(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  input: { record: RunRecord; exported: ArtifactRef },
+): Promise<ArtifactRef> {
+  const { record } = input;
+  const configuration = await readConfiguration(store, run);
+  const evaluations: ReportedEvaluation[] = [];
+  for (const { artifact } of Object.values(record.evaluations)) {
+    evaluations.push({ ...(await readJson<EvaluationArtifact>(store, artifact)), sha256: artifact.sha256 });
+  }
+  const model = await readJson<ModelManifest>(store, record.policy!.model);
+  const folder = await readJson<FolderManifest>(store, input.exported);
+  const iterations = await listIterations<IterationRecord>(store, run.runId);
+  const data: ReportData = {
+    runId: run.runId,
+    state: record.state,
+    configuration,
+    configurationSha256: run.configuration.sha256,
+    librarySha256: run.library.sha256,
+    model: {
+      name: model.name,
+      baseModelName: model.baseModelName,
+      origin: model.origin,
+      digest: model.digest,
+      notes: model.notes,
+    },
+    adapterSha256: record.policy!.adapter!.sha256,
+    ...comparisons(configuration, evaluations),
+    evaluations,
+    iterations: iterations.map(({ value }) => reportedIteration(value)),
+    wallSeconds: record.wallSeconds,
+    peakMemoryBytes: record.peakMemoryBytes,
+    exported: folder.files.map(({ path, artifact }) => ({ path, sha256: artifact.sha256, bytes: artifact.bytes })),
+    versions: { engine: engineVersion, node: process.versions.node },
+  };
+  return store.putBytes(renderReport(data), 'report');
+}
+
+function comparisons(
+  configuration: Configuration,
+  evaluations: readonly ReportedEvaluation[],
+): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart'> {
+  const rows = (name: string) => evaluations.find((one) => one.name === name)?.answers.map((answer) => answer.scored);
+  const options = {
+    bootstrapSamples: configuration.evaluation.bootstrapSamples,
+    seed: deriveSeed(configuration.seed, 'bootstrap'),
+  };
+  const after = evaluations.find((one) => one.name === 'after')!;
+  const fromBefore = compareEvaluations(rows('before')!, rows('after')!, options);
+  const warm = rows('warm start');
+  const fromWarmStart = warm ? compareEvaluations(warm, rows('after')!, options) : undefined;
+  return {
+    headlines: headlines(after.figures, fromBefore, fromWarmStart),
+    fromBefore,
+    ...(fromWarmStart ? { fromWarmStart } : {}),
+  };
+}
+
+function reportedIteration(record: IterationRecord): ReportedIteration {
+  const named = {
+    plan: record.plan,
+    chains: record.chains,
+    rewards: record.rewards,
+    update: record.updatePlan,
+    evaluation: record.evaluation,
+  };
+  return {
+    iteration: record.iteration,
+    epoch: record.epoch,
+    figures: record.figures,
+    seconds: record.seconds,
+    adapterSha256: record.policy.adapter!.sha256,
+    parentSha256: record.parent,
+    artifacts: Object.entries(named).flatMap(([name, ref]) =>
+      ref ? [{ name, sha256: ref.sha256, uri: ref.uri }] : [],
+    ),
+  };
+}

@@ -1,0 +1,56 @@
+/** Everything that the report of a run shows, as plain values: the activity gathers it from the store, the report renders it. */
+import type { ScoredChain } from '../chains/chain.ts';
+import type { Configuration } from '../configuration/schema.ts';
+import type { Comparison, Headline } from '../evaluation/comparison.ts';
+import type { EvaluationFigures } from '../evaluation/figures.ts';
+
+/** An answer of one evaluation, with what it was scored. */
+export interface ReportedAnswer {
+  requestId: string;
+  category: string;
+  request: string;
+  text: string;
+  scored: ScoredChain;
+}
+
+export interface ReportedEvaluation {
+  /** 'before', 'warm start', 'after'. */
+  name: string;
+  figures: EvaluationFigures;
+  answers: ReportedAnswer[];
+  /** Digest of the evaluation artifact. */
+  sha256: string;
+}
+
+export interface ReportedIteration {
+  iteration: number;
+  epoch: number;
+  /** Names as TRL has them: reward, reward_std, rewards/<part>/mean, kl, entropy, grad_norm, completions/mean_length, probe/..., see RunRecord. */
+  figures: Record<string, number>;
+  seconds: Record<string, number>;
+  adapterSha256: string;
+  parentSha256: string | null;
+  artifacts: { name: string; sha256: string; uri: string }[];
+}
+
+export interface ReportData {
+  runId: string;
+  state: string;
+  configuration: Configuration;
+  configurationSha256: string;
+  librarySha256: string;
+  model: { name: string; baseModelName: string; origin: string; digest: string; notes: string[] };
+  adapterSha256: string;
+  headlines: Headline[];
+  evaluations: ReportedEvaluation[];
+  /** After against before, and after against warm start where that was evaluated. */
+  fromBefore: Comparison;
+  fromWarmStart?: Comparison;
+  /** Iteration 0 is the warm start. */
+  iterations: ReportedIteration[];
+  /** Seconds by stage, as the run measured them. */
+  wallSeconds: Record<string, number>;
+  peakMemoryBytes: Record<string, number>;
+  exported: { path: string; sha256: string; bytes: number }[];
+  versions: Record<string, string>;
+}

@@ -1,0 +1,4 @@
+/** Entry point of a control worker. */
+import { main } from './main.ts';
+
+await main('control');

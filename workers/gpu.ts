@@ -1,0 +1,4 @@
+/** Entry point of a gpu worker. */
+import { main } from './main.ts';
+
+await main('gpu');

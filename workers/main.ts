@@ -1,0 +1,32 @@
+/** What the entry points share: addresses from the environment, SIGTERM drains. */
+import { resolveTemporal } from '../infra/temporal/connection.ts';
+import { artifactsFolder, cadaCache, cadaHome } from '../infra/paths.ts';
+import type { WorkerKind } from '../workflows/types.ts';
+import { openLog } from '../infra/logging/log.ts';
+import { serve } from './serve.ts';
+
+export async function main(kind: WorkerKind): Promise<void> {
+  const log = openLog({ name: `${kind} worker` });
+  const stopping = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort());
+  try {
+    const target = resolveTemporal(process.env);
+    if (target.kind === 'embedded')
+      throw new Error('TEMPORAL_ADDRESS is not set: a worker needs the address of a Temporal server');
+    const home = cadaHome();
+    await serve({
+      kind,
+      storeUri: process.env.CADA_STORE || artifactsFolder(home),
+      endpoint: target,
+      home,
+      cache: cadaCache(),
+      signal: stopping.signal,
+      log,
+      onReady: () => log.info({ kind, address: target.address }, 'worker ready'),
+    });
+    process.exit(0);
+  } catch (error) {
+    log.error({ error }, error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  }
+}

@@ -1,0 +1,57 @@
+/** The live card of a run in the Temporal UI: what it does, what it has reached, where the artifacts are (markdown). */
+import type { RunMemory, RunPlan } from './alignPolicy.ts';
+import type { Figures, RunContext } from './types.ts';
+
+export function renderCard(run: RunContext, plan: RunPlan, memory: RunMemory): string {
+  const { progress } = memory;
+  const lines = [
+    `### ${run.runId}`,
+    '',
+    `**${progress.state}** · ${progress.stage} · iteration ${memory.iteration} of ${plan.iterations}`,
+  ];
+  if (progress.cause)
+    lines.push(
+      '',
+      `> ${inline(progress.cause)}`,
+      '',
+      'Mend the cause, then `cada resume` (update `retryStage`), or end the run with update `stopRun`.',
+    );
+  const evaluations = Object.entries(memory.evaluations);
+  if (evaluations.length > 0) {
+    lines.push(
+      '',
+      '| evaluation | both headings | refuses harmful | refuses plain | refuses look-alike |',
+      '| --- | --- | --- | --- | --- |',
+    );
+    for (const [name, { figures }] of evaluations) {
+      lines.push(
+        `| ${name} | ${share(figures, 'format')} | ${share(figures, 'refusal/harmful')} | ${share(figures, 'refusal/plain')} | ${share(figures, 'refusal/look-alike')} |`,
+      );
+    }
+  }
+  if (memory.recent.length > 0) {
+    lines.push('', '| iteration | reward | format | KL | gradient norm |', '| --- | --- | --- | --- | --- |');
+    for (const { iteration, figures } of memory.recent) {
+      lines.push(
+        `| ${iteration} | ${share(figures, 'reward')} | ${share(figures, 'rewards/format/mean')} | ${share(figures, 'kl', 4)} | ${share(figures, 'grad_norm')} |`,
+      );
+    }
+  }
+  const { policy } = memory;
+  if (policy)
+    lines.push(
+      '',
+      `adapter \`${policy.adapter?.sha256.slice(0, 16) ?? 'none (base model)'}\` · configuration \`${run.configuration.sha256.slice(0, 16)}\``,
+    );
+  return lines.join('\n');
+}
+
+function share(figures: Figures, name: string, digits = 2): string {
+  const value = figures[name];
+  return value === undefined ? '–' : value.toFixed(digits);
+}
+
+/** A failure's text may quote model output: no markup of its own, one line. */
+function inline(text: string): string {
+  return text.replace(/[`<>|\r\n]/g, ' ').slice(0, 600);
+}

@@ -1,0 +1,5 @@
+/** The workflows that a control worker serves. */
+export { alignPolicy } from './alignPolicy.ts';
+export { evaluatePolicy } from './evaluatePolicy.ts';
+export { runIteration } from './runIteration.ts';
+export { warmStartPolicy } from './warmStartPolicy.ts';

@@ -1,0 +1,63 @@
+/**
+ * Warm start (context distillation): chains generated with sampled codes and cases in the prompt, those that pass the format and the outcome filter
+ * kept, codes and cases stripped, and the policy fine-tuned on raw request -> chain.
+ */
+import { setHandler } from '@temporalio/workflow';
+import { generateAndReward } from './generation.ts';
+import { progressQuery } from './messages.ts';
+import { optimisePolicy } from './optimisation.ts';
+import { startProgress } from './progress.ts';
+import { control, gpu } from './stages.ts';
+import type { Figures, IterationRecord, PolicyState, RunContext } from './types.ts';
+
+export interface WarmStartInput {
+  run: RunContext;
+  policy: PolicyState;
+}
+
+export interface WarmStartOutcome {
+  policy: PolicyState;
+  figures: Figures;
+  seconds: Figures;
+  record: IterationRecord;
+}
+
+export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Promise<WarmStartOutcome> {
+  const label = 'warm start';
+  const progress = startProgress(run.runId, label);
+  setHandler(progressQuery, () => progress);
+
+  const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample codes and cases` }, [
+    run,
+    { kind: 'warmStart' },
+  ]);
+  const rewarded = await generateAndReward(run, label, plan, base, progress);
+  const update = await control.planWarmStart.executeWithOptions({ summary: `${label}: filter chains` }, [
+    run,
+    { chains: rewarded.chains, rewards: rewarded.rewards },
+  ]);
+  const adapter = await gpu.createAdapter.executeWithOptions({ summary: `${label}: fresh LoRA adapter` }, [
+    run,
+    { model: base.model },
+  ]);
+  const trained = await optimisePolicy(run, label, update, { model: base.model, adapter }, undefined, progress);
+
+  // The moments belong to the fine-tuning objective; the iterations start theirs afresh.
+  const policy: PolicyState = { model: base.model, adapter: trained.policy.adapter! };
+  const figures = { ...rewarded.figures, ...update.figures, ...trained.figures };
+  const seconds = { ...rewarded.seconds, ...trained.seconds };
+  const record: IterationRecord = {
+    epoch: 0,
+    iteration: 0,
+    parent: null,
+    policy,
+    plan: rewarded.plan,
+    chains: rewarded.chains,
+    rewards: rewarded.rewards,
+    updatePlan: update.plan,
+    evaluation: null,
+    figures,
+    seconds,
+  };
+  return { policy, figures, seconds, record };
+}
