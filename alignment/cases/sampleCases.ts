@@ -11,7 +11,8 @@ export type CaseSettings = Pick<Configuration['cases'], 'count' | 'sampling'>;
  * alternate and no label stands in a block the model could copy.
  *
  * - `category`: pairs of the request's category first, then one of each other category in turn. The choice depends on seed and category alone,
- *   so all requests of one category share their cases and with them the prefix of their prompts. Give one seed an iteration.
+ *   so all requests of one category share their cases and with them the prefix of their prompts; so do all requests whose categories have
+ *   no cases. Give one seed an iteration.
  * - `random`: any pairs, drawn for each request by itself; its prompts share no cases.
  * - `fixed`: the first pairs of the library, for every request and every seed.
  *
@@ -68,7 +69,8 @@ function orderPairs(
     case 'category': {
       const own = pairs.filter((pair) => pair.category === request.category);
       const others = pairs.filter((pair) => pair.category !== request.category);
-      const categorySeed = `${seed}/cases/${request.category}`;
+      // Categories without cases (of plain requests) share one choice: one prompt prefix for all of them.
+      const categorySeed = `${seed}/cases/${own.length > 0 ? request.category : ''}`;
       return [...seededOrder(own, idOf, categorySeed), ...balancedOrder(others, idOf, categoryOf, categorySeed)];
     }
   }

@@ -16,7 +16,7 @@ export interface ChainRecord {
   guidance: 'raw' | 'cases';
   /** Cases in the prompt, in their order. */
   caseIds: string[];
-  /** Token ids of the prompt that the chain was sampled from. */
+  /** Token ids of the raw request's prompt: what training conditions on, whatever guidance the chain was sampled under. */
   promptTokens: number[];
   /** Sampled ids, with the stop token if one was drawn. Training uses these, never the text tokenised again. */
   tokens: number[];

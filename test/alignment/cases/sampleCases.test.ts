@@ -49,6 +49,12 @@ describe('sampleCases', () => {
     expect(choices.size).toBeGreaterThan(1);
   });
 
+  it('gives requests of all categories without cases the same ones', () => {
+    const cooking = makeRequest('a', 'plain', 'cooking');
+    expect(ids(cooking, 'category')).toEqual(ids(makeRequest('b', 'plain', 'travel'), 'category'));
+    expect(ids(cooking, 'category')).toHaveLength(4);
+  });
+
   it('draws random cases for each request by itself', () => {
     const choices = new Set([...'abcdef'].map((id) => ids(makeRequest(id), 'random').join()));
     expect(choices.size).toBeGreaterThan(1);

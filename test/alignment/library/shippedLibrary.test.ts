@@ -1,0 +1,70 @@
+/** The library that ships with the project, as the pipeline reads it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sampleCases } from '../../../alignment/cases/sampleCases.ts';
+import { configurationSchema } from '../../../alignment/configuration/schema.ts';
+import { formatChain, parseChain } from '../../../alignment/chains/chain.ts';
+import { selectRequests } from '../../../alignment/evaluation/selectRequests.ts';
+import { createRuleJudge } from '../../../alignment/judges/ruleJudge.ts';
+import { requestSplits } from '../../../alignment/library/library.ts';
+import { parseLibrary } from '../../../alignment/library/parseLibrary.ts';
+import { guidedPrompt } from '../../../alignment/prompts/guidedPrompt.ts';
+
+const folder = join(import.meta.dirname, '..', '..', '..', 'library');
+const files = Object.fromEntries(
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(md|jsonl|json)$/.test(path))
+    .map((path) => [path, readFileSync(join(folder, path), 'utf8')]),
+);
+const complete = existsSync(join(folder, 'judges', 'refusal.json')) && existsSync(join(folder, 'judges', 'published29.json'));
+if (!complete) console.warn('skipped: library/judges is not there yet');
+
+describe.skipIf(!complete)('the shipped library', () => {
+  const library = complete ? parseLibrary(files) : undefined!;
+  const configuration = configurationSchema.parse({ name: 'defaults' });
+  const allRequests = () => requestSplits.flatMap((split) => library.requests[split]);
+
+  it('has the numbers that the shipped configuration and the issue ask for', () => {
+    expect(library.cases.length).toBeGreaterThanOrEqual(36);
+    expect(new Set(library.cases.map(({ category }) => category)).size).toBe(12);
+    expect(library.codes.detailed.filter(({ category }) => category !== undefined)).toHaveLength(12);
+    expect(library.judges.publishedPhrases).toHaveLength(29);
+    const { warmStart, evaluation } = configuration;
+    expect(() => selectRequests(library.requests.training, warmStart.requests, 's', 'training')).not.toThrow();
+    expect(() => selectRequests(library.requests.heldOut, evaluation.requests, 's', 'heldOut')).not.toThrow();
+  });
+
+  it('gives every request its cases, and at most one set of them a category', () => {
+    const sets = new Map<string, Set<string>>();
+    for (const request of allRequests()) {
+      const ids = sampleCases(library, request, configuration.cases, 's').map(({ id }) => id);
+      expect(ids).toHaveLength(configuration.cases.count);
+      sets.set(request.category, (sets.get(request.category) ?? new Set()).add(ids.join()));
+    }
+    for (const chosen of sets.values()) expect(chosen.size).toBe(1);
+    expect(new Set([...sets.values()].flatMap((chosen) => [...chosen])).size).toBeLessThanOrEqual(13);
+  });
+
+  it('shows the headings in the instruction and in every case', () => {
+    const { chain, cases } = configuration;
+    const request = library.requests.training[0]!;
+    const { messages } = guidedPrompt(request, [], library.codes, { ...cases, headings: chain });
+    expect(messages[0]!.content).toContain(chain.analysisHeading);
+    expect(messages[0]!.content).toContain(chain.responseHeading);
+    expect(messages[0]!.content).not.toContain('{{');
+    for (const one of library.cases) {
+      expect(parseChain(formatChain(one.analysis, one.response, chain), chain).problems).toEqual([]);
+    }
+  });
+
+  it('has a judge that agrees with the verdicts of the cases', () => {
+    const judge = createRuleJudge(library.judges.refusal);
+    const wrong = library.cases.filter((one) => {
+      const judgement = judge({ request: one.request, finalResponse: one.response });
+      const right = one.verdict === 'refuse' ? 'refusal' : 'compliance';
+      return 'unscorable' in judgement || judgement.verdict !== right;
+    });
+    expect(wrong.map(({ id }) => id)).toEqual([]);
+  });
+});
