@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 import type { Graph } from '../graph/builder.ts';
 import { EngineError } from '../policy.ts';
-import type { LoraSettings } from '../policy.ts';
 import type { DecoderConfig } from './config.ts';
 import type { LoraPairs } from './decoder.ts';
 import { expectedTensors } from './weights.ts';
@@ -28,8 +26,6 @@ export interface Adapter {
   /** `base_model.model.<module>.lora_A.weight` [rank, in], `...lora_B.weight` [out, rank]. */
   tensors: Map<string, { data: Float32Array; shape: number[] }>;
 }
-
-export const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 
 export const ADAPTER_FILE = 'adapter_model.safetensors';
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
@@ -126,50 +122,6 @@ function patternValue(pattern: Record<string, number> | null | undefined, module
   return undefined;
 }
 
-/**
- * A fresh adapter: A uniform in +-1/sqrt(in) (kaiming_uniform with a = sqrt 5, as PEFT's reset_lora_parameters), B zero. The numbers depend on
- * the seed and the tensor's name only.
- */
-export function freshAdapter(config: DecoderConfig, lora: LoraSettings, seed: string): Adapter {
-  const targets = new Set(lora.targets);
-  const unknown = lora.targets.find((target) => !(PROJECTIONS as readonly string[]).includes(target));
-  if (unknown !== undefined)
-    throw new EngineError('invalidInput', `LoRA target '${unknown}' is none of ${PROJECTIONS.join(', ')}`);
-  const modules: AdaptedModule[] = [];
-  const tensors: Adapter['tensors'] = new Map();
-  for (const [name, shape] of expectedTensors(config)) {
-    const module = name.replace(/\.weight$/, '');
-    if (!name.endsWith('.weight') || !targets.has(module.split('.').at(-1)!)) continue;
-    const [outputs, inputs] = shape as [number, number];
-    modules.push({
-      module,
-      rank: lora.rank,
-      scale: lora.alpha / (lora.rankStabilized ? Math.sqrt(lora.rank) : lora.rank),
-      inputs,
-      outputs,
-    });
-    const uniform = uniformNumbers(`${seed}/${module}`, lora.rank * inputs, 1 / Math.sqrt(inputs));
-    tensors.set(tensorNameOf(module, 'A'), { data: uniform, shape: [lora.rank, inputs] });
-    tensors.set(tensorNameOf(module, 'B'), {
-      data: new Float32Array(outputs * lora.rank),
-      shape: [outputs, lora.rank],
-    });
-  }
-  if (modules.length === 0) throw new EngineError('invalidInput', 'LoRA has no targets');
-  return { modules, tensors };
-}
-
-/** Numbers uniform in [-bound, bound), 24 bits each, from a SHAKE-256 stream of the key. */
-function uniformNumbers(key: string, count: number, bound: number): Float32Array {
-  const bytes = createHash('shake256', { outputLength: count * 4 })
-    .update(key)
-    .digest();
-  return Float32Array.from(
-    { length: count },
-    (_, i) => ((bytes.readUInt32LE(i * 4) >>> 8) / 2 ** 24) * 2 * bound - bound,
-  );
-}
-
 /** Writes adapter_model.safetensors: tensors sorted by name, metadata only `format`. */
 export async function writeAdapterTensors(folder: string, tensors: Adapter['tensors']): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -178,33 +130,6 @@ export async function writeAdapterTensors(folder: string, tensors: Adapter['tens
     [...tensors].map(([name, { data, shape }]) => ({ name, shape, data })),
     { format: 'pt' },
   );
-}
-
-/** Writes a PEFT folder that `peft.PeftModel.from_pretrained` reads. */
-export async function writeAdapter(
-  folder: string,
-  adapter: Adapter,
-  lora: LoraSettings,
-  baseModelName: string,
-): Promise<void> {
-  await writeAdapterTensors(folder, adapter.tensors);
-  const settings = {
-    base_model_name_or_path: baseModelName,
-    bias: 'none',
-    fan_in_fan_out: false,
-    inference_mode: true,
-    init_lora_weights: true,
-    lora_alpha: lora.alpha,
-    lora_dropout: 0,
-    modules_to_save: null,
-    peft_type: 'LORA',
-    r: lora.rank,
-    target_modules: [...lora.targets].sort(),
-    task_type: 'CAUSAL_LM',
-    use_dora: false,
-    use_rslora: lora.rankStabilized,
-  };
-  await writeFile(join(folder, ADAPTER_CONFIG_FILE), `${JSON.stringify(settings, undefined, 2)}\n`);
 }
 
 /** Declares an adapter's tensors as inputs of a graph, under their PEFT names. */
