@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
@@ -8,6 +8,8 @@ import { readTail, startChild } from '../processes/supervisedChild.ts';
 import { freePorts, isPortFree } from './freePorts.ts';
 import type { SearchAttributeKind } from './searchAttributes.ts';
 import { registerSearchAttributes } from './searchAttributes.ts';
+import type { ServerRecord } from './serverRecord.ts';
+import { EMBEDDED_NAMESPACE, isAlive, isServing, readServerRecord, writeServerRecord } from './serverRecord.ts';
 
 export interface EmbeddedServerOptions {
   binaryPath: string;
@@ -42,17 +44,9 @@ export interface EmbeddedServer {
   restart(): Promise<void>;
 }
 
-/** `server.json` beside the database: what the next start reuses, and who is serving it now. */
-interface ServerRecord {
-  port: number;
-  uiPort: number | undefined;
-  pid: number;
-}
-
-const NAMESPACE = 'default';
 /** Ten years: the dev server forgets closed workflows after a day unless told otherwise. */
 const RETENTION_MS = 3650 * 24 * 3600 * 1000;
-/** Ending of an earlier server is waited for: after SIGKILL of its CLI, its watcher takes a moment. */
+/** The end of an earlier server is waited for when its owner is dead: after SIGKILL of a CLI its server takes a moment. */
 const PREDECESSOR_WAIT_MS = 15_000;
 const STOP_GRACE_MS = 10_000;
 
@@ -77,7 +71,7 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     name: 'Temporal server',
     address: `127.0.0.1:${ports.port}`,
     uiAddress: ports.uiPort === undefined ? undefined : `http://127.0.0.1:${ports.uiPort}`,
-    namespace: NAMESPACE,
+    namespace: EMBEDDED_NAMESPACE,
     get pid() {
       return child.pid;
     },
@@ -100,10 +94,9 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   };
 }
 
-async function launch(
-  options: EmbeddedServerOptions,
-  ports: { port: number; uiPort: number | undefined },
-): Promise<SupervisedChild> {
+type Ports = Pick<ServerRecord, 'port' | 'uiPort'>;
+
+async function launch(options: EmbeddedServerOptions, ports: Ports): Promise<SupervisedChild> {
   const child = await startChild({
     name: 'Temporal server',
     command: options.binaryPath,
@@ -112,7 +105,8 @@ async function launch(
     graceMs: STOP_GRACE_MS,
   });
   try {
-    if (options.databaseFile) await writeRecord(options.databaseFile, { ...ports, pid: child.pid });
+    if (options.databaseFile)
+      await writeServerRecord(options.databaseFile, { ...ports, pid: child.pid, ownerPid: process.pid });
     await prepare(child, ports.port, options);
     return child;
   } catch (error) {
@@ -121,10 +115,7 @@ async function launch(
   }
 }
 
-function serverArguments(
-  options: EmbeddedServerOptions,
-  { port, uiPort }: { port: number; uiPort: number | undefined },
-): string[] {
+function serverArguments(options: EmbeddedServerOptions, { port, uiPort }: Ports): string[] {
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'error'],
     ...(options.databaseFile ? ['--db-filename', options.databaseFile] : []),
@@ -150,10 +141,10 @@ async function prepare(child: SupervisedChild, port: number, options: EmbeddedSe
   try {
     await connection.withDeadline(Date.now() + timeoutMs, async () => {
       await connection.workflowService.updateNamespace({
-        namespace: NAMESPACE,
+        namespace: EMBEDDED_NAMESPACE,
         config: { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) },
       });
-      await registerSearchAttributes(connection, NAMESPACE, options.searchAttributes ?? {});
+      await registerSearchAttributes(connection, EMBEDDED_NAMESPACE, options.searchAttributes ?? {});
     });
   } finally {
     await connection.close();
@@ -181,7 +172,7 @@ async function untilReady(
       connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 1000 });
       const { workflowService } = connection;
       await connection.withDeadline(Date.now() + 2000, () =>
-        workflowService.describeNamespace({ namespace: NAMESPACE }),
+        workflowService.describeNamespace({ namespace: EMBEDDED_NAMESPACE }),
       );
       return connection;
     } catch (error) {
@@ -199,13 +190,13 @@ async function untilReady(
 }
 
 /** The ports of last time where they are free, after making sure that nobody serves this database now. */
-async function choosePorts(options: EmbeddedServerOptions): Promise<{ port: number; uiPort: number | undefined }> {
-  const record = options.databaseFile ? await readRecord(options.databaseFile) : undefined;
+async function choosePorts(options: EmbeddedServerOptions): Promise<Ports> {
+  const record = options.databaseFile ? await readServerRecord(options.databaseFile) : undefined;
   if (options.databaseFile) await mkdir(dirname(options.databaseFile), { recursive: true });
   if (record) await waitForPredecessor(record, options.databaseFile as string);
   const [freshPort, freshUiPort] = (await freePorts(2)) as [number, number];
   const port = record && (await isPortFree(record.port)) ? record.port : freshPort;
-  if (options.headless) return { port, uiPort: undefined };
+  if (options.headless) return { port };
   const wanted = options.uiPort ?? record?.uiPort;
   if (wanted === undefined) return { port, uiPort: freshUiPort };
   if (await isPortFree(wanted)) return { port, uiPort: wanted };
@@ -216,9 +207,8 @@ async function choosePorts(options: EmbeddedServerOptions): Promise<{ port: numb
 
 async function waitForPredecessor(record: ServerRecord, databaseFile: string): Promise<void> {
   const deadline = Date.now() + PREDECESSOR_WAIT_MS;
-  // Both signs together: a pid can be reused by an unrelated program, and a port too.
-  while (isAlive(record.pid) && !(await isPortFree(record.port))) {
-    if (Date.now() > deadline) {
+  while (await isServing(record)) {
+    if (isAlive(record.ownerPid) || Date.now() > deadline) {
       throw new Error(
         `${databaseFile} is in use: process ${record.pid} serves it at 127.0.0.1:${record.port}. ` +
           'Another command is working on this run; wait for it, or stop it first',
@@ -236,34 +226,4 @@ async function waitUntilFree(port: number): Promise<void> {
       );
     await sleep(100);
   }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function recordFile(databaseFile: string): string {
-  return join(dirname(databaseFile), 'server.json');
-}
-
-async function readRecord(databaseFile: string): Promise<ServerRecord | undefined> {
-  try {
-    const record = JSON.parse(await readFile(recordFile(databaseFile), 'utf8')) as Partial<ServerRecord>;
-    if (!Number.isInteger(record.port) || !Number.isInteger(record.pid)) return undefined;
-    return record as ServerRecord;
-  } catch {
-    // No record or a torn one: ports are chosen anew.
-    return undefined;
-  }
-}
-
-async function writeRecord(databaseFile: string, record: ServerRecord): Promise<void> {
-  const file = recordFile(databaseFile);
-  await writeFile(`${file}.${process.pid}`, `${JSON.stringify(record)}\n`);
-  await rename(`${file}.${process.pid}`, file);
 }

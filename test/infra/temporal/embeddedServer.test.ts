@@ -8,6 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import type { EmbeddedServer, EmbeddedServerOptions } from '../../../infra/temporal/embeddedServer.ts';
 import { startEmbeddedServer } from '../../../infra/temporal/embeddedServer.ts';
+import { runningServer } from '../../../infra/temporal/runningServer.ts';
 import { eventually, startTestServer, temporalBinary } from '../../servers/temporalServer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cada-embedded-'));
@@ -85,6 +86,7 @@ it('a later start on the same database takes the same port, accepts new search a
     });
     expect((await handle.describe()).searchAttributes).toEqual({ Iteration: [1], Stage: ['train'] });
   });
+  expect(await runningServer(databaseFile)).toEqual({ address: second.address, namespace: 'default' });
   await expect(start({ databaseFile })).rejects.toThrow(
     `is in use: process ${second.pid} serves it at ${second.address}`,
   );
