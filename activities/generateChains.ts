@@ -122,10 +122,16 @@ function encodePrompt(tokenizer: Tokenizer, item: GenerationItem): SamplePrompt 
   return {
     id: promptId(item),
     tokens,
-    // The template may put a system message of its own in front of a raw request: shared by all raw requests, but not a message of ours.
-    prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : 0,
+    prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : templatePrefix(tokenizer),
     seeds: item.seeds,
   };
+}
+
+/** Tokens that the template puts in front of every first user message (a system message of its own): shared by all raw requests. */
+function templatePrefix(tokenizer: Tokenizer): number {
+  const [one, other] = ['a', 'b'].map((content) => tokenizer.encodeChat([{ role: 'user', content }]).tokens);
+  const differs = one!.findIndex((token, index) => token !== other![index]);
+  return Math.max(differs, 0);
 }
 
 function encodeRaw(tokenizer: Tokenizer, item: GenerationItem): number[] {

@@ -86,7 +86,7 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
     head_dim: headDim,
     intermediate_size: intermediateSize,
     vocab_size: vocabulary,
-    max_position_embeddings: 2048,
+    max_position_embeddings: 8192,
     rms_norm_eps: 1e-5,
     rope_theta: 10000,
     hidden_act: 'silu',

@@ -1,0 +1,67 @@
+/**
+ * Everything that `npm test` checks, one step after another, with a closing line of totals: types, lint, format, then the tests. A step that fails does
+ * not keep the others from running.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const bin = join(root, 'node_modules', '.bin');
+const reportFile = join(root, 'node_modules', '.cache', 'cada-test', 'vitest.json');
+
+interface VitestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { status: string; assertionResults: unknown[]; name: string; message?: string }[];
+}
+
+function run(command: string, args: string[]): boolean {
+  console.log(`\n> ${command} ${args.join(' ')}`);
+  const { status } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+  });
+  return status === 0;
+}
+
+/** Test files that could not even be loaded count as failures of their own. */
+function vitestTotals(): { passed: number; failed: number; skipped: number } {
+  const report = JSON.parse(readFileSync(reportFile, 'utf8')) as VitestReport;
+  const broken = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const step = (name: string, ok: boolean): void => {
+  totals[ok ? 'passed' : 'failed'] += 1;
+  if (!ok) console.log(`${name} failed`);
+};
+
+mkdirSync(join(reportFile, '..'), { recursive: true });
+rmSync(reportFile, { force: true });
+step('types', run('tsc', ['--noEmit']));
+step('lint', run('eslint', ['.', '--max-warnings', '0']));
+step('format', run('prettier', ['--check', '.', '--log-level', 'warn']));
+// Its absence is no failure: the S3 suite then says why it is skipped.
+run('node', ['test/servers/buildS3Server.ts']);
+const ok = run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...process.argv.slice(2)]);
+try {
+  const tests = vitestTotals();
+  totals.passed += tests.passed;
+  totals.failed += tests.failed;
+  totals.skipped += tests.skipped;
+  if (!ok && tests.failed === 0) step('vitest', false);
+} catch (error) {
+  console.log(`vitest left no report: ${(error as Error).message}`);
+  step('vitest', false);
+}
+console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exit(totals.failed === 0 ? 0 : 1);
