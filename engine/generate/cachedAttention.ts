@@ -103,8 +103,7 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     const scaled = op.mul(query, 1 / Math.sqrt(headDim));
     const grouped = op.reshape(scaled, ['B', kvHeads, group, 'S', headDim]);
     /** [B, kvHeads, group, S, x] -> [kvHeads, 1, group B S, x] */
-    const byKeyHead = (x: Value) =>
-      op.reshape(op.transpose(x, [1, 0, 2, 3, 4]), [kvHeads, 1, rows, x.shape.at(-1)!]);
+    const byKeyHead = (x: Value) => op.reshape(op.transpose(x, [1, 0, 2, 3, 4]), [kvHeads, 1, rows, x.shape.at(-1)!]);
     const own = attendOwn(layer, grouped, key, value);
     const shared = attendPrefix(layer, byKeyHead(grouped));
 

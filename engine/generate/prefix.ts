@@ -1,0 +1,56 @@
+import type { DecoderConfig } from '../model/config.ts';
+import { PREFIX_BLOCK } from './cachedAttention.ts';
+
+/**
+ * Keys and values of leading tokens that all rows of a batch share, in the blocks that the graph takes: by layer [kvHeads, blocks, blockLength,
+ * headDim], zero after the last key.
+ */
+export interface Prefix {
+  /** Tokens; 0 = no prefix (one masked key stands in). */
+  length: number;
+  blocks: number;
+  blockLength: number;
+  keys: Float32Array[];
+  values: Float32Array[];
+}
+
+/** The prefix of no tokens. */
+export function emptyPrefix(config: DecoderConfig): Prefix {
+  const none = () => Array.from({ length: config.layers }, () => new Float32Array(config.kvHeads * config.headDim));
+  return { length: 0, blocks: 1, blockLength: 1, keys: none(), values: none() };
+}
+
+/** `prefix` followed by `added` more tokens, whose keys and values are the first of [kvHeads, width, headDim] by layer. */
+export function extendPrefix(
+  config: DecoderConfig,
+  prefix: Prefix,
+  {
+    added,
+    width,
+    keys,
+    values,
+  }: { added: number; width: number; keys: readonly Float32Array[]; values: readonly Float32Array[] },
+): Prefix {
+  const length = prefix.length + added;
+  const blocks = Math.ceil(length / PREFIX_BLOCK);
+  const blockLength = Math.ceil(length / blocks);
+  const { kvHeads, headDim } = config;
+  const join = (old: Float32Array, fresh: Float32Array) => {
+    const joined = new Float32Array(kvHeads * blocks * blockLength * headDim);
+    for (let head = 0; head < kvHeads; head++) {
+      const from = head * prefix.blocks * prefix.blockLength * headDim;
+      const to = head * blocks * blockLength * headDim;
+      joined.set(old.subarray(from, from + prefix.length * headDim), to);
+      const first = head * width * headDim;
+      joined.set(fresh.subarray(first, first + added * headDim), to + prefix.length * headDim);
+    }
+    return joined;
+  };
+  return {
+    length,
+    blocks,
+    blockLength,
+    keys: prefix.keys.map((old, layer) => join(old, keys[layer]!)),
+    values: prefix.values.map((old, layer) => join(old, values[layer]!)),
+  };
+}
