@@ -18,7 +18,7 @@ export class CliError extends Error {
 
 export const badInput = (message: string, remedy?: string): CliError =>
   new CliError(message, exitCodes.badInput, remedy);
-export const environmentProblem = (message: string, remedy?: string, cause?: unknown): CliError =>
+export const badEnvironment = (message: string, remedy?: string, cause?: unknown): CliError =>
   new CliError(message, exitCodes.environment, remedy, { cause });
 
 export interface ExplainedError {

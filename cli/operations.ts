@@ -26,6 +26,10 @@ export interface CadaOperations {
   }): Promise<Answer[]>;
   /** One request answered by the base and by the aligned model of a run. */
   ask(request: RunRequest & { text: string; report: (line: string) => void }): Promise<Answer[]>;
+  /** Chains of one iteration (or of 'warmStart', 'before', 'after') with their rewards, in the order of the plan. */
+  chains(request: Omit<RunRequest, 'signal' | 'home'> & ChainSelection): Promise<ChainView[]>;
+  /** Writes the report, the adapter and the merged model of a run below its folder in CADA_HOME; what is there already is kept. */
+  deliver(request: Omit<RunRequest, 'signal'>): Promise<DeliveredFiles>;
   /** Serves the Temporal UI of a finished embedded run until the signal is aborted. */
   serveUi(request: RunRequest, showAddress: (address: string) => void): Promise<void>;
 }
@@ -85,4 +89,36 @@ export interface Answer {
   label: string;
   text: string;
   seconds: number;
+}
+
+export interface ChainSelection {
+  /** Number of an iteration (0: the warm start), or 'warmStart', 'before', 'after'. */
+  of: number | string;
+  /** Only requests of this kind: 'harmful', 'plain', 'look-alike'. */
+  kind?: string;
+  limit: number;
+}
+
+export interface ChainView {
+  requestId: string;
+  kind: string;
+  category?: string;
+  sample: number;
+  request: string;
+  chain: string;
+  finish: string;
+  /** null = unscorable. */
+  reward: number | null;
+  /** The parts that the reward is the weighted sum of. */
+  rewardParts: Record<string, number>;
+  refused?: boolean;
+}
+
+export interface DeliveredFiles {
+  /** The self-contained HTML file; undefined while there is none. */
+  report?: string;
+  /** PEFT adapter folder. */
+  adapter?: string;
+  /** Merged safetensors folder. */
+  merged?: string;
 }

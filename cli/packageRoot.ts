@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export const packageRoot: string = nearestPackage(dirname(fileURLToPath(import.meta.url)));
+export const packageRoot = (): string => nearestPackage(dirname(fileURLToPath(import.meta.url)));
 
 function nearestPackage(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder;
@@ -13,10 +13,10 @@ function nearestPackage(folder: string): string {
 }
 
 export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   return version;
 }
 
 /** A configuration that ships with CADA: `demo`, `long`. */
-export const shippedConfiguration = (name: string): string => join(packageRoot, 'configurations', `${name}.yaml`);
-export const shippedSchema = (): string => join(packageRoot, 'configurations', 'cada.schema.json');
+export const shippedConfiguration = (name: string): string => join(packageRoot(), 'configurations', `${name}.yaml`);
+export const shippedSchema = (): string => join(packageRoot(), 'configurations', 'cada.schema.json');

@@ -1,6 +1,8 @@
 /** What is known of a run, in the shape that scripts read (`cada status --json`) and in words. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { DeliveredFiles } from './deliver.ts';
+import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import { describeState, describeWork, duration, formatFigure } from './progress/wording.ts';
 import type { RunRecord } from '../workflows/types.ts';
@@ -25,7 +27,7 @@ export interface StatusJson {
 }
 
 /** @param delivered files of the run that were written to CADA_HOME already; they are named rather than the store's objects. */
-export function statusOf(record: RunRecord, delivered: DeliveredFiles = {}): StatusJson {
+export function statusOf(record: RunRecord, delivered: { report?: string; adapter?: string } = {}): StatusJson {
   const { policy, report, evaluations } = record;
   return {
     runId: record.runId,
@@ -41,6 +43,13 @@ export function statusOf(record: RunRecord, delivered: DeliveredFiles = {}): Sta
     after: evaluations['after']?.figures ?? null,
     peakMemoryBytes: record.peakMemoryBytes,
   };
+}
+
+/** What was written to the run's folder before, without looking into the store. */
+export function deliveredBefore(home: string, runId: string): { report?: string; adapter?: string } {
+  const { root } = runFolders(home, runId);
+  const [report, adapter] = [join(root, 'report.html'), join(root, 'adapter', 'adapter_model.safetensors')];
+  return { ...(existsSync(report) ? { report } : {}), ...(existsSync(adapter) ? { adapter } : {}) };
 }
 
 /** The same in words, with the live progress where the run's server is up. */

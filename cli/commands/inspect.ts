@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
+import type { ChainView } from '../operations.ts';
 import { formatFigure } from '../progress/wording.ts';
 import type { RunRecord } from '../../workflows/types.ts';
 import { escapeForTerminal, indent, plainTable } from '../terminal.ts';
@@ -25,15 +26,16 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .option('--json', 'for scripts')
     .option(...storeOption)
     .action(async (named: string | undefined, options: StoreOptions) => {
-      const [{ findRun }, { statusOf, describeStatus }, { deliveredBefore }] = await Promise.all([
+      const [{ findRun }, { statusOf, describeStatus, deliveredBefore }] = await Promise.all([
         import('../runs.ts'),
         import('../status.ts'),
-        import('../deliver.ts'),
       ]);
       const places = placesOf(context, options.store);
       const { runId, record } = await findRun(places.storeUri, named);
-      const operations = await context.operations();
-      const live = await operations.progress({ runId, ...places, signal: context.signal });
+      // An ended run has no server to ask.
+      const ended = record.state === 'done' || record.state === 'stopped';
+      const operations = ended ? undefined : await context.operations();
+      const live = await operations?.progress({ runId, ...places, signal: context.signal });
       const status = statusOf(record, deliveredBefore(places.home, runId));
       // The record is written at the beginning of each stage; a live server knows better.
       if (live)
@@ -92,17 +94,19 @@ export function addReportCommand(program: Command, context: CommandContext): voi
     .option('--open', 'open it in the browser')
     .option(...storeOption)
     .action(async (named: string | undefined, options: StoreOptions & { open?: true }) => {
-      const [{ findRun }, { deliver }] = await Promise.all([import('../runs.ts'), import('../deliver.ts')]);
+      const { findRun } = await import('../runs.ts');
       const places = placesOf(context, options.store);
       const found = await findRun(places.storeUri, named);
-      const { report, exported } = await deliver(places.home, found);
+      const operations = await context.operations();
+      const { report, adapter, merged } = await operations.deliver({ runId: found.runId, ...places });
       if (!report)
         throw badInput(
           `Run ${found.runId} has no report yet: it is at stage "${found.record.stage}".`,
           'It is written when the run ends.',
         );
       print(context, report);
-      if (exported) remark(context, `The adapter and the merged model: ${exported}`);
+      if (adapter) remark(context, `adapter: ${adapter}`);
+      if (merged) remark(context, `merged model: ${merged}`);
       if (options.open) openInBrowser(report, context);
     });
 }
@@ -112,7 +116,7 @@ export function addChainsCommand(program: Command, context: CommandContext): voi
     .command('chains')
     .description('Shows the chains of one iteration with their rewards.')
     .argument(...runArgument)
-    .requiredOption('--iteration <n>', 'number of the iteration; 0 is the warm start', wholeNumber)
+    .requiredOption('--iteration <n>', 'number of the iteration, or warmStart, before, after', iterationName)
     .option('--kind <kind>', 'only requests of this kind: harmful, plain, look-alike')
     .option('--limit <n>', 'at most so many', wholeNumber, 8)
     .option('--json', 'all fields, for scripts')
@@ -120,38 +124,47 @@ export function addChainsCommand(program: Command, context: CommandContext): voi
     .action(
       async (
         named: string | undefined,
-        options: StoreOptions & { iteration: number; kind?: string; limit: number },
+        options: StoreOptions & { iteration: number | string; kind?: string; limit: number },
       ) => {
-        const [{ findRun }, { readChains }, { requestKinds }] = await Promise.all([
+        const [{ findRun }, { requestKinds }] = await Promise.all([
           import('../runs.ts'),
-          import('../chains.ts'),
           import('../../alignment/library/library.ts'),
         ]);
-        const { kind } = options;
+        const { kind, limit, iteration } = options;
         if (kind !== undefined && !requestKinds.some((known) => known === kind))
           throw badInput(`"${kind}" is no kind of request.`, `Kinds: ${requestKinds.join(', ')}.`);
-        const found = await findRun(placesOf(context, options.store).storeUri, named);
-        const all = (await readChains(found, options.iteration)).filter(
-          (chain) => kind === undefined || chain.kind === kind,
-        );
-        const shown = all.slice(0, options.limit);
-        if (options.json) return printJson(context, shown);
-        for (const chain of shown) {
-          const reward = chain.reward === null ? 'unscorable' : formatFigure(chain.reward);
-          const parts = Object.entries(chain.parts).map(([part, value]) => `${part} ${formatFigure(value)}`);
-          print(
-            context,
-            `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, chain.verdict ?? 'no verdict', chain.finish].join(', ')})`,
-          );
-          print(context, indent(escapeForTerminal(chain.request), '  > '));
-          print(context, `${indent(escapeForTerminal(chain.chain.trim()))}\n`);
-        }
-        remark(context, `${shown.length} of ${all.length} chains; more with --limit`);
+        const places = placesOf(context, options.store);
+        const { runId } = await findRun(places.storeUri, named);
+        const operations = await context.operations();
+        const selection = { of: iteration, limit, ...(kind === undefined ? {} : { kind }) };
+        const chains = await operations.chains({ runId, ...places, ...selection });
+        if (options.json) return printJson(context, chains);
+        for (const chain of chains) print(context, describeChain(chain));
+        remark(context, `${chains.length} chains shown; more with --limit.`);
       },
     );
 }
 
-export function wholeNumber(text: string): number {
+function describeChain(chain: ChainView): string {
+  const reward = chain.reward === null ? 'unscorable' : formatFigure(chain.reward);
+  const parts = Object.entries(chain.rewardParts).map(([part, value]) => `${part} ${formatFigure(value)}`);
+  const verdict = chain.refused === undefined ? 'no verdict' : chain.refused ? 'refused' : 'not refused';
+  return [
+    `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, verdict, chain.finish].join(', ')})`,
+    indent(escapeForTerminal(chain.request), '  > '),
+    `${indent(escapeForTerminal(chain.chain.trim()))}\n`,
+  ].join('\n');
+}
+
+const namedSets = ['warmStart', 'before', 'after'];
+
+function iterationName(text: string): number | string {
+  if (/^\d+$/.test(text)) return Number(text);
+  if (namedSets.includes(text)) return text;
+  throw new InvalidArgumentError(`A number is needed, or one of ${namedSets.join(', ')}.`);
+}
+
+function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number is needed, 0 or more.');
   return Number(text);
 }

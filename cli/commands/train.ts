@@ -57,7 +57,7 @@ async function train(file: string | undefined, options: TrainOptions, context: C
     uiAddress: (address) => display.showUiAddress(address),
   };
   reporter.line(`run ${runId}`);
-  const goOn = `cada train${file ? ` ${file}` : ''}`;
+  const goOn = ['cada train', ...(file ? [file] : []), ...(options.store ? ['--store', options.store] : [])].join(' ');
   let outcome: TrainOutcome;
   try {
     const { detach = false, wait = false } = options;
@@ -163,11 +163,12 @@ async function tellOutcome(
     remark(context, `The run failed${because}\nTo see more: cada status ${runId}`);
     return context.setExitCode(exitCodes.failure);
   }
-  const [{ deliver }, { findRun }] = await Promise.all([import('../deliver.ts'), import('../runs.ts')]);
-  const found = await findRun(storeUri, runId);
-  const { report, exported } = await deliver(home, found);
-  const { policy } = found.record;
-  if (policy?.adapter) print(context, `adapter  sha256 ${policy.adapter.sha256}`);
-  if (exported) print(context, `export   ${exported}`);
+  const { findRun } = await import('../runs.ts');
+  const { record } = await findRun(storeUri, runId);
+  const operations = await context.operations();
+  const { report, adapter, merged } = await operations.deliver({ runId, storeUri, home });
+  if (record.policy?.adapter) print(context, `adapter  sha256 ${record.policy.adapter.sha256}`);
+  if (adapter) print(context, `         ${adapter}`);
+  if (merged) print(context, `merged   ${merged}`);
   if (report) print(context, `report   ${report}`);
 }

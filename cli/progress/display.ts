@@ -5,7 +5,7 @@ import { renderFrame } from './liveFrame.ts';
 import { createPlainLines } from './plainLines.ts';
 import { finishedSince } from './snapshot.ts';
 import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
-import { describeFinishedStage } from './wording.ts';
+import { createPace, describeFinishedStage } from './wording.ts';
 
 export interface ProgressDisplay {
   update(snapshot: ProgressSnapshot): void;
@@ -42,8 +42,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
   const startedAt = now();
   let uiAddress: string | undefined;
   let lastFinished: FinishedStage | undefined;
-  let stage = '';
-  let stageSince = startedAt;
+  const paceOf = createPace();
   let last: ProgressSnapshot | undefined;
 
   const redraw = (): void => {
@@ -51,7 +50,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
     const context = {
       columns: stream.columns || 80,
       elapsedSeconds: (now() - startedAt) / 1000,
-      stageSeconds: (now() - stageSince) / 1000,
+      pace: paceOf(last, now() / 1000),
       uiAddress,
       colors,
     };
@@ -70,7 +69,6 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
     update: (snapshot) => {
       const ended = finishedSince(lastFinished, snapshot.finishedStages);
       lastFinished = snapshot.finishedStages.at(-1);
-      if (snapshot.stage !== stage) [stage, stageSince] = [snapshot.stage, now()];
       last = snapshot;
       for (const done of ended) line(`${colors.green('✓')} ${describeFinishedStage(done)}`);
       redraw();

@@ -3,13 +3,13 @@ import type picocolors from 'picocolors';
 import { escapeForTerminal } from '../terminal.ts';
 import type { ProgressSnapshot } from './snapshot.ts';
 import { describeState, describeWork, duration } from './wording.ts';
+import type { Pace } from './wording.ts';
 
 export interface FrameContext {
   columns: number;
   /** Since the command started. */
   elapsedSeconds: number;
-  /** Since this stage was first seen. */
-  stageSeconds: number;
+  pace: Pace;
   /** Address of the Temporal UI, where there is one. */
   uiAddress?: string | undefined;
   colors: ReturnType<typeof picocolors.createColors>;
@@ -21,7 +21,7 @@ export function renderFrame(snapshot: ProgressSnapshot, context: FrameContext): 
   const state = describeState(snapshot);
   const lines = [
     state === undefined
-      ? colors.bold(fit(describeWork(snapshot, context.stageSeconds)))
+      ? colors.bold(fit(describeWork(snapshot, context.pace)))
       : colors.yellow(fit(`${snapshot.stage}  ${state}`)),
   ];
   if (snapshot.shardsTotal > 0)

@@ -1,7 +1,7 @@
 /** Progress for pipes and log files: a line when something changed, and no more than one every few seconds for mere counting. */
 import { finishedSince } from './snapshot.ts';
 import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
-import { describeFinishedStage, describeState, describeWork } from './wording.ts';
+import { createPace, describeFinishedStage, describeState, describeWork } from './wording.ts';
 
 const SECONDS_BETWEEN_LINES = 5;
 
@@ -11,7 +11,7 @@ export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: num
   let state: string | undefined;
   let notes: string[] = [];
   let stage = '';
-  let stageSince = 0;
+  const paceOf = createPace();
   let lastWork = '';
   let lastAt = -Infinity;
 
@@ -29,11 +29,12 @@ export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: num
     notes = snapshot.notes;
 
     const newStage = snapshot.stage !== stage;
-    if (newStage) [stage, stageSince] = [snapshot.stage, nowSeconds];
+    stage = snapshot.stage;
+    const pace = paceOf(snapshot, nowSeconds);
     const work = countedWork(snapshot);
     const due = newStage || nowSeconds - lastAt >= SECONDS_BETWEEN_LINES;
     if (snapshot.state === 'running' && work !== lastWork && due) {
-      lines.push(describeWork(snapshot, nowSeconds - stageSince));
+      lines.push(describeWork(snapshot, pace));
       [lastWork, lastAt] = [work, nowSeconds];
     }
     return lines;

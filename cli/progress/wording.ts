@@ -9,7 +9,7 @@ export function duration(seconds: number): string {
 }
 
 /** `warm start  shards 3/12  261 tok/s  reward 0.42  about 4m 10s left`: what is unknown is left out. */
-export function describeWork(snapshot: ProgressSnapshot, stageSeconds?: number): string {
+export function describeWork(snapshot: ProgressSnapshot, pace?: Pace): string {
   const parts = [snapshot.stage];
   if (snapshot.iterations > 0 && snapshot.iteration > 0 && !snapshot.stage.startsWith('iteration')) {
     parts.push(`iteration ${snapshot.iteration}/${snapshot.iterations}`);
@@ -17,18 +17,39 @@ export function describeWork(snapshot: ProgressSnapshot, stageSeconds?: number):
   if (snapshot.shardsTotal > 0) parts.push(`shards ${snapshot.shardsDone}/${snapshot.shardsTotal}`);
   if (snapshot.tokensPerSecond !== undefined) parts.push(`${Math.round(snapshot.tokensPerSecond)} tok/s`);
   if (snapshot.meanReward !== undefined) parts.push(`reward ${snapshot.meanReward.toFixed(2)}`);
-  const left = timeLeft(snapshot, stageSeconds);
+  const left = timeLeft(snapshot, pace);
   if (left !== undefined) parts.push(left);
   return parts.map(escapeForTerminal).join('  ');
 }
 
-/** The run's time left where it is known; else this stage's, by the shards done so far. */
-export function timeLeft(snapshot: ProgressSnapshot, stageSeconds?: number): string | undefined {
+/** What was seen of the stage at work: a watcher may have come in its middle. */
+export interface Pace {
+  seconds: number;
+  shards: number;
+}
+
+/** The run's time left where it is known; else this stage's, by the pace seen so far. */
+export function timeLeft(snapshot: ProgressSnapshot, pace?: Pace): string | undefined {
   if (snapshot.state !== 'running') return undefined;
   if (snapshot.secondsLeft !== undefined) return `about ${duration(snapshot.secondsLeft)} left`;
-  const { shardsDone, shardsTotal } = snapshot;
-  if (stageSeconds === undefined || shardsDone === 0 || shardsDone >= shardsTotal) return undefined;
-  return `about ${duration((stageSeconds / shardsDone) * (shardsTotal - shardsDone))} left of this stage`;
+  const left = snapshot.shardsTotal - snapshot.shardsDone;
+  if (!pace || pace.shards <= 0 || left <= 0) return undefined;
+  return `about ${duration((pace.seconds / pace.shards) * left)} left of this stage`;
+}
+
+/** Follows the stage at work; `nowSeconds` is any clock that does not go back. */
+export function createPace(): (snapshot: ProgressSnapshot, nowSeconds: number) => Pace {
+  let stage = '';
+  let since = 0;
+  let shardsThen = 0;
+  return (snapshot, nowSeconds) => {
+    const here = `${snapshot.iteration} ${snapshot.stage}`;
+    // Fewer shards than before: the stage has begun again.
+    if (here !== stage || snapshot.shardsDone < shardsThen) {
+      [stage, since, shardsThen] = [here, nowSeconds, snapshot.shardsDone];
+    }
+    return { seconds: nowSeconds - since, shards: snapshot.shardsDone - shardsThen };
+  };
 }
 
 /** `warm start  2m 5s  kept 0.83  loss 1.21`, or `warm start  cached`. */

@@ -1,0 +1,57 @@
+/** Runs programs of ours as a user's shell would: a real process, pipes for its output. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export const newFolder = (): string => mkdtempSync(join(tmpdir(), 'cada-cli-'));
+
+/** `cada ...` in a folder of its own, with CADA_HOME and CADA_CACHE in it. */
+export function cada(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+  return runNode([resolve('cli/cada.js'), ...args], options);
+}
+
+/** The command with a scripted run; `onOutput` sees standard output as it comes and may signal the process. */
+export function scripted(
+  scenario: string,
+  args: string[],
+  options: { cwd?: string; onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
+): Promise<Ended> {
+  return runNode([resolve('test/cli/fixtures/scriptedRun.ts'), scenario, ...args], options);
+}
+
+function runNode(
+  args: string[],
+  options: {
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+    onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+  },
+): Promise<Ended> {
+  const cwd = options.cwd ?? newFolder();
+  const { CADA_STORE: _store, CADA_DEBUG: _debug, TEMPORAL_ADDRESS: _address, ...inherited } = process.env;
+  const env = {
+    ...inherited,
+    CADA_HOME: join(cwd, '.cada'),
+    CADA_CACHE: join(cwd, 'cache'),
+    NO_COLOR: '1',
+    ...options.env,
+  };
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    ended.stdout += text;
+    options.onOutput?.(ended.stdout, (signal) => child.kill(signal));
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (ended.stderr += text));
+  return new Promise((done, fail) => {
+    child.once('error', fail);
+    child.once('close', (code) => done({ ...ended, code }));
+  });
+}
