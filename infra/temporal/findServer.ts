@@ -25,6 +25,8 @@ export interface FinderOptions {
   onStep?: (step: FinderStep) => void;
   /** False looks only at what is on this machine (`cada doctor`). @default true */
   mayDownload?: boolean;
+  /** Longest wait for the first byte of the archive. @default 10_000 */
+  firstByteMs?: number;
   signal?: AbortSignal;
 }
 
@@ -116,7 +118,12 @@ export async function findServer(options: FinderOptions = {}): Promise<FoundServ
     ] as const) {
       report(source, 'trying', `downloading ${what}`);
       try {
-        const path = await install({ cache, env, ...(options.signal && { signal: options.signal }) });
+        const path = await install({
+          cache,
+          env,
+          ...(options.firstByteMs && { firstByteMs: options.firstByteMs }),
+          ...(options.signal && { signal: options.signal }),
+        });
         const found = await check(source, path);
         if (found) return found;
       } catch (error) {

