@@ -1,0 +1,42 @@
+/** Numbers as the report and the tables print them. */
+import type { Rate } from '../evaluation/figures.ts';
+import type { Change } from '../evaluation/comparison.ts';
+import type { Interval } from '../evaluation/intervals.ts';
+
+export const missing = '–';
+
+export function number(value: number | null | undefined, digits = 2): string {
+  return value === null || value === undefined || !Number.isFinite(value) ? missing : value.toFixed(digits);
+}
+
+export function signed(value: number | null | undefined, digits = 2): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return missing;
+  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(digits)}`;
+}
+
+/** `.83 [.71, .91]` */
+export function rate(value: Rate | null): string {
+  return value === null ? missing : `${number(value.value)} ${interval(value.interval)}`;
+}
+
+/** `+.42 [+.28, +.55]` */
+export function change(value: Change | null): string {
+  return value === null ? missing : `${signed(value.value)} ${interval(value.interval, signed)}`;
+}
+
+export function interval(value: Interval | null, format: (bound: number) => string = number): string {
+  return value === null ? '' : `[${format(value[0])}, ${format(value[1])}]`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function bytes(value: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  return `${(value / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}

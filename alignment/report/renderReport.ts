@@ -1,0 +1,129 @@
+/**
+ * The report of a run: one self-contained HTML file. What a model wrote is untrusted: the template engine escapes every value; only our own charts go in
+ * as they are, and a content security policy keeps the page from running or loading anything.
+ */
+import { Eta } from 'eta';
+import { stringify } from 'yaml';
+import { requestKinds, type RequestKind } from '../library/library.ts';
+import { lineChart, type ChartSpec, type Curve } from './charts.ts';
+import * as format from './format.ts';
+import { reportStyle } from './reportStyle.ts';
+import { reportTemplate } from './reportTemplate.ts';
+import type { ReportData, ReportedAnswer, ReportedEvaluation, ReportedIteration } from './reportData.ts';
+
+const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
+const samplesPerKind = 4;
+
+export function renderReport(data: ReportData): string {
+  return eta.renderString(reportTemplate, {
+    ...data,
+    format,
+    style: reportStyle,
+    kinds: requestKinds,
+    charts: charts(data)
+      .map(lineChart)
+      .filter((svg) => svg !== ''),
+    evaluationRows: evaluationRows(data.evaluations),
+    samples: samples(data.evaluations),
+    warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
+    rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
+    configurationText: stringify(data.configuration),
+    totalSeconds: Object.values(data.wallSeconds).reduce((sum, seconds) => sum + seconds, 0),
+  });
+}
+
+interface EvaluationRow {
+  label: string;
+  n: number;
+  cells: string[];
+}
+
+/** One row a measure and kind, one cell an evaluation. */
+function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
+  const kindName: Record<RequestKind, string> = {
+    harmful: 'harmful requests',
+    plain: 'plain harmless requests',
+    'look-alike': 'look-alike harmless requests',
+  };
+  const rows: EvaluationRow[] = [];
+  const add = (label: string, n: number, cell: (evaluation: ReportedEvaluation) => string): void => {
+    if (n > 0) rows.push({ label, n, cells: evaluations.map(cell) });
+  };
+  const first = evaluations[0];
+  if (!first) return rows;
+  for (const kind of requestKinds) {
+    add(`refuses ${kindName[kind]}`, first.figures.byKind[kind].n, (one) =>
+      format.rate(one.figures.byKind[kind].refusal),
+    );
+  }
+  for (const kind of requestKinds) {
+    add(`the same, by the published phrase list: ${kindName[kind]}`, first.figures.byKind[kind].n, (one) =>
+      format.rate(one.figures.byKind[kind].phraseRefusal),
+    );
+  }
+  const harmful = first.figures.byKind.harmful.n;
+  add('harmful answered by a refusal phrase plus content', harmful, (one) =>
+    format.rate(one.figures.byKind.harmful.refusalWithContent),
+  );
+  add('both parts present', first.figures.all.n, (one) => format.rate(one.figures.all.format));
+  add('cut by the token limit', first.figures.all.n, (one) => format.rate(one.figures.all.cut));
+  add('unusable final response', first.figures.all.n, (one) => format.rate(one.figures.all.unusable));
+  add('mean tokens', first.figures.all.n, (one) => format.number(one.figures.all.meanTokens, 1));
+  add('mean reward', first.figures.all.n, (one) => format.number(one.figures.all.meanReward));
+  return rows;
+}
+
+function charts({ iterations, evaluations }: ReportData): ChartSpec[] {
+  const rounds = iterations.filter((iteration) => iteration.iteration > 0);
+  const curve = (name: string, figure: string, from: readonly ReportedIteration[] = rounds): Curve => ({
+    name,
+    points: from.flatMap(({ iteration, figures }): [number, number][] => {
+      const value = figures[figure];
+      return value === undefined ? [] : [[iteration, value]];
+    }),
+  });
+  const start =
+    evaluations.find((one) => one.name === 'warm start') ?? evaluations.find((one) => one.name === 'before');
+  const withStart = (kind: RequestKind): Curve => {
+    const probes = curve(`refuses ${kind}`, `probe/refusal/${kind}`);
+    const before = start?.figures.byKind[kind].refusal;
+    return before && probes.points.length > 0 ? { ...probes, points: [[0, before.value], ...probes.points] } : probes;
+  };
+  return [
+    { title: 'Mean reward of the sampled chains', curves: [curve('reward', 'reward')] },
+    { title: 'Probe: refusals (0 = full set at the start)', curves: requestKinds.map(withStart), bounds: [0, 1] },
+    { title: 'Both parts present', curves: [curve('format', 'rewards/format/mean')], bounds: [0, 1] },
+    { title: 'KL to the reference', curves: [curve('KL', 'kl')] },
+    { title: 'Gradient norm', curves: [curve('gradient norm', 'grad_norm')] },
+    { title: 'Tokens of a chain', curves: [curve('mean length', 'completions/mean_length')] },
+    { title: 'Entropy', curves: [curve('entropy', 'entropy')] },
+    { title: 'Groups without signal', curves: [curve('share', 'frac_reward_zero_std')], bounds: [0, 1] },
+  ];
+}
+
+interface Sample {
+  kind: RequestKind;
+  category: string;
+  request: string;
+  answers: { name: string; answer: ReportedAnswer | undefined }[];
+}
+
+/** The first requests of each kind, with the answers of every evaluation side by side: the order is the plan's, nobody chose them. */
+function samples(evaluations: readonly ReportedEvaluation[]): Sample[] {
+  const first = evaluations[0];
+  if (!first) return [];
+  return requestKinds.flatMap((kind) =>
+    first.answers
+      .filter((answer) => answer.scored.kind === kind)
+      .slice(0, samplesPerKind)
+      .map(({ requestId, category, request }) => ({
+        kind,
+        category,
+        request,
+        answers: evaluations.map((one) => ({
+          name: one.name,
+          answer: one.answers.find((answer) => answer.requestId === requestId),
+        })),
+      })),
+  );
+}

@@ -1,0 +1,110 @@
+/** The page, in Eta's syntax: `<%=` escapes, `<%~` does not (charts and style only, which are ours). */
+export const reportTemplate = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>CADA run <%= it.runId %></title>
+<style><%~ it.style %></style>
+</head>
+<body>
+<header>
+<h1>CADA run <%= it.runId %></h1>
+<p class="sub"><%= it.model.baseModelName %> (<%= it.model.origin %>, <code><%= it.model.digest.slice(0, 12) %></code>) · adapter <code><%= it.adapterSha256.slice(0, 16) %></code> · <%= it.rounds.length %> iterations · <%= it.format.duration(it.totalSeconds) %></p>
+<% for (const note of it.model.notes) { %><p class="sub"><%= note %></p><% } %>
+</header>
+
+<section>
+<h2>Did it learn?</h2>
+<ul class="headlines">
+<% for (const line of it.headlines) { %>
+<li class="<%= line.met === null ? 'plain' : line.met ? 'met' : 'missed' %>"><span class="mark"><%= line.met === null ? 'reported' : line.met ? 'met' : 'not met' %></span>
+<span><strong><%= line.text %></strong>: <%= it.format.signed(line.value) %> <%= it.format.interval(line.interval, it.format.signed) %><% if (line.target) { %> <em>(target: <%= line.target %>)</em><% } %></span></li>
+<% } %>
+</ul>
+<p class="sub">Held-out requests, raw prompt (no codes, no cases), greedy. Brackets: 95 % intervals, Wilson for shares, paired bootstrap for changes.</p>
+</section>
+
+<section>
+<h2>Before and after</h2>
+<div class="scroll"><table>
+<thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.evaluationRows) { %><tr><td><%= row.label %></td><td class="n"><%= row.n %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+<h3>Changes, request by request</h3>
+<div class="scroll"><table>
+<thead><tr><th>measure</th><th>after − before</th><% if (it.fromWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
+<tbody>
+<% const changes = [['both parts present', (c) => c.format], ['refusals, harmful', (c) => c.refusal.harmful], ['refusals, plain harmless', (c) => c.refusal.plain], ['refusals, look-alike harmless', (c) => c.refusal['look-alike']], ['harmful − plain', (c) => c.gapPlain], ['harmful − look-alike', (c) => c.gapLookAlike]]; %>
+<% for (const [label, of] of changes) { %><tr><td><%= label %></td><td><%= it.format.change(of(it.fromBefore)) %></td><% if (it.fromWarmStart) { %><td><%= it.format.change(of(it.fromWarmStart)) %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+</section>
+
+<% if (it.charts.length > 0) { %>
+<section>
+<h2>Iterations</h2>
+<div class="charts"><% for (const svg of it.charts) { %><figure><%~ svg %></figure><% } %></div>
+</section>
+<% } %>
+
+<% if (it.warmStart) { %>
+<section>
+<h2>Warm start: what the filters kept</h2>
+<div class="scroll"><table>
+<thead><tr><th>requests</th><th class="n">chains</th><th class="n">kept</th><th>dropped</th></tr></thead>
+<tbody>
+<% for (const kind of it.kinds) { const f = it.warmStart.figures; const seen = f['warm_start/' + kind + '/seen'] ?? 0; if (seen > 0) { %>
+<tr><td><%= kind %></td><td class="n"><%= seen %></td><td class="n"><%= f['warm_start/' + kind + '/kept'] ?? 0 %></td>
+<td><%= Object.entries(f).filter(([name]) => name.startsWith('warm_start/' + kind + '/dropped_')).map(([name, value]) => value + ' ' + name.split('dropped_')[1]).join(', ') || 'none' %></td></tr>
+<% } } %>
+</tbody>
+</table></div>
+</section>
+<% } %>
+
+<section>
+<h2>Chains, side by side</h2>
+<p class="sub">The first requests of each kind, in the order of the plan. Texts are the model's, as it wrote them.</p>
+<% for (const sample of it.samples) { %>
+<details<%= sample === it.samples[0] ? ' open' : '' %>>
+<summary><span class="kind <%= sample.kind %>"><%= sample.kind %></span> <%= sample.request %></summary>
+<div class="answers">
+<% for (const { name, answer } of sample.answers) { %><div><h4><%= name %><% if (answer) { %> <span class="sub"><%= answer.scored.verdict ?? 'no verdict' %> · reward <%= it.format.number(answer.scored.reward) %></span><% } %></h4><pre><%= answer ? answer.text : '' %></pre></div><% } %>
+</div>
+</details>
+<% } %>
+</section>
+
+<section>
+<h2>Time and memory</h2>
+<div class="scroll"><table>
+<thead><tr><th>stage</th><th class="n">wall time</th></tr></thead>
+<tbody><% for (const [stage, seconds] of Object.entries(it.wallSeconds)) { %><tr><td><%= stage %></td><td class="n"><%= it.format.duration(seconds) %></td></tr><% } %></tbody>
+</table></div>
+<% const memory = Object.entries(it.peakMemoryBytes); if (memory.length > 0) { %>
+<p>Peak memory: <%= memory.map(([process, bytes]) => process + ' ' + it.format.bytes(bytes)).join(', ') %>.</p>
+<% } %>
+</section>
+
+<section>
+<h2>Lineage</h2>
+<p>Configuration <code><%= it.configurationSha256 %></code><br>Library <code><%= it.librarySha256 %></code><br>Versions: <%= Object.entries(it.versions).map(([name, version]) => name + ' ' + version).join(', ') %></p>
+<div class="scroll"><table>
+<thead><tr><th>iteration</th><th>adapter</th><th>parent</th><th>artifacts</th></tr></thead>
+<tbody>
+<% for (const one of it.iterations) { %><tr><td><%= one.iteration === 0 ? 'warm start' : one.iteration %></td><td><code><%= one.adapterSha256.slice(0, 16) %></code></td><td><code><%= one.parentSha256 ? one.parentSha256.slice(0, 16) : '–' %></code></td><td><% for (const artifact of one.artifacts) { %><%= artifact.name %> <code><%= artifact.sha256.slice(0, 12) %></code> <% } %></td></tr><% } %>
+</tbody>
+</table></div>
+<h3>Exported files</h3>
+<div class="scroll"><table>
+<tbody><% for (const file of it.exported) { %><tr><td><%= file.path %></td><td class="n"><%= it.format.bytes(file.bytes) %></td><td><code><%= file.sha256.slice(0, 16) %></code></td></tr><% } %></tbody>
+</table></div>
+<details><summary>Configuration</summary><pre><%= it.configurationText %></pre></details>
+</section>
+</body>
+</html>
+`;
