@@ -106,6 +106,19 @@ export function resolveTemporal(
   };
 }
 
+/**
+ * The environment for workers of an embedded server: it alone is named. Credentials, TLS and a profile of `temporal.toml` that are meant
+ * for another server would break the connection, and API keys have no business in processes that do not need them.
+ */
+export function embeddedEnvironment(
+  env: NodeJS.ProcessEnv,
+  { address, namespace }: TemporalEndpoint,
+): NodeJS.ProcessEnv {
+  const others = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));
+  // The empty path means: no file, and not the default one either.
+  return { ...others, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CONFIG_FILE: '' };
+}
+
 function readProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
   const given = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),

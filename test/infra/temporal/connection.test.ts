@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ExternalTemporal } from '../../../infra/temporal/connection.ts';
-import { connectClient, connectWorker, resolveTemporal } from '../../../infra/temporal/connection.ts';
+import {
+  connectClient,
+  connectWorker,
+  embeddedEnvironment,
+  resolveTemporal,
+} from '../../../infra/temporal/connection.ts';
 import { freePorts } from '../../../infra/temporal/freePorts.ts';
 import type { TestServer } from '../../servers/temporalServer.ts';
 import { startTestServer } from '../../servers/temporalServer.ts';
@@ -76,6 +81,26 @@ describe('resolveTemporal', () => {
       serverNameOverride: 'inside',
       clientCertPair: { crt: new TextEncoder().encode('CERTIFICATE'), key: new TextEncoder().encode('KEY') },
     });
+  });
+
+  it('gives workers of an embedded server no settings of another one', () => {
+    const file = join(folder, 'cloud.toml');
+    writeFileSync(file, '[profile.default]\nnamespace = "cloud"\napi_key = "secret"\n[profile.default.tls]\n');
+    const env = {
+      ...bare,
+      TEMPORAL_CONFIG_FILE: file,
+      TEMPORAL_API_KEY: 'secret',
+      TEMPORAL_TLS: 'true',
+      TEMPORAL_PROFILE: 'default',
+    };
+    const endpoint = { address: '127.0.0.1:7000', namespace: 'default' };
+    expect(resolveTemporal(embeddedEnvironment(env, endpoint))).toEqual({
+      kind: 'external',
+      ...endpoint,
+      source: 'TEMPORAL_ADDRESS',
+      connection: { address: '127.0.0.1:7000' },
+    });
+    expect(embeddedEnvironment(env, endpoint).HOME).toBe(folder);
   });
 
   it.each([
