@@ -33,9 +33,12 @@ const exitCodeByName: Record<string, ExitCode> = {
   ConfigurationError: exitCodes.badInput,
   InvalidKeyError: exitCodes.badInput,
   LibraryError: exitCodes.badInput,
+  ModelSourceError: exitCodes.badInput,
+  UnsharedStoreError: exitCodes.badInput,
   StoreUnavailableError: exitCodes.environment,
   StoreFullError: exitCodes.environment,
   TemporalServerNotFound: exitCodes.environment,
+  TemporalConnectionError: exitCodes.environment,
   AttemptFailed: exitCodes.environment,
 };
 
@@ -75,9 +78,14 @@ export function explainError(error: unknown): ExplainedError {
   if (!(error instanceof Error)) return { message: String(error), exitCode: exitCodes.failure };
   if (error.name === 'AbortError') return { message: 'Stopped.', exitCode: exitCodes.interrupted };
 
-  for (const cause of causesOf(error)) {
+  const causes = causesOf(error);
+  for (const cause of causes) {
     const known = exitCodeByName[cause.name];
-    if (known !== undefined) return withRemedy(cause.message, known, remedyOf(cause));
+    if (known !== undefined) {
+      // A model that can't be had because the network is down is no mistake in the configuration.
+      const outside = causes.some(({ name }) => exitCodeByName[name] === exitCodes.environment);
+      return withRemedy(cause.message, outside ? exitCodes.environment : known, remedyOf(cause));
+    }
     const { code } = cause as { code?: unknown };
     const system = typeof code === 'string' ? systemErrors[code] : undefined;
     if (system) return withRemedy(`${cause.message} (${system.what})`, exitCodes.environment, system.remedy);
@@ -87,7 +95,7 @@ export function explainError(error: unknown): ExplainedError {
     }
   }
   // A workflow's failure wraps the activity's, which says what happened.
-  const innermost = causesOf(error).at(-1) ?? error;
+  const innermost = causes.at(-1) ?? error;
   const message = innermost === error ? error.message : `${error.message}: ${innermost.message}`;
   return withRemedy(message, exitCodes.failure, remedyOf(innermost));
 }

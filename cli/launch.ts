@@ -14,7 +14,6 @@ import { badInput, badEnvironment } from './errors.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { ask, tryRequest } from './operate/answers.ts';
 import { readChains } from './operate/chains.ts';
 import { deliver } from './operate/delivery.ts';
 import { examine } from './operate/examination.ts';
@@ -34,8 +33,9 @@ export async function openOperations(): Promise<CadaOperations> {
     control: (request, verb) => withRun(request, (_, handle) => handle.executeUpdate(updates[verb])),
     work,
     examine,
-    tryRequest,
-    ask,
+    // The engine's native library costs half a second: only for those who need it.
+    tryRequest: async (request) => (await import('./operate/answers.ts')).tryRequest(request),
+    ask: async (request) => (await import('./operate/answers.ts')).ask(request),
     chains: readChains,
     deliver,
     serveUi,

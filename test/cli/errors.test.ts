@@ -6,6 +6,8 @@ import { exitCodes } from '../../cli/exitCodes.ts';
 import { StoreFullError, StoreUnavailableError } from '../../infra/artifacts/artifactStore.ts';
 import { ConfigurationError } from '../../infra/configuration/problems.ts';
 
+const named = (name: string, cause?: Error): Error => Object.assign(new Error('', { cause }), { name });
+
 describe('explainError', () => {
   test.each([
     ['a configuration problem', new ConfigurationError([]), exitCodes.badInput],
@@ -15,6 +17,8 @@ describe('explainError', () => {
       new Error('activity failed', { cause: new StoreFullError('/store', 10, 5) }),
       exitCodes.environment,
     ],
+    ['a model that is not there', named('ModelSourceError'), exitCodes.badInput],
+    ['a model that the network withholds', named('ModelSourceError', named('AttemptFailed')), exitCodes.environment],
     ['a refused connection', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), exitCodes.environment],
     ['a Temporal server that is away', Object.assign(new Error('14 UNAVAILABLE'), { code: 14 }), exitCodes.environment],
     ['anything else', new TypeError('x is undefined'), exitCodes.failure],

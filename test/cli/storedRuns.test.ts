@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
@@ -84,6 +85,26 @@ test('cada runs lists the latest first', async () => {
   expect(stdout.split('\n').map((line) => line.split(/ +/)[0])).toEqual(['run', 'demo-11111111', 'demo-22222222', '']);
   const { stdout: json } = await cada(['runs', '--json'], { cwd });
   expect(JSON.parse(json)).toMatchObject([{ runId: 'demo-11111111', state: 'done' }, { runId: 'demo-22222222' }]);
+});
+
+test('cada report writes the report into the folder of the run and prints where', async () => {
+  const { code, stdout } = await cada(['report', 'demo-1'], { cwd });
+  expect(code).toBe(0);
+  const file = join(cwd, '.cada', 'runs', 'demo-11111111', 'report.html');
+  expect(stdout).toBe(`${file}\n`);
+  expect(readFileSync(file, 'utf8')).toBe('<html></html>');
+});
+
+test('cada clean shows first and removes only with --yes; the artifacts stay for other runs', async () => {
+  const folder = join(cwd, '.cada', 'runs', 'demo-clean');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'worker.log'), 'x'.repeat(2000));
+  const shown = await cada(['clean', 'demo-clean'], { cwd });
+  expect(shown.stdout).toMatch(/demo-clean +2 kB\n/);
+  expect(existsSync(folder)).toBe(true);
+  expect((await cada(['clean', 'demo-clean', '--yes'], { cwd })).code).toBe(0);
+  expect(existsSync(folder)).toBe(false);
+  expect(existsSync(join(cwd, '.cada', 'store', 'objects', adapter.sha256))).toBe(true);
 });
 
 test('cada train --resume of a configuration that never ran is bad input', async () => {
