@@ -22,7 +22,9 @@ export function openProgressDisplay(
   stream: NodeJS.WriteStream,
   now: () => number = () => performance.now(),
 ): ProgressDisplay {
-  return stream.isTTY && process.env.TERM !== 'dumb' ? liveDisplay(stream, now) : plainDisplay(stream, now);
+  // Some pseudo-terminals (containers) have no size: nothing can be redrawn there.
+  const canRedraw = stream.isTTY && stream.rows > 0 && process.env.TERM !== 'dumb';
+  return canRedraw ? liveDisplay(stream, now) : plainDisplay(stream, now);
 }
 
 function plainDisplay(stream: NodeJS.WritableStream, now: () => number): ProgressDisplay {
