@@ -48,6 +48,8 @@ export interface EmbeddedServer {
 const RETENTION_MS = 3650 * 24 * 3600 * 1000;
 /** The end of an earlier server is waited for when its owner is dead: after SIGKILL of a CLI its server takes a moment. */
 const PREDECESSOR_WAIT_MS = 15_000;
+/** A killed owner may still be listed, until its parent has taken note. */
+const OWNER_WAIT_MS = 4_000;
 const STOP_GRACE_MS = 10_000;
 
 /**
@@ -206,9 +208,9 @@ async function choosePorts(options: EmbeddedServerOptions): Promise<Ports> {
 }
 
 async function waitForPredecessor(record: ServerRecord, databaseFile: string): Promise<void> {
-  const deadline = Date.now() + PREDECESSOR_WAIT_MS;
+  const start = Date.now();
   while (await isServing(record)) {
-    if (isAlive(record.ownerPid) || Date.now() > deadline) {
+    if (Date.now() - start > (isAlive(record.ownerPid) ? OWNER_WAIT_MS : PREDECESSOR_WAIT_MS)) {
       throw new Error(
         `${databaseFile} is in use: process ${record.pid} serves it at 127.0.0.1:${record.port}. ` +
           'Another command is working on this run; wait for it, or stop it first',

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -90,6 +90,32 @@ it('a later start on the same database takes the same port, accepts new search a
   await expect(start({ databaseFile })).rejects.toThrow(
     `is in use: process ${second.pid} serves it at ${second.address}`,
   );
+});
+
+it('starts on the database of a command that was killed, as soon as its server has ended', async () => {
+  const databaseFile = join(folder, 'orphaned', 'history.db');
+  const source = new URL('../../../infra/temporal/embeddedServer.ts', import.meta.url).href;
+  const options = {
+    binaryPath: await temporalBinary(),
+    databaseFile,
+    logFile: join(folder, 'orphaned', 'temporal.log'),
+    headless: true,
+  };
+  const script = `import { startEmbeddedServer } from '${source}';
+    const server = await startEmbeddedServer(${JSON.stringify(options)}); console.log(server.address); setInterval(() => {}, 1000);`;
+  const command = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const address = await new Promise<string>((resolve) =>
+    command.stdout.once('data', (text: Buffer) => resolve(text.toString().trim())),
+  );
+  expect((await runningServer(databaseFile))?.address).toBe(address);
+  command.kill('SIGKILL');
+  const server = await start({ databaseFile });
+  expect(server.address).toBe(address);
+  expect(
+    await withClient(server, async (client) => (await client.workflowService.getSystemInfo({})).serverVersion),
+  ).toMatch(/^1\./);
 });
 
 it('takes another port when the old one is taken by someone else', async () => {
