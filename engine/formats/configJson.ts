@@ -112,6 +112,12 @@ export function configJson(config: DecoderConfig, dtype = 'float32'): Json {
   };
 }
 
+/** The text of config.json. Numbers that Transformers 4 wants as floats keep a decimal point, which JSON.stringify drops. */
+export function configText(config: DecoderConfig): string {
+  const text = JSON.stringify(configJson(config), null, 2);
+  return `${text.replace(/("(?:factor|low_freq_factor|high_freq_factor|rope_theta|attention_dropout)": -?\d+)(?=,?\n)/g, '$1.0')}\n`;
+}
+
 type Reject = (what: string) => EngineError;
 
 function refuseUnsupported(json: Json, reject: Reject): void {

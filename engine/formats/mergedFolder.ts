@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { DecoderConfig } from '../model/config.ts';
 import { expectedTensors } from '../model/weights.ts';
 import { writeTokenizerFiles } from '../tokenizer/tokenizerFiles.ts';
-import { configJson } from './configJson.ts';
+import { configText } from './configJson.ts';
 import { writeSafetensors } from './safetensors.ts';
 
 export interface MergedFolder {
@@ -37,6 +37,6 @@ export async function writeMergedFolder(
     },
   }));
   await writeSafetensors(join(outputPath, 'model.safetensors'), tensors, { format: 'pt' });
-  await writeFile(join(outputPath, 'config.json'), `${JSON.stringify(configJson(config), null, 2)}\n`);
+  await writeFile(join(outputPath, 'config.json'), configText(config));
   await writeTokenizerFiles(tokenizerPath, outputPath);
 }

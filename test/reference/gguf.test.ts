@@ -6,6 +6,7 @@ import { readGguf } from '../../engine/formats/gguf.ts';
 import { parseConfigJson } from '../../engine/formats/configJson.ts';
 import { readSafetensors } from '../../engine/formats/safetensors.ts';
 import { openModel } from '../../engine/model/weights.ts';
+import { smollm2Gguf } from './ggufModel.ts';
 
 const golden = '../shared/golden/gguf';
 const sha256 = (values: Float32Array) =>
@@ -23,6 +24,7 @@ interface GgufCase {
 const readCase = async (name: string) => JSON.parse(await readFile(`${golden}/${name}/case.json`, 'utf8')) as GgufCase;
 
 const present = existsSync(golden);
+const smollm2 = present ? await smollm2Gguf() : undefined;
 if (!present) console.warn(`skipped: the reference numbers are not at ${golden}`);
 
 describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
@@ -63,9 +65,6 @@ describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
     await model.close();
   });
 
-  const smollm2 = process.env['CADA_TEST_SMOLLM2_GGUF'];
-  if (present && !smollm2)
-    console.warn('skipped: set CADA_TEST_SMOLLM2_GGUF to the SmolLM2-135M-Instruct Q4_1 file to check it');
   it.skipIf(!smollm2)('reads SmolLM2-135M-Instruct', async () => {
     const reference = await readCase('smollm2');
     const model = await openModel(smollm2!);

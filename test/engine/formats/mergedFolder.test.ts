@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { configJson, parseConfigJson } from '../../../engine/formats/configJson.ts';
+import { configJson, configText, parseConfigJson } from '../../../engine/formats/configJson.ts';
 import { writeMergedFolder } from '../../../engine/formats/mergedFolder.ts';
 import { writeAdapterConfig } from '../../../engine/formats/peft.ts';
 import { writeSafetensors } from '../../../engine/formats/safetensors.ts';
@@ -87,6 +87,11 @@ describe('config.json', () => {
     const { rope_scaling: _scaling, rope_theta: _theta, ...current } = json;
     expect(parseConfigJson('old', old)).toEqual(config);
     expect(parseConfigJson('new', current)).toEqual(config);
+    const text = configText(config);
+    expect(JSON.parse(text)).toEqual(json);
+    expect(text).toContain('"rope_theta": 5000.0,');
+    expect(text).toContain('"original_max_position_embeddings": 16');
+    expect(text.match(/"factor": 8\.0,/g)).toHaveLength(2);
     expect(json).toMatchObject({ architectures: ['Qwen3ForCausalLM'], dtype: 'float32', torch_dtype: 'float32' });
   });
 
