@@ -8,9 +8,10 @@ import type { Attend } from '../model/decoder.ts';
  * Attention of new tokens over three stretches of keys: a prefix that all rows share, each row's own past, and the new tokens themselves.
  *
  * The graph never copies or repeats the cache: prefix and past are inputs, the keys and values of the new tokens are outputs, and the caller
- * appends them. The stretches get a softmax each; their results are joined by the weights exp(log-sum-exp), as in flash attention.
+ * appends them. The stretches get a softmax each; their results are joined in proportion to their sums of exponentials, as in flash attention.
  *
- * Every product is shaped so that a row's bits depend on nothing but the row (see `PREFIX_BLOCK` and the sampler's `minimumRows`).
+ * Every operator is chosen so that a row's bits depend on nothing but the row: see `PREFIX_BLOCK` and the sampler's `minimumRows`; and there is no
+ * `Log` or `Exp` (a vectorised loop computes its last few elements by another formula), only `Softmax`, which treats each row alike.
  *
  * Dimensions: B rows, S new tokens, C capacity of the past, N blocks of K keys of the prefix.
  */
@@ -63,11 +64,14 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     pastValues: layers.map((names) => past(names.pastValues)),
   };
 
-  /** Softmax over the last axis, and the logarithm of its denominator. */
-  const softmaxAndLogSum = (scores: Value) => {
+  /** Softmax over the last axis; the sum of exponentials is exp(largest) / share, share being the largest probability. */
+  const softmaxOf = (scores: Value) => {
     const probabilities = op.softmax(scores);
-    const largest = op.reduceMax(probabilities, [-1], true);
-    return { probabilities, logSum: op.sub(op.reduceMax(scores, [-1], true), op.log(largest)) };
+    return {
+      probabilities,
+      largest: op.reduceMax(scores, [-1], true),
+      share: op.reduceMax(probabilities, [-1], true),
+    };
   };
 
   /** Own past and new tokens; one product a query head, so that decoding multiplies single rows, which ONNX Runtime does without repacking K and V. */
@@ -82,18 +86,18 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
       [op.matmul(query, pastKeys, { transB: true }), op.matmul(query, newKeys, { transB: true })],
       -1,
     );
-    const { probabilities, logSum } = softmaxAndLogSum(op.add(scores, mask));
+    const { probabilities, ...sum } = softmaxOf(op.add(scores, mask));
     const capacity = op.sizeOf(graph, 'C');
     const ofPast = op.slice(probabilities, -1, op.integers(graph, [0]), capacity, 'C');
     const ofNew = op.slice(probabilities, -1, capacity, op.integers(graph, [Number.MAX_SAFE_INTEGER]), 'S');
-    return { context: op.add(op.matmul(ofPast, pastValues), op.matmul(ofNew, newValues)), logSum };
+    return { context: op.add(op.matmul(ofPast, pastValues), op.matmul(ofNew, newValues)), ...sum };
   };
 
   /** The shared prefix: the queries of all rows against one copy of its keys, [kvHeads, N, rows, headDim]. */
   const attendPrefix = (layer: number, query: Value) => {
     const scores = op.matmul(query, caches.prefixKeys[layer]!, { transB: true });
-    const { probabilities, logSum } = softmaxAndLogSum(op.add(scores, prefixMask));
-    return { context: op.matmul(probabilities, caches.prefixValues[layer]!), logSum };
+    const { probabilities, ...sum } = softmaxOf(op.add(scores, prefixMask));
+    return { context: op.matmul(probabilities, caches.prefixValues[layer]!), ...sum };
   };
 
   const attend: Attend = (layer, query, key, value) => {
@@ -107,9 +111,11 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     const own = attendOwn(layer, grouped, key, value);
     const shared = attendPrefix(layer, byKeyHead(grouped));
 
-    const logSums = op.concat([byKeyHead(own.logSum), shared.logSum], 1);
-    const contexts = op.concat([byKeyHead(own.context), shared.context], 1);
-    const joined = op.reduceSum(op.mul(op.softmax(logSums, 1), contexts), [1]); // [kvHeads, group B S, headDim]
+    /** Of own and shared keys, by stretch: [kvHeads, 1 + N, group B S, x]. */
+    const stretches = (of: 'context' | 'largest' | 'share') => op.concat([byKeyHead(own[of]), shared[of]], 1);
+    const weights = op.div(op.softmax(stretches('largest'), 1), stretches('share'));
+    const weighted = op.reduceSum(op.mul(weights, stretches('context')), [1]);
+    const joined = op.div(weighted, op.reduceSum(weights, [1])); // [kvHeads, group B S, headDim]
     const byRow = op.transpose(op.reshape(joined, [kvHeads, 'B', group, 'S', headDim]), [1, 0, 2, 3, 4]);
     return op.reshape(byRow, ['B', heads, 'S', headDim]);
   };

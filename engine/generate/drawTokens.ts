@@ -9,14 +9,14 @@ import * as op from '../graph/operators.ts';
  * @param logits [R, vocabulary], divided by the temperature already
  * @param uniforms [R, 1] in [0, 1)
  * @param greedy bool scalar
- * @returns tokens int64 [R], logProbs float32 [R]
+ * @returns tokens int64 [R], and their probabilities, float32 [R]
  */
 export function drawTokens(
   graph: Graph,
   logits: Value,
   uniforms: Value,
   greedy: Value,
-): { tokens: Value; logProbs: Value } {
+): { tokens: Value; probabilities: Value } {
   const [rows, vocabulary] = logits.shape as [string, number];
   const probabilities = op.softmax(logits);
   const mostLikely = graph.subgraph('most_likely', (branch) => {
@@ -30,6 +30,6 @@ export function drawTokens(
     branch.output('drawn_tokens', op.cast(op.min(count, vocabulary - 1), 'int64'));
   });
   const [tokens] = op.choose(greedy, mostLikely, inverseCdf);
-  const logProbs = op.log(op.gatherElements(probabilities, tokens!, 1));
-  return { tokens: op.reshape(tokens!, [rows]), logProbs: op.reshape(logProbs, [rows]) };
+  const drawn = op.gatherElements(probabilities, tokens!, 1);
+  return { tokens: op.reshape(tokens!, [rows]), probabilities: op.reshape(drawn, [rows]) };
 }

@@ -62,7 +62,7 @@ export async function openSampler(
     foldConstants: true,
   });
   const layers = Array.from({ length: config.layers }, (_, layer) => cacheNames(layer));
-  const fetches = ['drawn', 'log_probs', ...layers.flatMap((names) => [names.newKeys, names.newValues])];
+  const fetches = ['drawn', 'probabilities', ...layers.flatMap((names) => [names.newKeys, names.newValues])];
   // A product of one row and many columns takes another path in ONNX Runtime, with other bits; the prefix must not see one.
   const minimumRows = config.heads === config.kvHeads ? 2 : 1;
   let rotary = { positions: 0, ...rotaryTables(config, 0) };
@@ -90,10 +90,10 @@ export async function openSampler(
         fetches,
       );
       const tokens = results['drawn']!.data as BigInt64Array;
-      const logProbs = results['log_probs']!.data as Float32Array;
+      const probabilities = results['probabilities']!.data as Float32Array;
       const byLayer = (names: string[]) => names.map((name) => results[name]!.data as Float32Array);
       return {
-        drawn: input.draws.map((_, i) => ({ token: Number(tokens[i]), logProb: logProbs[i]! })),
+        drawn: input.draws.map((_, i) => ({ token: Number(tokens[i]), logProb: Math.log(probabilities[i]!) })),
         width,
         newKeys: byLayer(layers.map((names) => names.newKeys)),
         newValues: byLayer(layers.map((names) => names.newValues)),

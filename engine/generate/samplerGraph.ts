@@ -15,7 +15,7 @@ import { drawTokens } from './drawTokens.ts';
  *
  * Inputs: `tokens`, `positions` int64 [B, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [R], row * S + token
  * of the hidden states to draw from (a place may repeat); `uniforms` [R, 1]; `temperature` [1]; `greedy` bool [].
- * Outputs: `drawn` int64 [R], `log_probs` [R], new keys and values of every layer.
+ * Outputs: `drawn` int64 [R], `probabilities` [R] of the tokens drawn, new keys and values of every layer.
  */
 export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Graph {
   const { config } = weightFile;
@@ -37,9 +37,9 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Gr
   const chosen = op.gather(op.reshape(hidden, ['B*S', config.hiddenSize]), places);
   // Dividing the hidden state divides the logits, at a hundredth of the cost.
   const logits = op.matmul(op.div(chosen, temperature), outputHead(config, weights), { transB: true });
-  const { tokens: drawn, logProbs } = drawTokens(graph, logits, uniforms, greedy);
-  graph.output('drawn', drawn);
-  graph.output('log_probs', logProbs);
+  const drawn = drawTokens(graph, logits, uniforms, greedy);
+  graph.output('drawn', drawn.tokens);
+  graph.output('probabilities', drawn.probabilities);
   return graph;
 }
 

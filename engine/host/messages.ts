@@ -1,0 +1,34 @@
+import type { EngineErrorKind, EngineProgress, PolicyEngine } from '../policy.ts';
+
+/** The verbs that the engine's process serves. `close` ends it, and its peak memory comes with every answer. */
+export type VerbName = Exclude<keyof PolicyEngine, 'close' | 'peakMemoryBytes'>;
+
+export type VerbArgument<Name extends VerbName> = Parameters<PolicyEngine[Name]>[0];
+export type VerbResult<Name extends VerbName> = Awaited<ReturnType<PolicyEngine[Name]>>;
+
+/** Parent to engine. Calls are served one at a time, in order. */
+export interface CallMessage {
+  call: number;
+  verb: VerbName;
+  argument: unknown;
+}
+
+/** Engine to parent. */
+export type ReplyMessage = ProgressMessage | ResultMessage | ErrorMessage;
+
+export interface ProgressMessage {
+  call: number;
+  progress: EngineProgress;
+}
+
+export interface ResultMessage {
+  call: number;
+  result: unknown;
+  peakMemoryBytes: number;
+}
+
+export interface ErrorMessage {
+  call: number;
+  error: { kind: EngineErrorKind; message: string; stack?: string };
+  peakMemoryBytes: number;
+}

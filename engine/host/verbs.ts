@@ -1,0 +1,76 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { configJson } from '../formats/configJson.ts';
+import { sampleSequences } from '../generate/sampleSequences.ts';
+import { readAdapter } from '../model/adapter.ts';
+import { createAdapter } from '../model/createAdapter.ts';
+import { describeModel } from '../model/describe.ts';
+import { writeMergedWeights } from '../model/mergedWeights.ts';
+import { convertedWeights } from '../model/weightFile.ts';
+import type { EngineSettings, OnProgress } from '../policy.ts';
+import { writeTokenizerFiles } from '../tokenizer/tokenizerFiles.ts';
+import { Trainer } from '../train/trainer.ts';
+import { update } from '../train/update.ts';
+import type { VerbArgument, VerbName, VerbResult } from './messages.ts';
+import { OpenSamplers } from './openSamplers.ts';
+
+type Verbs = {
+  [Name in VerbName]: (argument: VerbArgument<Name>, onProgress: OnProgress) => Promise<VerbResult<Name>>;
+};
+
+/**
+ * Models with fewer bytes of weights stay compiled for sampling and training at once. Larger ones are held for one of the two: a compiled graph
+ * takes twice the weights, and compiling again takes about a second per GB.
+ */
+const HELD_TWICE_BYTES = 128 * 2 ** 20;
+
+/** Prompt tokens computed together at most: enough to use all cores, few enough for attention's scores to stay small. Never changes bits. */
+const PREFILL_TOKENS = 2048;
+
+/** What the engine's process does for each verb. */
+export function engineVerbs(settings: EngineSettings): Verbs {
+  const samplers = new OpenSamplers(settings);
+  const trainer = new Trainer(settings);
+
+  /** Frees the sampler's memory before the trainer takes its own. */
+  const beforeTraining = async () => {
+    if (samplers.weightBytes > HELD_TWICE_BYTES) await samplers.release();
+  };
+
+  return {
+    describe: (model) => describeModel(model),
+
+    async sample({ policy, prompts, options }, onProgress) {
+      const sampler = await samplers.open(policy, {
+        onProgress,
+        beforeLargeModel: () => trainer.release(),
+        largeBytes: HELD_TWICE_BYTES,
+      });
+      const limits = { decodeBatch: settings.decodeBatch, prefillTokens: PREFILL_TOKENS };
+      return sampleSequences(sampler, prompts, options, limits, onProgress);
+    },
+
+    async logProbs(request, onProgress) {
+      await beforeTraining();
+      return trainer.logProbs(request, onProgress);
+    },
+
+    async gradients(request, onProgress) {
+      await beforeTraining();
+      return trainer.gradients(request, onProgress);
+    },
+
+    update: (request) => update(request),
+
+    createAdapter: (request) => createAdapter(request),
+
+    async exportMerged({ policy, outputPath }, onProgress) {
+      const weightFile = await convertedWeights(policy, settings.cachePath);
+      const adapter = policy.adapterPath ? await readAdapter(policy.adapterPath, weightFile.config) : undefined;
+      await writeMergedWeights(weightFile, adapter, join(outputPath, 'model.safetensors'), settings, onProgress);
+      const config = configJson(weightFile.config);
+      await writeFile(join(outputPath, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
+      await writeTokenizerFiles(policy.modelPath, outputPath);
+    },
+  };
+}
