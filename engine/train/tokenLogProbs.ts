@@ -44,7 +44,8 @@ export function tokenLogProbs(
     chunk.output('headChunk.normalizer', normalizer);
     if (!training) return;
     const mean = chunk.subgraph('headMean', (branch) =>
-      branch.output('headChunk.mean', op.matmul(probabilities, head)),
+      // Symbols, because the other branch gives another shape.
+      branch.output('headChunk.mean', op.assumeShape(op.matmul(probabilities, head), ['meanRows', 'meanSize'])),
     );
     const nothing = chunk.subgraph('headNoMean', (branch) =>
       branch.output('headChunk.noMean', op.zeros(branch, [1, 1])),
@@ -55,8 +56,10 @@ export function tokenLogProbs(
   const flat = (value: Value) => op.assumeShape(op.reshape(value, [`${HEAD_CHUNK}*headChunks`]), [tokens]);
   const logProbs = flat(stacked[0]!);
   // Only to be used where `training` holds: elsewhere it has no rows.
-  const meanEmbedding = () =>
-    op.assumeShape(op.reshape(stacked[2]!, [`${HEAD_CHUNK}*headChunks`, size]), [tokens, size]);
+  const meanEmbedding = () => {
+    const chunked = op.assumeShape(stacked[2]!, ['headChunks', HEAD_CHUNK, size]);
+    return op.assumeShape(op.reshape(chunked, [`${HEAD_CHUNK}*headChunks`, size]), [tokens, size]);
+  };
 
   graph.composite('TokenLogProbs', [hidden], [logProbs], ([coefficient]) => {
     if (!coefficient) return [undefined];

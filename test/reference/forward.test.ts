@@ -21,14 +21,20 @@ describeGolden('log-probabilities of the trainer graph against Transformers', ()
     const golden = goldenCase<ForwardCase>(`forward/${name}`);
     const expected = await goldenArrays(`forward/${name}`);
     const trainer = new Trainer({ threads: 2, device: 'cpu', decodeBatch: 1, microBatchTokens: 4096, cachePath });
-    const sequences = golden.batch.rows.map((row, i) => ({ id: `row ${i}`, promptTokens: row.slice(0, 1), completionTokens: row.slice(1) }));
+    const sequences = golden.batch.rows.map((row, i) => ({
+      id: `row ${i}`,
+      promptTokens: row.slice(0, 1),
+      completionTokens: row.slice(1),
+    }));
     for (const [temperature, key] of [
       [1, 'logprobs_t1_f64'],
       [0.7, 'logprobs_t07_f64'],
     ] as const) {
       const policy = { modelPath: join(GOLDEN_DIR, 'forward', name), modelDigest: name };
       const logProbs = await trainer.logProbs({ policy, sequences, temperature });
-      expect(absoluteError(logProbs.flat(), await expected.read(key))).toBeLessThan(golden.tolerance.logprobs.suggested_atol);
+      expect(absoluteError(logProbs.flat(), await expected.read(key))).toBeLessThan(
+        golden.tolerance.logprobs.suggested_atol,
+      );
     }
     await trainer.release();
     await expected.close();

@@ -45,7 +45,9 @@ describeGolden('LoRA gradients of the mean cross entropy against PEFT', () => {
     expect([...actual.tensors.keys()].sort()).toEqual(names.map((array) => array.replace('lora_grad_f64/', '')).sort());
     for (const array of names) {
       const tensor = array.replace('lora_grad_f64/', '');
-      expect(relativeError(await actual.readFloat64(tensor), await expected.read(array)), tensor).toBeLessThan(golden.tolerance.lora.suggested_atol);
+      expect(relativeError(await actual.readFloat64(tensor), await expected.read(array)), tensor).toBeLessThan(
+        golden.tolerance.lora.suggested_atol,
+      );
     }
     await actual.close();
     await expected.close();
