@@ -44,7 +44,11 @@ async function install(): Promise<string | undefined> {
     const child = spawn(
       'go',
       ['install', '-trimpath', '-ldflags=-s -w', `github.com/versity/versitygw/cmd/versitygw@${VERSION}`],
-      { env: { ...process.env, GOBIN: folder }, stdio: ['ignore', 'ignore', 'pipe'], timeout: BUILD_LIMIT_MS },
+      {
+        env: { ...process.env, GOBIN: folder },
+        stdio: ['ignore', 'ignore', 'pipe'],
+        signal: AbortSignal.timeout(BUILD_LIMIT_MS),
+      },
     );
     let errors = '';
     child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-600)));
