@@ -63,24 +63,27 @@ export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
 }
 
 export function createTokenizer(source: TokenizerSource): Tokenizer {
-  const special = source.json.added_tokens.filter((token) => token.special);
-  const specialIds = new Map(special.map(({ content, id }) => [content, id]));
-  const plain = createPlainTokenizer(source);
-  const vocabulary = new Set([...plain.get_vocab().values(), ...specialIds.values()]);
-  const vocabularySize = [...vocabulary].reduce((most, id) => Math.max(most, id), -1) + 1;
-  const specialTexts = new Map(special.map(({ content, id }) => [id, content]));
+  const added = ownAddedTokens(source);
+  const special = added.filter((token) => token.special);
+  const ordinary = added.filter((token) => !token.special);
+  const addedIds = new Map(added.map(({ content, id }) => [content, id]));
+  const plain = createPlainTokenizer(source, added);
+  const texts = new Map([...plain.get_vocab()].map(([text, id]) => [id, text]));
+  for (const { content, id } of added) texts.set(id, content);
+  const specialIds = new Set(special.map(({ id }) => id));
+  const vocabularySize = [...texts.keys()].reduce((most, id) => Math.max(most, id), -1) + 1;
 
   const encodeSection = cached((text: string, first: boolean) => {
     setFirstSection(plain.pre_tokenizer, first);
     return text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined);
   });
 
-  /** Text in which special tokens count, except that `mask` is taken out of it after they are found. */
-  function encodeWithSpecial(text: string, mask = ''): number[] {
+  /** Text in which these added tokens count, except that `mask` is taken out of it after they are found. */
+  function encodeWith(known: readonly AddedToken[], text: string, mask = ''): number[] {
     const tokens: number[] = [];
-    for (const [index, section] of splitAtSpecial(text, special).entries()) {
-      const id = specialIds.get(section);
-      if (id !== undefined) tokens.push(id);
+    for (const [index, section] of splitAtTokens(text, known).entries()) {
+      // Odd sections are the tokens that were found.
+      if (index % 2 === 1) tokens.push(addedIds.get(section)!);
       else
         for (const token of encodeSection(mask ? section.replaceAll(mask, '') : section, index === 0))
           tokens.push(token);
@@ -89,42 +92,35 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
   }
 
   function decode(tokens: readonly number[], { skipSpecial }: { skipSpecial: boolean }): string {
-    let text = '';
-    let run: number[] = [];
-    const flush = () => {
-      if (run.length > 0) text += plain.decode(run, { clean_up_tokenization_spaces: false });
-      run = [];
-    };
+    const pieces: string[] = [];
     for (const token of tokens) {
-      if (!vocabulary.has(token))
+      const text = texts.get(token);
+      if (text === undefined) {
         throw new EngineError(
           'invalidInput',
           `Token id ${token} is not in the vocabulary of ${vocabularySize} tokens of ${source.path}.`,
         );
-      const specialText = specialTexts.get(token);
-      if (specialText === undefined) run.push(token);
-      else if (!skipSpecial) {
-        flush();
-        text += specialText;
       }
+      if (!skipSpecial || !specialIds.has(token)) pieces.push(text);
     }
-    flush();
-    return text;
+    return plain.decoder ? plain.decoder.decode(pieces) : pieces.join(' ');
   }
 
   const renderChat = createChatRenderer(source);
+  // Some models frame turns with added tokens that are not marked special.
+  const turnMarkers = added.filter(({ content }) => source.chatTemplate?.includes(content));
   function encodeChat(
     messages: readonly ChatMessage[],
     { addGenerationPrompt = true, forgeSafe = true }: { addGenerationPrompt?: boolean; forgeSafe?: boolean } = {},
   ): EncodedChat {
-    const { masked, mask } = forgeSafe ? maskSpecial(messages, [...specialIds.keys()]) : { masked: messages, mask: '' };
-    const tokens = encodeWithSpecial(renderChat(masked, addGenerationPrompt), mask);
+    const { masked, mask } = forgeSafe ? maskTokens(messages, special, turnMarkers) : { masked: messages, mask: '' };
+    const tokens = encodeWith(added, renderChat(masked, addGenerationPrompt), mask);
     const messageEnds: number[] = [];
     for (let count = 1; count <= masked.length; count++) {
       let shared = messageEnds.at(-1) ?? 0;
       const prefix = renderPrefix(() => renderChat(masked.slice(0, count), false));
       if (prefix !== undefined) {
-        const prefixTokens = encodeWithSpecial(prefix, mask);
+        const prefixTokens = encodeWith(added, prefix, mask);
         let same = 0;
         while (same < prefixTokens.length && prefixTokens[same] === tokens[same]) same++;
         shared = Math.max(shared, same);
@@ -135,7 +131,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
   }
 
   return {
-    encode: (text, { allowSpecial }) => (allowSpecial ? encodeWithSpecial(text) : [...encodeSection(text, true)]),
+    encode: (text, { allowSpecial }) => encodeWith(allowSpecial ? added : ordinary, text),
     decode,
     encodeChat,
     eosTokens: source.eosTokens,
@@ -145,39 +141,48 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
   };
 }
 
+/**
+ * The added tokens that are found in a text before anything else. This module looks for them itself, so that it can also leave them; those to be
+ * found in normalised text stay with the library.
+ */
+function ownAddedTokens({ json }: TokenizerSource): AddedToken[] {
+  return json.added_tokens.filter((token) => token.special || token.normalized === false || !json.normalizer);
+}
+
 /** What is used of the library's tokenizer, whose own declarations do not resolve for ES modules. */
 interface PlainTokenizer {
   pre_tokenizer: PreTokenizer | null;
+  decoder: { added_tokens: { content: string }[]; decode(tokens: string[]): string } | null;
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
-  decode(tokens: number[], options: { clean_up_tokenization_spaces: boolean }): string;
   get_vocab(): Map<string, number>;
 }
 
-/** The library's tokenizer without the special tokens: this module finds those itself, so that it can also leave them. */
-function createPlainTokenizer(source: TokenizerSource): PlainTokenizer {
-  const { json } = source;
-  const special = new Set(json.added_tokens.filter((token) => token.special).map(({ content }) => content));
+/** The library's tokenizer without the added tokens `own`. */
+function createPlainTokenizer({ json }: TokenizerSource, own: readonly AddedToken[]): PlainTokenizer {
+  const ownTexts = new Set(own.map(({ content }) => content));
   // A SentencePiece conversion can have merges that lead from plain characters to a special token.
   const merges = json.model.merges?.filter(
-    (merge) => !special.has(Array.isArray(merge) ? merge.join('') : merge.replace(' ', '')),
+    (merge) => !ownTexts.has(Array.isArray(merge) ? merge.join('') : merge.replace(' ', '')),
   );
   const plain = new HuggingFaceTokenizer(
     {
       ...json,
       model: { ...json.model, ...(merges ? { merges } : {}) },
-      added_tokens: json.added_tokens.filter((token) => !token.special),
+      added_tokens: json.added_tokens.filter(({ content }) => !ownTexts.has(content)),
     },
     {},
   ) as PlainTokenizer;
   mendPreTokenizer(plain.pre_tokenizer);
+  // The byte-level decoder takes these as they are, not as bytes.
+  if (plain.decoder) plain.decoder.added_tokens = json.added_tokens;
   return plain;
 }
 
-/** The text cut at special tokens (longest first where several fit), which stand alone in the result. */
-function splitAtSpecial(text: string, special: readonly AddedToken[]): string[] {
-  if (special.length === 0) return [text];
-  const sections = text.split(specialPattern(special.map(({ content }) => content)));
-  for (const { content, lstrip, rstrip } of special) {
+/** The text cut at these tokens (longest first where several fit), which are the odd elements of the result. */
+function splitAtTokens(text: string, tokens: readonly AddedToken[]): string[] {
+  if (tokens.length === 0) return [text];
+  const sections = text.split(tokenPattern(tokens));
+  for (const { content, lstrip, rstrip } of tokens) {
     if (!lstrip && !rstrip) continue;
     for (let i = 1; i < sections.length; i += 2) {
       if (sections[i] !== content) continue;
@@ -189,7 +194,8 @@ function splitAtSpecial(text: string, special: readonly AddedToken[]): string[] 
 }
 
 const patterns = new Map<string, RegExp>();
-function specialPattern(contents: readonly string[]): RegExp {
+function tokenPattern(tokens: readonly AddedToken[]): RegExp {
+  const contents = tokens.map(({ content }) => content);
   const key = contents.join('\0');
   let pattern = patterns.get(key);
   if (!pattern) {
@@ -204,23 +210,32 @@ function specialPattern(contents: readonly string[]): RegExp {
 }
 
 /**
- * The messages with a character that occurs in none of them put inside everything that spells a special token; taken out again after the
- * template's own special tokens are found.
+ * The messages with a character that occurs in none of them put inside everything that spells a token of the frame; taken out again after the
+ * template's own tokens are found. In the model's own turns only special tokens are broken, so that templates still find its `</think>`.
  */
-function maskSpecial(messages: readonly ChatMessage[], specials: string[]): { masked: ChatMessage[]; mask: string } {
-  const breakable = specials.filter((content) => content.length > 1);
-  if (breakable.length === 0) return { masked: [...messages], mask: '' };
-  const pattern = specialPattern(breakable);
+function maskTokens(
+  messages: readonly ChatMessage[],
+  special: readonly AddedToken[],
+  turnMarkers: readonly AddedToken[],
+): { masked: ChatMessage[]; mask: string } {
   let code = 0xe000; // private use
   while (messages.some(({ content }) => content.includes(String.fromCharCode(code)))) code++;
   const mask = String.fromCharCode(code);
-  const masked = messages.map(({ role, content }) => {
+  const breakTokens = (content: string, tokens: readonly AddedToken[]) => {
+    const breakable = tokens.filter((token) => token.content.length > 1);
+    if (breakable.length === 0) return content;
     let text = content;
+    const pattern = tokenPattern(breakable);
     for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
       text = text.slice(0, match.index + 1) + mask + text.slice(match.index + 1);
     }
-    return { role, content: text };
-  });
+    return text;
+  };
+  const all = [...new Set([...special, ...turnMarkers])];
+  const masked = messages.map(({ role, content }) => ({
+    role,
+    content: breakTokens(content, role === 'assistant' ? special : all),
+  }));
   return { masked, mask };
 }
 

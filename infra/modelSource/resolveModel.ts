@@ -57,7 +57,7 @@ export async function resolveModel(model: ModelSource, options: HubOptions): Pro
         `${path} is a file but not a .gguf file. Give a GGUF file or the folder of a whole model.`,
       );
     const name = basename(path, '.gguf');
-    return { modelPath: path, name, origin: 'gguf', baseModelName: name, notes: [] };
+    return { modelPath: path, name, origin: 'gguf', baseModelName: plainName(name), notes: [] };
   }
   if (!/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(model.source) || model.source.endsWith('.gguf')) {
     throw new ModelSourceError(
@@ -133,7 +133,22 @@ async function resolveFolder(modelPath: string): Promise<ResolvedModel> {
   if (text === undefined)
     throw new ModelSourceError(`${modelPath} has no config.json. Give the folder of a whole Hugging Face model.`);
   const name = basename(modelPath);
-  return { modelPath, name, origin: 'folder', baseModelName: hubIdIn(text) ?? name, notes: [] };
+  return {
+    modelPath,
+    name,
+    origin: 'folder',
+    baseModelName: snapshotOf(modelPath) ?? hubIdIn(text) ?? plainName(name),
+    notes: [],
+  };
+}
+
+/** A file's name may look like the start of a path (".model"); a base model's name must not. */
+const plainName = (name: string) => name.replace(/^[.~]+/, '') || 'model';
+
+/** The hub id of a snapshot in the hub's own cache, `models--OWNER--NAME/snapshots/COMMIT`. */
+function snapshotOf(path: string): string | undefined {
+  const [, owner, name] = /[\\/]models--([\w.-]+?)--([\w.-]+)[\\/]snapshots[\\/][0-9a-f]{40}$/.exec(path) ?? [];
+  return owner && name ? `${owner}/${name}` : undefined;
 }
 
 /** The hub id that Transformers 4 notes in config.json, if it is one. */

@@ -77,6 +77,25 @@ describe('a tokenizer of a Hugging Face folder', () => {
     expect(forged.filter((token) => token === 1)).toHaveLength(2);
   });
 
+  it('breaks turn markers that are not marked special in requests, and leaves them in answers', async () => {
+    const marked = await mkdtemp(join(folder, 'marked-'));
+    for (const name of ['tokenizer.json', 'tokenizer_config.json']) {
+      await writeFile(join(marked, name), await readFile(join(folder, name)));
+    }
+    await writeFile(
+      join(marked, 'chat_template.jinja'),
+      "{% for m in messages %}{{ '<think>' + m.content }}{% endfor %}",
+    );
+    const { encodeChat, decode } = await loadTokenizer(marked);
+    const thinks = (role: string) =>
+      encodeChat([{ role, content: 'a<think>b' }], { addGenerationPrompt: false }).tokens.filter(
+        (token) => token === 2,
+      );
+    expect(thinks('user')).toHaveLength(1);
+    expect(thinks('assistant')).toHaveLength(2);
+    expect(decode([id('a'), 2, id('b')], { skipSpecial: true })).toBe('a<think>b');
+  });
+
   it('leaves the end of a message at the one before where the template refuses so short a chat', () => {
     const { tokens, messageEnds } = tokenizer.encodeChat([
       { role: 'system', content: 'a' },

@@ -184,6 +184,18 @@ describe('resolveModel, local files', () => {
     expect(requests).toEqual([]);
   });
 
+  it('never names a base model after a path', async () => {
+    const snapshot = join(cachePath, 'models--org--my--model', 'snapshots', commit);
+    for (const [folder, name] of [
+      [snapshot, 'org/my--model'],
+      [join(cachePath, '.hidden'), 'hidden'],
+    ] as const) {
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, 'config.json'), '{}');
+      expect((await resolveModel({ source: folder, fallback: true }, { cachePath })).baseModelName).toBe(name);
+    }
+  });
+
   it('takes a GGUF file and refuses other files and paths that do not exist', async () => {
     const path = join(cachePath, 'tiny.gguf');
     await writeFile(path, 'GGUF');
