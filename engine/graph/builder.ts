@@ -1,4 +1,4 @@
-import type { AttributeInput, GraphMessage, NodeMessage, TensorMessage, ValueInfoMessage } from './onnxProto.ts';
+import type { GraphMessage, NodeMessage, TensorMessage, ValueInfoMessage } from './onnxProto.ts';
 import { attributeMessage, DATA_TYPE_CODES, encodeModel } from './onnxProto.ts';
 import { factorsOf, formatShape } from './dimensions.ts';
 import type { Dimension, Shape } from './dimensions.ts';
@@ -56,6 +56,8 @@ interface Model {
   producers: Map<Value, GraphNode>;
   /** A value and axis from which the size of a symbol can be read. */
   symbols: Map<string, { value: Value; axis: number }>;
+  /** Values that differentiation computes again instead of keeping. */
+  recomputed: Set<Value>;
 }
 
 const DATA_OF_TYPE: Record<DataType, string> = {
@@ -90,7 +92,14 @@ export class Graph {
     this.parent = parent;
     this.model = parent
       ? parent.model
-      : { nextIndex: 0, names: new Set(), insertion: this, producers: new Map(), symbols: new Map() };
+      : {
+          nextIndex: 0,
+          names: new Set(),
+          insertion: this,
+          producers: new Map(),
+          symbols: new Map(),
+          recomputed: new Set(),
+        };
   }
 
   /** The graph that operators add to now. */
@@ -199,6 +208,15 @@ export class Graph {
     return graph;
   }
 
+  /** Marks a value that is cheap to compute and large to keep: gradients then compute it again where they need it. */
+  recompute(value: Value): void {
+    this.model.recomputed.add(value);
+  }
+
+  isRecomputed(value: Value): boolean {
+    return this.model.recomputed.has(value);
+  }
+
   /** The node that made a value; undefined for inputs and constants. */
   producerOf(value: Value): GraphNode | undefined {
     return this.model.producers.get(value);
@@ -224,22 +242,40 @@ export class Graph {
     if (!this.model.symbols.has(symbol)) this.model.symbols.set(symbol, { value, axis });
   }
 
-  /** The ONNX model, serialised. Weights in files are referred to, not contained. */
+  /** The ONNX model, serialised, without what no output needs. Weights in files are referred to, not contained. */
   encode(): Uint8Array {
     if (this.parent) throw new Error(`graph ${this.name} is a sub-graph: encode the outermost graph`);
-    return encodeModel(this.toMessage(), OPERATOR_SETS);
+    const used = new Set<Value>();
+    this.markUsed(used);
+    return encodeModel(this.toMessage(used), OPERATOR_SETS);
   }
 
-  private toMessage(): GraphMessage {
+  private markUsed(used: Set<Value>): void {
+    for (const output of this.outputs) used.add(output);
+    for (const node of this.nodes.toReversed()) {
+      if (!node.outputs.some((output) => used.has(output))) continue;
+      for (const input of node.inputs) if (input) used.add(input);
+      for (const attribute of Object.values(node.attributes)) if (attribute instanceof Graph) attribute.markUsed(used);
+    }
+  }
+
+  private toMessage(used: ReadonlySet<Value>): GraphMessage {
+    const nodes = this.nodes.filter((node) => node.outputs.some((output) => used.has(output)));
+    const consumed = new Set(nodes.flatMap((node) => node.inputs));
+    const isLeaf = (node: GraphNode) => node.outputs.every((output) => !consumed.has(output));
     return {
       name: this.name,
-      node: this.nodes.map(nodeMessage),
-      initializer: this.initializers.map(initializerMessage),
-      input: this.inputs.map((value) => valueInfoMessage(value)),
-      output: this.outputs.map((value) => valueInfoMessage(value)),
+      // ONNX Runtime runs depth-first from the last leaf back. With the leaves last and reversed, those made first (the gradients of the last layer)
+      // run first, and what only they need is freed before the pass goes on to earlier layers.
+      node: [...nodes.filter((node) => !isLeaf(node)), ...nodes.filter(isLeaf).reverse()].map((node) =>
+        nodeMessage(node, used),
+      ),
+      initializer: this.initializers.filter(({ value }) => used.has(value)).map(initializerMessage),
+      input: this.inputs.map(valueInfoMessage),
+      output: this.outputs.map(valueInfoMessage),
     };
 
-    function nodeMessage(node: GraphNode): NodeMessage {
+    function nodeMessage(node: GraphNode, used: ReadonlySet<Value>): NodeMessage {
       return {
         opType: node.operator,
         domain: node.domain,
@@ -247,7 +283,7 @@ export class Graph {
         input: node.inputs.map((input) => input?.name ?? ''),
         output: node.outputs.map((output) => output.name),
         attribute: Object.entries(node.attributes).map(([name, value]) =>
-          attributeMessage(name, (value instanceof Graph ? value.toMessage() : value) as AttributeInput),
+          attributeMessage(name, value instanceof Graph ? value.toMessage(used) : value),
         ),
       };
     }

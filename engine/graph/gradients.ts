@@ -34,6 +34,7 @@ export function gradients(
     accumulate(value, seed);
   }
   const targetSet = new Set(targets);
+  const again = new Map<Value, Value>();
   for (const node of nodesBetween(
     targetSet,
     outputs.map((output) => output.value),
@@ -42,7 +43,15 @@ export function gradients(
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
     const inputGradients = node.compositeGradient
       ? node.compositeGradient(outputGradients).map((gradient) => () => gradient)
-      : applyRule(node, outputGradients, options);
+      : applyRule(
+          {
+            ...node,
+            inputs: node.inputs.map((input) => input && recomputed(input, again)),
+            outputs: node.outputs.map((output) => recomputed(output, again)),
+          },
+          outputGradients,
+          options,
+        );
     node.inputs.forEach((input, i) => {
       if (!input || !dependsOn(input, targetSet)) return;
       const gradient = inputGradients[i]?.();
@@ -69,6 +78,21 @@ function applyRule(node: GraphNode, outputGradients: (Value | undefined)[], opti
     );
   }
   return gradientsOfInputs;
+}
+
+/** The value a rule is to read: a kept one itself, one marked by `Graph.recompute` as a fresh copy at the insertion point (unneeded copies are not encoded). */
+function recomputed(value: Value, again: Map<Value, Value>): Value {
+  const known = again.get(value);
+  if (known) return known;
+  const node = value.graph.producerOf(value);
+  if (!node || !value.graph.isRecomputed(value)) return value;
+  const inputs = node.inputs.map((input) => input && recomputed(input, again));
+  const outputs = node.outputs.map(({ dtype, shape }) => ({ dtype, shape }));
+  const copies = value.graph.insertion.node(node.operator, inputs, outputs, node.attributes, node.domain);
+  node.outputs.forEach((output, i) => {
+    if (value.graph.isRecomputed(output)) again.set(output, copies[i]!);
+  });
+  return again.get(value)!;
 }
 
 /** The nodes on paths from targets to outputs, last first. */

@@ -114,6 +114,12 @@ export function stopGradient(x: Value): Value {
   return value;
 }
 
+/** x, which differentiation is to compute again rather than keep (Graph.recompute). */
+export function recompute(x: Value): Value {
+  x.graph.recompute(x);
+  return x;
+}
+
 export function cast(x: Value, dtype: DataType): Value {
   if (x.dtype === dtype) return x;
   const codes: Record<DataType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };

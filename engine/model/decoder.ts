@@ -98,7 +98,10 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
   const m = norm(blocks, `${prefix}.post_attention_layernorm`, afterAttention);
   const gate = linear(blocks, `${prefix}.mlp.gate_proj`, m);
   const up = linear(blocks, `${prefix}.mlp.up_proj`, m);
-  return op.add(afterAttention, linear(blocks, `${prefix}.mlp.down_proj`, op.mul(op.silu(gate), up)));
+  return op.add(
+    afterAttention,
+    linear(blocks, `${prefix}.mlp.down_proj`, op.recompute(op.mul(op.recompute(op.silu(gate)), up))),
+  );
 }
 
 /** x W' + bias + scale (x A') B', whichever of them the module has. */
@@ -112,7 +115,7 @@ export function linear({ weights, lora }: Pick<DecoderBlocks, 'weights' | 'lora'
 }
 
 function norm({ config, weights }: DecoderBlocks, name: string, x: Value): Value {
-  return op.rmsNorm(x, weightOf(weights, `${name}.weight`), config.rmsNormEpsilon).normalized;
+  return op.recompute(op.rmsNorm(x, weightOf(weights, `${name}.weight`), config.rmsNormEpsilon).normalized);
 }
 
 function weightOf(weights: DecoderWeights, name: string): Value {
@@ -141,10 +144,10 @@ export function fullAttention(config: DecoderConfig, mask: Value): Attend {
   return (_layer, query, key, value) => {
     const [batch, heads, sequence] = query.shape;
     const grouped = groupQueries(config, query);
-    const scores = op.matmul(grouped, key, { transB: true, alpha: 1 / Math.sqrt(config.headDim) });
-    const masked = op.add(op.reshape(scores, [batch!, heads!, sequence!, sequence!]), mask);
-    const probabilities = op.softmax(masked);
-    const context = op.matmul(op.reshape(probabilities, scores.shape), value);
+    const scores = op.recompute(op.matmul(grouped, key, { transB: true, alpha: 1 / Math.sqrt(config.headDim) }));
+    const masked = op.recompute(op.add(op.recompute(op.reshape(scores, [batch!, heads!, sequence!, sequence!])), mask));
+    const probabilities = op.recompute(op.softmax(masked));
+    const context = op.matmul(op.recompute(op.reshape(probabilities, scores.shape)), value);
     return op.reshape(context, query.shape);
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Speed of the LoRA training step: SmolLM2-135M's shape (random weights, or the model in BENCH_MODEL), rank 16 on all seven projections,
  * forward + backward of BENCH_ROWS x BENCH_LENGTH tokens (default 8 x 192), and the fraction of the machine's matrix-product peak it reaches.
- * Run: node test/bench/train.ts. Settings: BENCH_THREADS, BENCH_MICRO_BATCH_TOKENS, BENCH_PROMPT (prompt tokens of a row), BENCH_PROFILE=1.
+ * Run: node test/bench/train.ts. Settings: BENCH_THREADS, BENCH_MICRO_BATCH_TOKENS, BENCH_PROMPT (prompt tokens of a row), BENCH_REPEATS, BENCH_CACHE.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -61,7 +61,7 @@ try {
     device: 'cpu',
     decodeBatch: 1,
     microBatchTokens: setting('MICRO_BATCH_TOKENS', rows * length),
-    cachePath: join(folder, 'cache'),
+    cachePath: process.env['BENCH_CACHE'] ?? join(folder, 'cache'),
   });
   const sequences = Array.from({ length: rows }, (_, row) => {
     const tokens = Array.from({ length }, (_token, i) => (row * 7919 + i * 104729) % config.vocabularySize);
@@ -84,10 +84,14 @@ try {
   await step();
   console.log(`first step, with conversion and compilation: ${((performance.now() - opening) / 1000).toFixed(1)} s`);
   let best = Infinity;
+  let busy = Infinity;
   for (let repeat = 0; repeat < setting('REPEATS', 3); repeat++) {
     const start = performance.now();
+    const cpu = process.cpuUsage();
     await step();
     best = Math.min(best, performance.now() - start);
+    const used = process.cpuUsage(cpu);
+    busy = Math.min(busy, (used.user + used.system) / 1e6);
   }
   const tokens = rows * length;
   const gflops = nominalGflop(config, tokens, rows * (length - promptLength)) / (best / 1000);
@@ -95,6 +99,7 @@ try {
     `gradients, ${rows} x ${length} (${promptLength} of the prompt), ${threads} threads: ${(best / 1000).toFixed(2)} s = ${((tokens / best) * 1000).toFixed(0)} tokens/s`,
   );
   console.log(`${gflops.toFixed(0)} of ${peak.toFixed(0)} GFLOPS (${((gflops / peak) * 100).toFixed(0)} %)`);
+  console.log(`processor time ${busy.toFixed(2)} s`);
   const scoring = performance.now();
   await trainer.logProbs({ policy: { ...model, adapterPath }, sequences, temperature: 1 });
   console.log(
