@@ -52,7 +52,7 @@ export async function updatePolicy(
       }
       const momentsPath = join(spool, 'moments.safetensors');
       if (input.policy.optimizer) await store.fetchToFile(input.policy.optimizer, momentsPath);
-      const outputAdapterPath = join(spool, 'adapter_model.safetensors');
+      const outputAdapterPath = join(spool, 'adapter');
       const outputOptimizerStatePath = join(spool, 'new-moments.safetensors');
       const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
       const result = await withEngine(engine, () =>
@@ -67,7 +67,7 @@ export async function updatePolicy(
       );
       return {
         outputs: {
-          adapter: { file: outputAdapterPath, kind: 'adapter' },
+          adapter: { file: join(outputAdapterPath, 'adapter_model.safetensors'), kind: 'adapter' },
           optimizer: { file: outputOptimizerStatePath, kind: 'optimizer' },
         },
         figures: { grad_norm: result.gradNorm, learning_rate: optimizer.learningRate, step: result.step },

@@ -153,6 +153,7 @@ export interface UpdateRequest {
   /** Gradient files in canonical shard order; summed as a balanced binary tree. */
   gradientPaths: string[];
   optimizer: OptimizerSettings;
+  /** PEFT folder to write. */
   outputAdapterPath: string;
   outputOptimizerStatePath: string;
 }

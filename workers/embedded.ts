@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { keepAlive, type KeptChild } from '../infra/processes/keepAlive.ts';
 import { startChild, stopAll } from '../infra/processes/supervisedChild.ts';
 import { runFolders } from '../infra/paths.ts';
+import { embeddedEnvironment } from '../infra/temporal/connection.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../infra/temporal/embeddedServer.ts';
 import { findServer } from '../infra/temporal/findServer.ts';
 import type { WorkerKind } from '../workflows/types.ts';
@@ -82,14 +83,7 @@ function startWorker(
       name: `${kind} worker`,
       command: process.execPath,
       args: [fileURLToPath(new URL(`./${kind}${extension}`, import.meta.url))],
-      env: {
-        ...env,
-        CADA_STORE: storeUri,
-        CADA_HOME: home,
-        CADA_CACHE: cache,
-        TEMPORAL_ADDRESS: server.address,
-        TEMPORAL_NAMESPACE: server.namespace,
-      },
+      env: { ...embeddedEnvironment(env, server), CADA_STORE: storeUri, CADA_HOME: home, CADA_CACHE: cache },
       logFile,
     });
   return keepAlive(start, {

@@ -14,7 +14,7 @@ export function renderCard(run: RunContext, plan: RunPlan, memory: RunMemory): s
       '',
       `> ${inline(progress.cause)}`,
       '',
-      'Mend the cause, then `cada resume` (update `retryStage`), or end the run with update `stopRun`.',
+      'Mend the cause, then `cada retry` (update `retryStage`), or end the run with `cada stop` (update `stopRun`).',
     );
   const evaluations = Object.entries(memory.evaluations);
   if (evaluations.length > 0) {

@@ -26,11 +26,13 @@ export async function followRun(
 ): Promise<TrainOutcome> {
   const { signal } = options;
   const ended = new AbortController();
-  const result = handle.result().then(
-    () => 'completed' as const,
-    (error: unknown) => (ended.signal.aborted ? ('completed' as const) : error),
-  );
-  void result.finally(() => ended.abort());
+  // The long poll is aborted when we leave: it would outlive its connection otherwise.
+  const result = client.connection
+    .withAbortSignal(ended.signal, () => handle.result())
+    .then(
+      () => 'completed' as const,
+      (error: unknown) => error,
+    );
   const pollers = watchPollers(client);
   try {
     for (;;) {
