@@ -17,7 +17,7 @@ import { once } from 'node:events';
 import { readChains } from './operate/chains.ts';
 import { deliver } from './operate/delivery.ts';
 import { examine } from './operate/examination.ts';
-import { readSnapshot, watchPollers } from './operate/following.ts';
+import { busyQueues, readSnapshot, watchPollers } from './operate/following.ts';
 import { train, watch, withRun } from './operate/training.ts';
 import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
 
@@ -28,7 +28,10 @@ export async function openOperations(): Promise<CadaOperations> {
     progress: (request) =>
       withRun(request, async ({ client }, handle) => {
         const snapshot = await readSnapshot(client, handle);
-        return { ...snapshot, notes: [...snapshot.notes, ...(await watchPollers(client)())] };
+        return {
+          ...snapshot,
+          notes: [...snapshot.notes, ...(await watchPollers(client)(await busyQueues(client, handle)))],
+        };
       }).catch(() => undefined),
     control: (request, verb) => withRun(request, (_, handle) => handle.executeUpdate(updates[verb])),
     work,

@@ -38,7 +38,10 @@ export async function followRun(
     for (;;) {
       const snapshot = await readSnapshot(client, handle).catch(() => undefined);
       if (snapshot) {
-        snapshot.notes = [...snapshot.notes, ...(await pollers())];
+        snapshot.notes = [
+          ...snapshot.notes,
+          ...(await pollers(snapshot.state === 'running' ? await busyQueues(client, handle) : [])),
+        ];
         report.snapshot(snapshot);
         if (snapshot.state === 'waiting' && !options.wait) {
           return { state: 'waiting', ...(snapshot.cause ? { cause: snapshot.cause } : {}) };
@@ -84,17 +87,39 @@ export async function readSnapshot(client: Client, handle: WorkflowHandle): Prom
   };
 }
 
+/**
+ * Queues with an activity at work. A worker whose only slot is taken does not poll, so the server may not list it although it is there.
+ */
+export async function busyQueues(client: Client, handle: WorkflowHandle): Promise<string[]> {
+  const childId = await handle.query(activeChildQuery).catch(() => null);
+  const handles = [handle, ...(childId ? [client.workflow.getHandle(childId)] : [])];
+  const descriptions = await Promise.all(handles.map((one) => one.describe().catch(() => undefined)));
+  return descriptions.flatMap((description) =>
+    (description?.raw.pendingActivities ?? [])
+      // PENDING_ACTIVITY_STATE_STARTED
+      .filter((activity) => activity.state === 2)
+      .flatMap((activity) => activity.activityOptions?.taskQueue?.name ?? queueOf(activity.activityType?.name ?? '')),
+  );
+}
+
+/** Older servers do not say an activity's queue; its type does. */
+function queueOf(activityType: string): string {
+  const gpu = ['generateChains', 'computeGradients', 'updatePolicy', 'createAdapter', 'exportPolicy'];
+  if (gpu.includes(activityType)) return taskQueues.gpu;
+  return activityType === 'rewardChains' ? taskQueues.judge : taskQueues.control;
+}
+
 /** Notes about queues that nobody has polled for 15 s; asks the server every 5 s at most. */
-export function watchPollers(client: Client): () => Promise<string[]> {
+export function watchPollers(client: Client): (busy: readonly string[]) => Promise<string[]> {
   const since = new Map<WorkerKind, number>();
   let asked = 0;
   let notes: string[] = [];
-  return async () => {
+  return async (busy) => {
     if (Date.now() - asked < 5000) return notes;
     asked = Date.now();
     notes = [];
     for (const kind of Object.keys(taskQueues) as WorkerKind[]) {
-      if (await isPolled(client, kind)) {
+      if (busy.includes(taskQueues[kind]) || (await isPolled(client, kind))) {
         since.delete(kind);
         continue;
       }
