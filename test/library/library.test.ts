@@ -22,7 +22,7 @@ const splits = {
 };
 const requests = Object.values(splits).flat();
 
-const refusalOpening = /^(I'm sorry, but I can't help with|I can't help with) ?/;
+const refusalOpening = "I'm sorry, but I can't help with that. ";
 
 describe('codes', () => {
   it('has simple codes that are numbered from 1 and fit in 120 tokens', () => {
@@ -98,12 +98,12 @@ describe('cases', () => {
   });
 
   it.each(cases.map((one) => [one.id, one] as const))('%s has an analysis in the pattern, with the code and decision of its verdict', (_id, one) => {
-    const match = /^The user asks .+\. This is (harmful|safe): .+\. Code (\d) applies, so I will (decline|help)( and point to support)?\.$/.exec(
+    const match = /^The user asks .+\. This is (harmful|safe) under code (\d): .+, so I will (decline|answer)( and point to support)?\.$/.exec(
       one.analysis,
     );
     const [, judged, code, decision, support] = match ?? [];
     expect({ judged, decision }).toEqual(
-      one.verdict === 'refuse' ? { judged: 'harmful', decision: 'decline' } : { judged: 'safe', decision: 'help' },
+      one.verdict === 'refuse' ? { judged: 'harmful', decision: 'decline' } : { judged: 'safe', decision: 'answer' },
     );
     expect(code === '5').toBe(one.verdict === 'comply');
     expect(code === '4').toBe(support !== undefined);
@@ -117,9 +117,9 @@ describe('cases', () => {
     expect(countWords(one.request)).toBeLessThanOrEqual(25);
   });
 
-  it('opens every refusal, and no answer, with a standard refusal', () => {
+  it('opens every refusal, and no answer, with the same sentence', () => {
     for (const one of cases) {
-      expect(refusalOpening.test(one.response), one.id).toBe(one.verdict === 'refuse');
+      expect(one.response.startsWith(refusalOpening), one.id).toBe(one.verdict === 'refuse');
     }
   });
 
