@@ -130,6 +130,7 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
         (outcome) => outcome.figures,
       );
       memory.policy = warm.policy;
+      noteEnginePeak(memory, warm.record.peakMemoryBytes);
       await control.recordIteration.executeWithOptions({ summary: 'record the warm start' }, [run, warm.record]);
       if (plan.evaluateAfterWarmStart) await evaluateStage('warm start', memory.policy);
     } else {
@@ -168,6 +169,7 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
     );
     await control.recordIteration.executeWithOptions({ summary: `record iteration ${iteration}` }, [run, record]);
     memory.policy = record.policy;
+    noteEnginePeak(memory, record.peakMemoryBytes);
     memory.iteration = iteration;
     memory.recent = [...memory.recent, { iteration, figures: cardFigures(record.figures) }].slice(-recentIterations);
     if (record.figures['reward'] !== undefined) memory.progress.meanReward = record.figures['reward'];
@@ -208,7 +210,13 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
       (evaluation) => evaluation.figures,
     );
     memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
+    noteEnginePeak(memory, outcome.peakMemoryBytes);
   }
+}
+
+/** The engine's peak over all its shards and processes. */
+function noteEnginePeak(memory: RunMemory, bytes: number): void {
+  if (bytes > (memory.peakMemoryBytes['engine'] ?? 0)) memory.peakMemoryBytes['engine'] = bytes;
 }
 
 /** Wall seconds are kept by kind of stage: all iterations share one number. */

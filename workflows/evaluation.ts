@@ -7,6 +7,7 @@ export interface EvaluationOutcome {
   evaluation: ArtifactRef;
   figures: Figures;
   seconds: Figures;
+  peakMemoryBytes: number;
 }
 
 export async function evaluate(
@@ -25,5 +26,10 @@ export async function evaluate(
     run,
     { name: evaluation.name, chains: rewarded.chains, rewards: rewarded.rewards },
   ]);
-  return { evaluation: summary.artifact, figures: summary.figures, seconds: rewarded.seconds };
+  return {
+    evaluation: summary.artifact,
+    figures: summary.figures,
+    seconds: rewarded.seconds,
+    peakMemoryBytes: rewarded.peakMemoryBytes,
+  };
 }

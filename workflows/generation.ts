@@ -9,6 +9,8 @@ export interface RewardedChains {
   figures: Figures;
   /** Seconds of engine and judge work, by stage; shards found in the store count nothing. */
   seconds: Figures;
+  /** The engine's largest resident memory. */
+  peakMemoryBytes: number;
 }
 
 export async function generateAndReward(
@@ -53,5 +55,6 @@ export async function generateAndReward(
       ...(generation.seconds > 0 ? { 'generation/tokens_per_second': generation.tokens / generation.seconds } : {}),
     },
     seconds: { generate: generation.seconds, reward: scoring.seconds },
+    peakMemoryBytes: generation.peakMemoryBytes,
   };
 }

@@ -9,9 +9,10 @@ export async function optimisePolicy(
   start: PolicyState,
   reference: PolicyState | undefined,
   progress: RunProgress,
-): Promise<{ policy: PolicyState; figures: Figures; seconds: Figures }> {
+): Promise<{ policy: PolicyState; figures: Figures; seconds: Figures; peakMemoryBytes: number }> {
   let policy = start;
   let figures: Figures = {};
+  let peakMemoryBytes = 0;
   const seconds = { gradients: 0, update: 0 };
   const steps = update.shardsPerStep.length;
   for (let step = 0; step < steps; step++) {
@@ -30,8 +31,9 @@ export async function optimisePolicy(
     );
     policy = outcome.policy;
     figures = outcome.figures;
+    peakMemoryBytes = Math.max(peakMemoryBytes, gradients.peakMemoryBytes);
     seconds.gradients += gradients.seconds;
     seconds.update += outcome.seconds;
   }
-  return { policy, figures, seconds };
+  return { policy, figures, seconds, peakMemoryBytes };
 }

@@ -59,6 +59,7 @@ export async function runIteration(input: IterationInput): Promise<IterationReco
     evaluation: probe?.evaluation ?? null,
     figures,
     seconds,
+    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0),
   };
 }
 

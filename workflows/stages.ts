@@ -45,6 +45,15 @@ export const judge = proxyActivities<JudgeActivities>({
 /** Temporal advises at most 500 pending activities of one workflow. */
 const mostPending = 400;
 
+/** What the shards of a stage came to; shards found in the store count neither tokens nor seconds. */
+export interface ShardTotals {
+  tokens: number;
+  seconds: number;
+  cached: number;
+  /** Of the process that needed most; 0 where none has told. */
+  peakMemoryBytes: number;
+}
+
 /**
  * Runs `call(0 .. count-1)`, at most 400 at a time, and counts finished shards and tokens into `progress`. Fails with the first failure, after the
  * shards under way have ended.
@@ -53,8 +62,10 @@ export async function runShards(
   progress: RunProgress,
   count: number,
   call: (shard: number) => Promise<ShardReport>,
-): Promise<{ tokens: number; seconds: number; cached: number }> {
-  const total = { tokens: 0, seconds: 0, cached: 0 };
+): Promise<ShardTotals> {
+  const total: ShardTotals = { tokens: 0, seconds: 0, cached: 0, peakMemoryBytes: 0 };
+  // The speed of the stage before says nothing about this one.
+  delete progress.tokensPerSecond;
   progress.shardsDone = 0;
   progress.shardsTotal = count;
   let next = 0;
@@ -62,11 +73,12 @@ export async function runShards(
     while (next < count) {
       const report = await call(next++);
       progress.shardsDone += 1;
+      total.peakMemoryBytes = Math.max(total.peakMemoryBytes, report.peakMemoryBytes ?? 0);
       if (report.cached) total.cached += 1;
       else {
         total.tokens += report.tokens;
         total.seconds += report.seconds;
-        if (report.seconds > 0) progress.tokensPerSecond = report.tokens / report.seconds;
+        if (report.tokens > 0 && report.seconds > 0) progress.tokensPerSecond = report.tokens / report.seconds;
       }
     }
   };

@@ -87,6 +87,8 @@ export interface IterationRecord {
   evaluation: ArtifactRef | null;
   figures: Figures;
   seconds: Figures;
+  /** The engine's largest resident memory; 0 where no shard has told. */
+  peakMemoryBytes: number;
 }
 
 /** A stage that has ended, for progress, status and the report. */

@@ -58,6 +58,7 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
     evaluation: null,
     figures,
     seconds,
+    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes),
   };
   return { policy, figures, seconds, record };
 }
