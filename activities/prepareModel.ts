@@ -4,12 +4,13 @@ import { stat } from 'node:fs/promises';
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { openModel } from '../engine/model/weights.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { ModelSourceError } from '../infra/modelSource/errors.ts';
 import { checkModel, resolveModel } from '../infra/modelSource/resolveModel.ts';
 import type { ArtifactRef, RunContext } from '../workflows/types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
-import { asFailure } from './stage.ts';
+import { asFailure, operatorFailure } from './stage.ts';
 
 export async function prepareModel(
   dependencies: ActivityDependencies,
@@ -21,6 +22,11 @@ export async function prepareModel(
   const resolved = await resolveModel(configuration.model, {
     cachePath: downloadPath,
     onProgress: (progress) => context.heartbeat(progress),
+  }).catch((error: unknown) => {
+    // A failed download may succeed the next time; a model that is not there or not one will not.
+    if (error instanceof ModelSourceError && error.cause === undefined)
+      throw operatorFailure('ModelSource', error.message);
+    throw error;
   });
   for (const note of resolved.notes) log.warn({ model: resolved.name }, note);
   context.heartbeat('checking');

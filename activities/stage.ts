@@ -1,7 +1,7 @@
 /** What every activity that computes an artifact does around its work: the step cache, heartbeats, cancellation and failures that say whether to retry. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { EngineError, type EngineProgress } from '../engine/policy.ts';
-import { runStep, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
+import { runStep, stepKey, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies, KillableEngine } from './dependencies.ts';
 
 export interface Stage {
@@ -10,16 +10,31 @@ export interface Stage {
   inputs: Record<string, unknown>;
 }
 
-/** Runs a stage, or finds that it was run: see infra/artifacts/steps. */
+/**
+ * Runs a stage, or finds that it was run: see infra/artifacts/steps. The worker's log is the ledger of what was computed and what was found: one line
+ * `computes` for each computation that begins, one line `has` for each stage that ends.
+ */
 export async function runStage(
   dependencies: ActivityDependencies,
   stage: Stage,
   compute: (spool: string) => Promise<{ outputs: Record<string, StepOutput>; figures?: Record<string, unknown> }>,
 ): Promise<StepManifest & { cached: boolean }> {
-  return runStep(dependencies.store, stage, compute, {
-    spoolRoot: dependencies.scratchPath,
-    onRepair: (repair) => dependencies.log.warn(repair, 'a stored step was damaged and is computed again'),
-  });
+  const { store, scratchPath, log } = dependencies;
+  const entry = { stage: stage.stage, key: stepKey(stage), attempt: Context.current().info.attempt };
+  const manifest = await runStep(
+    store,
+    stage,
+    (spool) => {
+      log.info(entry, 'computes');
+      return compute(spool);
+    },
+    {
+      spoolRoot: scratchPath,
+      onRepair: (repair) => log.warn(repair, 'a stored step was damaged and is computed again'),
+    },
+  );
+  log.info({ ...entry, cached: manifest.cached }, 'has');
+  return manifest;
 }
 
 /**

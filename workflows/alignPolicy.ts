@@ -175,7 +175,8 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
     if (record.figures['reward'] !== undefined) memory.progress.meanReward = record.figures['reward'];
     if (workflowInfo().continueAsNewSuggested && iteration < plan.iterations) {
       await condition(allHandlersFinished);
-      return continueAsNew<typeof alignPolicy>({ run, plan, memory });
+      // What the operator asked for does not travel to the next execution; there is no need for one then.
+      if (!operator.stopAfterIteration) return continueAsNew<typeof alignPolicy>({ run, plan, memory });
     }
   }
 

@@ -3,29 +3,17 @@ import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { examineMachine } from '../../infra/doctor/doctor.ts';
 import { ok, warn } from '../../infra/doctor/check.ts';
-import type { Check as MachineCheck, Finding } from '../../infra/doctor/check.ts';
+import type { Check, Finding } from '../../infra/doctor/check.ts';
 import { examineStore } from '../../infra/doctor/store.ts';
 import { resolveModel } from '../../infra/modelSource/resolveModel.ts';
 import { cadaCache } from '../../infra/paths.ts';
-import type { Check } from '../operations.ts';
 
-const statuses = { ok: 'ok', warn: 'warning', fail: 'problem' } as const satisfies Record<
-  MachineCheck['state'],
-  Check['status']
->;
-
-export async function examine({ storeUri, home }: { storeUri: string; home: string }): Promise<Check[]> {
-  const checks = await examineMachine({
+export function examine({ storeUri, home }: { storeUri: string; home: string }): Promise<Check[]> {
+  return examineMachine({
     env: { ...process.env, CADA_HOME: home },
     store: () => examineStore(() => openStore(storeUri)),
     model: examineModel,
   });
-  return checks.map(({ name, state, found, remedy }) => ({
-    name,
-    status: statuses[state],
-    detail: found,
-    ...(remedy === '' ? {} : { remedy }),
-  }));
 }
 
 /** Whether the default model is on this machine; it is not fetched. */

@@ -1,5 +1,10 @@
 /** Starting, resuming and following runs. */
-import { WorkflowExecutionAlreadyStartedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowUpdateFailedError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
@@ -16,15 +21,17 @@ import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
 import type { RunInput, RunPlan } from '../../workflows/alignPolicy.ts';
+import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
 import { taskQueues, type RunRecord } from '../../workflows/types.ts';
 import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
+import { followRun, type FollowOptions } from './following.ts';
+import { keepHistories } from './histories.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
-import { followRun } from './following.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
 export async function train(request: TrainRequest, report: RunReporter): Promise<TrainOutcome> {
-  const { runId, configuration, storeUri } = request;
+  const { runId, storeUri } = request;
   const target = resolveTemporal(process.env);
   if (request.detach && target.kind === 'embedded') {
     throw badInput(
@@ -33,8 +40,8 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
     );
   }
   const store = await openStore(storeUri);
-  const input = await publishInputs(store, runId, configuration);
   const record = (await loadRun<RunRecord>(store, runId))?.record;
+  const input = await publishInputs(store, request, record, report);
   if (record?.state === 'done') {
     report.snapshot(finishedSnapshot(record));
     return { state: 'done' };
@@ -45,21 +52,22 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
     const connected = await connectClient(target);
     try {
       const handle = await startRun(connected.client, input);
+      await wake(handle, record, report);
       if (request.detach) {
         report.line(`Run ${runId} is on ${target.address}. Follow it with \`cada watch ${runId}\`.`);
         return { state: 'running' };
       }
-      return await followRun(connected.client, handle, runId, report, request);
+      return await followToEnd(connected.client, handle, request, report);
     } finally {
       await connected.close();
     }
   }
-  return trainEmbedded(request, input, report);
+  return trainEmbedded(request, input, record, report);
 }
 
 export async function watch(request: RunRequest, report: RunReporter): Promise<TrainOutcome> {
   return withRun(request, (connected, handle) =>
-    followRun(connected.client, handle, request.runId, report, { ...request, wait: true }),
+    followToEnd(connected.client, handle, { ...request, wait: true }, report),
   );
 }
 
@@ -93,7 +101,12 @@ export async function endpointOf({
   return runningServer(runFolders(home, runId).temporalDatabase);
 }
 
-async function trainEmbedded(request: TrainRequest, input: RunInput, report: RunReporter): Promise<TrainOutcome> {
+async function trainEmbedded(
+  request: TrainRequest,
+  input: RunInput,
+  record: RunRecord | undefined,
+  report: RunReporter,
+): Promise<TrainOutcome> {
   const { runId, storeUri, home, signal } = request;
   let cluster: EmbeddedCluster | undefined;
   let connected: ConnectedClient | undefined;
@@ -114,20 +127,69 @@ async function trainEmbedded(request: TrainRequest, input: RunInput, report: Run
     if (signal.aborted) return { state: 'running' };
     connected = await connectClient(cluster.server);
     const handle = await startRun(connected.client, input);
-    return await followRun(connected.client, handle, runId, report, { ...request, onFailedWorker: cluster.failed });
+    await wake(handle, record, report);
+    return await followToEnd(connected.client, handle, { ...request, onFailedWorker: cluster.failed }, report);
   } finally {
     await connected?.close().catch(() => {});
     await cluster?.stop();
   }
 }
 
-/** Publishes configuration and library, so that everything wrong with them is told before any work. */
-async function publishInputs(store: ArtifactStore, runId: string, configuration: Configuration): Promise<RunInput> {
+/** Follows the run; once it has ended, keeps its histories in the store. That they could not be kept changes nothing about the run: it is only told. */
+async function followToEnd(
+  client: Client,
+  handle: WorkflowHandle,
+  request: RunRequest & FollowOptions,
+  report: RunReporter,
+): Promise<TrainOutcome> {
+  const outcome = await followRun(client, handle, request.runId, report, request);
+  if (outcome.state === 'done' || outcome.state === 'stopped' || outcome.state === 'failed') {
+    try {
+      await keepHistories(client, await openStore(request.storeUri), request.runId);
+    } catch (error) {
+      report.line(`The histories of the workflows could not be kept in the store: ${(error as Error).message}`);
+    }
+  }
+  return outcome;
+}
+
+/** The command goes on with its run: one that waits for its operator tries the failed stage again, a paused one proceeds. */
+async function wake(handle: WorkflowHandle, record: RunRecord | undefined, report: RunReporter): Promise<void> {
+  const update = record?.state === 'waiting' ? retryStageUpdate : record?.state === 'paused' ? resumeUpdate : undefined;
+  if (!update) return;
+  try {
+    report.line(`The run was ${record!.state}: ${await handle.executeUpdate(update)}.`);
+  } catch (error) {
+    // The record is a moment old, or of a database that is lost: the run is at work already.
+    if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+  }
+}
+
+/**
+ * Publishes configuration and library, and looks at the model, so that everything wrong with them is told before any work.
+ * A run that exists keeps the library it began with.
+ */
+async function publishInputs(
+  store: ArtifactStore,
+  { runId, configuration }: TrainRequest,
+  record: RunRecord | undefined,
+  report: RunReporter,
+): Promise<RunInput> {
   const files = await readLibraryFiles(configuration.library.path);
-  parseLibrary(files);
+  const library = parseLibrary(files);
+  // Loaded here only: the formats cost the other commands time.
+  const { checkLocalModel, checkRequests } = await import('./inputChecks.ts');
+  if (record?.state !== 'done') {
+    checkRequests(configuration, library);
+    await checkLocalModel(configuration);
+  }
   const put = (value: unknown, kind: string): Promise<ArtifactRef> => store.putBytes(canonicalJson(value), kind);
+  const published = await put(files, 'library');
+  if (record && record.library.sha256 !== published.sha256) {
+    report.line('The library has changed since this run began; it keeps to the old one. `--fresh` starts another run.');
+  }
   return {
-    run: { runId, configuration: await put(configuration, 'configuration'), library: await put(files, 'library') },
+    run: { runId, configuration: await put(configuration, 'configuration'), library: record?.library ?? published },
     plan: runPlan(configuration),
   };
 }

@@ -1,0 +1,45 @@
+/** What can be known to be wrong before anything is started: the model on this machine, and whether the library has what the configuration asks for. */
+import { stat } from 'node:fs/promises';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { iterationRequests, selectRequests } from '../../alignment/evaluation/selectRequests.ts';
+import type { Library } from '../../alignment/library/library.ts';
+import { openModel } from '../../engine/model/weights.ts';
+import { EngineError } from '../../engine/policy.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { resolveModel } from '../../infra/modelSource/resolveModel.ts';
+import { cadaCache } from '../../infra/paths.ts';
+import { badInput } from '../errors.ts';
+
+/**
+ * Opens a model that is a folder or a GGUF file of this machine: shape, every tensor's place, tokenizer and chat template. A model of the hub is
+ * checked once it is fetched.
+ * @throws CliError, ModelSourceError: bad input.
+ */
+export async function checkLocalModel({ model }: Configuration): Promise<void> {
+  if (!(await stat(model.source).catch(() => undefined))) return;
+  const { modelPath } = await resolveModel(model, { cachePath: cadaCache(), onProgress: () => {} });
+  try {
+    await (await openModel(modelPath)).close();
+    await loadTokenizer(modelPath);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw badInput(`The model cannot be used: ${error.message}`, 'It is named by model.source in the configuration.');
+  }
+}
+
+/**
+ * Chooses requests as the stages will.
+ * @throws CliError naming the file of the library that has too few, and how many are asked for.
+ */
+export function checkRequests({ evaluation, warmStart, iteration }: Configuration, { requests }: Library): void {
+  const training = 'requests/training.jsonl';
+  const evaluated = `requests/${evaluation.split}.jsonl`;
+  try {
+    selectRequests(requests[evaluation.split], evaluation.requests, '', evaluated);
+    selectRequests(requests[evaluation.split], evaluation.probe, '', evaluated);
+    if (warmStart.enabled) selectRequests(requests.training, warmStart.requests, '', training);
+    if (iteration.count > 0) iterationRequests(requests.training, iteration.requests, 1, '', training);
+  } catch (error) {
+    throw badInput((error as Error).message);
+  }
+}
