@@ -139,16 +139,39 @@ export function groupQueries(config: DecoderConfig, query: Value): Value {
 /**
  * Attention over whole sequences. `mask` is added to the scores: [sequence, sequence], 0 where a query (row) sees a key, very negative elsewhere
  * (attentionMask). Padding on the right needs no mask: no real query sees it.
+ *
+ * Its gradient is written by hand for two reasons. Probabilities are computed again, not kept. And gradients of keys and values are products over
+ * the sequence of each query head, added up afterwards: one product over all heads of a group would be cut at places that depend on the padding,
+ * and so would its bits.
  */
 export function fullAttention(config: DecoderConfig, mask: Value): Attend {
+  const alpha = 1 / Math.sqrt(config.headDim);
+  const group = config.heads / config.kvHeads;
   return (_layer, query, key, value) => {
-    const [batch, heads, sequence] = query.shape;
-    const grouped = groupQueries(config, query);
-    const scores = op.recompute(op.matmul(grouped, key, { transB: true, alpha: 1 / Math.sqrt(config.headDim) }));
-    const masked = op.recompute(op.add(op.recompute(op.reshape(scores, [batch!, heads!, sequence!, sequence!])), mask));
-    const probabilities = op.recompute(op.softmax(masked));
-    const context = op.matmul(op.recompute(op.reshape(probabilities, scores.shape)), value);
-    return op.reshape(context, query.shape);
+    const [batch, heads, sequence, size] = query.shape;
+    const square = [batch!, heads!, sequence!, sequence!];
+    const probabilitiesOf = () => {
+      const scores = op.matmul(groupQueries(config, query), key, { transB: true, alpha });
+      return op.softmax(op.add(op.reshape(scores, square), mask));
+    };
+    const grouped = (perHead: Value) => groupQueries(config, perHead);
+    const sumOverGroup = (perHead: Value) =>
+      group === 1 ? perHead : op.reduceSum(op.reshape(perHead, [batch!, config.kvHeads, group, sequence!, size!]), [2]);
+
+    const context = op.reshape(op.matmul(grouped(probabilitiesOf()), value), query.shape);
+    query.graph.insertion.composite('FullAttention', [query, key, value], [context], ([gradient]) => {
+      if (!gradient) return [undefined, undefined, undefined];
+      const probabilities = probabilitiesOf();
+      const ofProbabilities = op.reshape(op.matmul(grouped(gradient), value, { transB: true }), square);
+      const weighted = op.mul(ofProbabilities, probabilities);
+      const ofScores = op.sub(weighted, op.mul(probabilities, op.reduceSum(weighted, [-1], true)));
+      return [
+        op.reshape(op.matmul(grouped(ofScores), key, { alpha }), query.shape),
+        sumOverGroup(op.matmul(ofScores, query, { transA: true, alpha })),
+        sumOverGroup(op.matmul(probabilities, gradient, { transA: true })),
+      ];
+    });
+    return context;
   };
 }
 

@@ -82,6 +82,8 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
     executionProviders: executionProviders(settings.device),
     intraOpNumThreads: settings.threads,
     interOpNumThreads: 1,
+    // Plans of whole memory layouts, one a shape: they cost a quarter more memory and gain nothing here.
+    enableMemPattern: false,
     executionMode: 'sequential',
     // The graphs are built as they should run: rewriting them could undo recomputation and change bits.
     graphOptimizationLevel: settings.foldConstants ? 'basic' : 'disabled',

@@ -9,7 +9,7 @@ import { HEAD_CHUNK } from './tokenLogProbs.ts';
 export type ScoredSequence = Pick<TrainingSequence, 'id' | 'promptTokens' | 'completionTokens'>;
 
 /** Sequences lengths are padded to a multiple of this. */
-const LENGTH_STEP = 8;
+const LENGTH_STEP = 16;
 
 /** Tokens that the model reads of a sequence: all but the last, which is only predicted. */
 const readLength = (sequence: ScoredSequence) => sequence.promptTokens.length + sequence.completionTokens.length - 1;
