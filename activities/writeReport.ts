@@ -51,7 +51,8 @@ export async function writeReport(
   return store.putBytes(renderReport(data), 'report');
 }
 
-function comparisons(
+/** The run's headlines and the comparisons they come from. */
+export function comparisons(
   configuration: Configuration,
   evaluations: readonly ReportedEvaluation[],
 ): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart'> {

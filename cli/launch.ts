@@ -41,6 +41,7 @@ export async function openOperations(): Promise<CadaOperations> {
     ask: async (request) => (await import('./operate/answers.ts')).ask(request),
     chains: readChains,
     deliver,
+    summarise: async (request) => (await import('./operate/summary.ts')).summarise(request),
     serveUi,
   });
 }

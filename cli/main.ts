@@ -70,8 +70,9 @@ function interruptible(): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(exitCodes.interrupted);
-      process.stderr.write('\nStopping; once more to end at once.\n');
+      // First, so that a live display is closed before anything is written below it.
       controller.abort();
+      process.stderr.write('\nStopping in order; once more to end at once.\n');
     });
   }
   // Started through cada.js by an older Node: when that process dies, so do we.

@@ -3,6 +3,9 @@
  * workers and workflows. `launch.ts` implements it; tests may put another in its place.
  */
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import type { Check } from '../infra/doctor/check.ts';
+import type { Headline } from '../alignment/evaluation/comparison.ts';
+import type { PlannedStage } from './plan.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 
 export interface CadaOperations {
@@ -30,6 +33,8 @@ export interface CadaOperations {
   chains(request: Omit<RunRequest, 'signal' | 'home'> & ChainSelection): Promise<ChainView[]>;
   /** Writes the report, the adapter and the merged model of a run below its folder in CADA_HOME; what is there already is kept. */
   deliver(request: Omit<RunRequest, 'signal'>): Promise<DeliveredFiles>;
+  /** What a run has come to. */
+  summarise(request: Omit<RunRequest, 'signal'>): Promise<RunSummary>;
   /** Serves the Temporal UI of a finished embedded run until the signal is aborted. */
   serveUi(request: RunRequest, showAddress: (address: string) => void): Promise<void>;
 }
@@ -54,12 +59,15 @@ export interface TrainOutcome {
   state: ProgressSnapshot['state'];
   /** Why it waits or failed. */
   cause?: string;
+  /** An earlier command had ended the run: nothing was left to do. */
+  foundDone?: boolean;
 }
 
 /** Where an operation tells what is going on. */
 export interface RunReporter {
   snapshot(snapshot: ProgressSnapshot): void;
-  line(text: string): void;
+  /** @param importance routine: what is as expected, for those who ask for every detail. @default notable */
+  line(text: string, importance?: 'routine' | 'notable'): void;
   uiAddress(address: string): void;
 }
 
@@ -75,14 +83,6 @@ export interface WorkRequest {
 
 export const controlVerbs = ['pause', 'resume', 'retryStage', 'stopAfterIteration', 'stopRun'] as const;
 export type ControlVerb = (typeof controlVerbs)[number];
-
-export interface Check {
-  /** 'Node', 'Temporal', 'store', 'model', 'disk', 'memory', ... */
-  name: string;
-  status: 'ok' | 'warning' | 'problem';
-  detail: string;
-  remedy?: string;
-}
 
 export interface Answer {
   /** 'nothing', 'codes', 'codes and cases'; 'base', 'aligned'. */
@@ -112,6 +112,22 @@ export interface ChainView {
   /** The parts that the reward is the weighted sum of. */
   rewardParts: Record<string, number>;
   refused?: boolean;
+}
+
+export interface RunSummary {
+  /** Finished ones. */
+  iterations: number;
+  split: Configuration['evaluation']['split'];
+  /** 'before', 'warm start', 'after', those that there are. */
+  evaluations: { name: string; figures: Record<string, number> }[];
+  headlines: Headline[];
+  planned: PlannedStage[];
+  /** Seconds by stage. */
+  spent: Record<string, number>;
+  peakMemoryBytes: Record<string, number>;
+  /** What had to be decided to get the model, such as a fallback that was taken. */
+  modelNotes?: string[];
+  adapterSha256?: string;
 }
 
 export interface DeliveredFiles {

@@ -2,6 +2,7 @@
 import type { Configuration, RequestCounts } from '../alignment/configuration/schema.ts';
 
 export interface PlannedStage {
+  /** As the run's record names it: 'prepare', 'evaluate before', 'warm start', 'iterations', ... */
   stage: string;
   /** How often; the other numbers are of all times together. */
   times: number;
@@ -20,55 +21,79 @@ export interface RunEstimate {
   memoryBytes: number;
 }
 
-/** Speeds and sizes of the default model on two processor cores; another model or machine shifts all of them alike. */
-const assumed = {
+/** Speeds and sizes of the default model; another model or machine shifts all of them alike. */
+export const measuredRates = {
+  machine: '2 cores of an AMD EPYC, SmolLM2-135M-Instruct in fp32, 2 threads',
+  /** Decoding at batch 32 with a short context; with the turns of four cases in the cache it is slower. */
   generatedTokensPerSecond: 250,
+  guidedTokensPerSecond: 200,
+  /** Prefill of what requests do not share. */
+  promptTokensPerSecond: 750,
+  /** Forward and backward; the reference's log-probabilities are a forward alone. */
   trainedTokensPerSecond: 250,
-  /** A forward without a backward, for the reference's log-probabilities. */
   forwardTokensPerSecond: 750,
+  /** Chains end before `chain.maxNewTokens`: their mean length as a share of it. */
+  shareOfLongestChain: 0.8,
+  /** Chains that pass the filters of the warm start. */
+  shareKept: 0.6,
+  /** The template's system message and the request. */
   rawPromptTokens: 45,
+  /** With codes and four cases, of which requests of one category share all but the request. */
   guidedPromptTokens: 700,
-  promptTokensPerSecond: 1500,
-  parameters: 135e6,
-  bytesPerParameter: 4,
+  guidedOwnTokens: 60,
+  /** Codes and cases are read once a category and set of cases. */
+  prefixesPerCategory: 2,
+  categories: 12,
+  prepareSeconds: 3,
+  /** Merging, hashing and copying the weights into the store. */
+  exportSeconds: 6,
+  reportSeconds: 1,
+  /** What orchestration adds to a generation or training stage: publishing, planning, collecting. */
+  stageSeconds: 2,
 };
 
-export function estimateRun(configuration: Configuration): RunEstimate {
-  const { chain, warmStart, iteration, evaluation } = configuration;
-  const stages: PlannedStage[] = [];
-  const generate = (stage: string, times: number, chainsEach: number, promptTokens: number): PlannedStage => {
-    const chains = times * chainsEach;
-    const generatedTokens = chains * chain.maxNewTokens;
-    const seconds =
-      generatedTokens / assumed.generatedTokensPerSecond + (chains * promptTokens) / assumed.promptTokensPerSecond;
-    return { stage, times, chains, generatedTokens, trainedTokens: 0, seconds };
-  };
-  const train = (stage: string, times: number, sequences: number, referenced: boolean): PlannedStage => {
-    const trainedTokens = times * sequences * (assumed.rawPromptTokens + chain.maxNewTokens);
-    const seconds =
-      trainedTokens / assumed.trainedTokensPerSecond +
-      (referenced ? trainedTokens / assumed.forwardTokensPerSecond : 0);
-    return { stage, times, chains: times * sequences, generatedTokens: 0, trainedTokens, seconds };
-  };
+const defaultModel = { parameters: 135e6, bytesPerParameter: 4 };
 
-  const evaluations = warmStart.enabled && evaluation.afterWarmStart ? 3 : 2;
-  stages.push(generate('evaluations', evaluations, total(evaluation.requests), assumed.rawPromptTokens));
+export function estimateRun(configuration: Configuration): RunEstimate {
+  const { warmStart, iteration, evaluation, chain } = configuration;
+  const evaluate = (stage: string): PlannedStage =>
+    planned(stage, 1, generation(configuration, total(evaluation.requests), 'raw'));
+  const stages = [planned('prepare', 1, { seconds: measuredRates.prepareSeconds }), evaluate('evaluate before')];
   if (warmStart.enabled) {
     const chains = total(warmStart.requests) * warmStart.samplesPerRequest;
-    stages.push(generate('warm start: generate', 1, chains, assumed.guidedPromptTokens));
-    const kept = warmStart.keepPerKind ? Math.min(chains, total(warmStart.keepPerKind)) : chains;
-    stages.push(train('warm start: fine-tune', warmStart.epochs, kept, false));
+    const kept = Math.min(
+      Math.round(chains * measuredRates.shareKept),
+      warmStart.keepPerKind ? total(warmStart.keepPerKind) : chains,
+    );
+    stages.push(
+      planned(
+        'warm start',
+        1,
+        generation(configuration, chains, 'cases'),
+        training(chain, kept * warmStart.epochs, false),
+      ),
+    );
+    if (evaluation.afterWarmStart && iteration.count > 0) stages.push(evaluate('evaluate warm start'));
   }
   if (iteration.count > 0) {
     const chains = total(iteration.requests) * iteration.samplesPerRequest;
-    const prompt = iteration.guidance === 'raw' ? assumed.rawPromptTokens : assumed.guidedPromptTokens;
     stages.push(
-      generate('iterations: generate', iteration.count, chains, prompt),
-      train('iterations: update', iteration.count, chains, iteration.klWeight > 0),
-      generate('iterations: probe', iteration.count, total(evaluation.probe), assumed.rawPromptTokens),
+      planned(
+        'iterations',
+        iteration.count,
+        generation(configuration, chains, iteration.guidance),
+        training(chain, chains, iteration.klWeight > 0),
+        generation(configuration, total(evaluation.probe), 'raw'),
+      ),
     );
   }
-  const modelBytes = assumed.parameters * assumed.bytesPerParameter;
+  stages.push(
+    evaluate('evaluate after'),
+    planned('export', 1, { seconds: measuredRates.exportSeconds }),
+    planned('report', 1, { seconds: measuredRates.reportSeconds }),
+  );
+
+  const modelBytes = defaultModel.parameters * defaultModel.bytesPerParameter;
   return {
     stages,
     seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
@@ -76,6 +101,54 @@ export function estimateRun(configuration: Configuration): RunEstimate {
     diskBytes: modelBytes * 3 + adapterBytes(configuration) * 3 * (iteration.count + 2),
     // Weights once, and the activations of one micro-batch.
     memoryBytes: modelBytes * 1.6 + configuration.engine.microBatchTokens * 600e3,
+  };
+}
+
+type Work = Partial<Omit<PlannedStage, 'stage' | 'times'>> & { seconds: number };
+
+/** A stage that does all of this work, `times` over. */
+function planned(stage: string, times: number, ...work: Work[]): PlannedStage {
+  const sum = (of: (one: Work) => number | undefined): number =>
+    times * work.reduce((all, one) => all + (of(one) ?? 0), 0);
+  return {
+    stage,
+    times,
+    chains: sum((one) => one.chains),
+    generatedTokens: sum((one) => one.generatedTokens),
+    trainedTokens: sum((one) => one.trainedTokens),
+    seconds: sum((one) => one.seconds),
+  };
+}
+
+function generation({ chain }: Configuration, chains: number, guidance: Configuration['iteration']['guidance']): Work {
+  if (chains === 0) return { seconds: 0 };
+  const rates = measuredRates;
+  const share = { raw: 0, mixed: 0.5, cases: 1 }[guidance];
+  const guided = chains * share;
+  const prefixes = Math.min(guided, rates.categories * rates.prefixesPerCategory);
+  const promptTokens =
+    (chains - guided) * rates.rawPromptTokens + guided * rates.guidedOwnTokens + prefixes * rates.guidedPromptTokens;
+  const length = chain.maxNewTokens * rates.shareOfLongestChain;
+  return {
+    chains,
+    generatedTokens: chains * chain.maxNewTokens,
+    seconds:
+      rates.stageSeconds +
+      promptTokens / rates.promptTokensPerSecond +
+      ((chains - guided) * length) / rates.generatedTokensPerSecond +
+      (guided * length) / rates.guidedTokensPerSecond,
+  };
+}
+
+function training({ maxNewTokens }: Configuration['chain'], sequences: number, referenced: boolean): Work {
+  const rates = measuredRates;
+  const tokens = sequences * (rates.rawPromptTokens + maxNewTokens * rates.shareOfLongestChain);
+  return {
+    trainedTokens: Math.round(tokens),
+    seconds:
+      rates.stageSeconds +
+      tokens / rates.trainedTokensPerSecond +
+      (referenced ? tokens / rates.forwardTokensPerSecond : 0),
   };
 }
 

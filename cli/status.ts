@@ -6,6 +6,7 @@ import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import { describeState, describeWork, duration, formatFigure } from './progress/wording.ts';
 import type { RunRecord } from '../workflows/types.ts';
+import { inStageOrder } from './stageOrder.ts';
 import { plainTable } from './terminal.ts';
 
 type Figures = Record<string, number>;
@@ -38,7 +39,7 @@ export function statusOf(record: RunRecord, delivered: { report?: string; adapte
       ? { sha256: policy.adapter.sha256, path: delivered.adapter ?? placeOf(policy.adapter.uri) }
       : null,
     report: delivered.report ?? (report ? placeOf(report.uri) : null),
-    wallSeconds: record.wallSeconds,
+    wallSeconds: Object.fromEntries(inStageOrder(record.wallSeconds)),
     before: evaluations['before']?.figures ?? null,
     after: evaluations['after']?.figures ?? null,
     peakMemoryBytes: record.peakMemoryBytes,
@@ -59,7 +60,7 @@ export function describeStatus(record: RunRecord, status: StatusJson, live?: Pro
   lines.push(`state      ${state}`, `iteration  ${status.iteration} of ${status.iterations}`);
   if (status.adapter) lines.push(`adapter    ${status.adapter.path}`, `           sha256 ${status.adapter.sha256}`);
   if (status.report) lines.push(`report     ${status.report}`);
-  const stages = Object.entries(status.wallSeconds);
+  const stages = inStageOrder(status.wallSeconds);
   if (stages.length > 0)
     lines.push(
       '',

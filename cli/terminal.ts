@@ -1,17 +1,6 @@
 /** Text on its way to a terminal. Whatever a model or a dataset wrote is escaped first: it could move the cursor, retitle the window or hide lines. */
 import Table from 'cli-table3';
-
-/** C0 and C1 control characters, bidirectional overrides, invisible formatting and line separators. Line feed and tab stay. */
-// eslint-disable-next-line no-control-regex
-const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-/** Makes untrusted text safe to print: each unsafe character becomes its visible code, `\x1b`, `\u202e`. */
-export function escapeForTerminal(text: string): string {
-  return text.replace(/\r\n/g, '\n').replace(UNSAFE, (character) => {
-    const code = character.charCodeAt(0);
-    return code <= 0xff ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
-  });
-}
+import { escapeForTerminal } from '../infra/logging/escape.ts';
 
 /** Each line of a text behind a margin. */
 export function indent(text: string, margin = '  '): string {

@@ -16,7 +16,9 @@ export interface EmbeddedOptions {
   cache: string;
   env: NodeJS.ProcessEnv;
   /** Tells what is being set up or restarted. */
-  report: (line: string) => void;
+  report: (line: string, importance?: 'routine') => void;
+  /** Ends the search for a server, and a download with it. */
+  signal?: AbortSignal;
 }
 
 export interface EmbeddedCluster {
@@ -49,11 +51,18 @@ export async function startEmbeddedCluster(options: EmbeddedOptions): Promise<Em
   }
 }
 
-async function startServer({ runId, home, env, report }: EmbeddedOptions): Promise<EmbeddedServer> {
+async function startServer({ runId, home, env, report, signal }: EmbeddedOptions): Promise<EmbeddedServer> {
   const folders = runFolders(home, runId);
+  let fetching = false;
   const found = await findServer({
     env,
-    onStep: ({ source, state, detail }) => report(`Temporal server, ${source}: ${state}, ${detail}`),
+    ...(signal ? { signal } : {}),
+    onStep: ({ source, state, detail, absent = false }) => {
+      // A server that was found at once, and places where there is none, are as expected.
+      fetching ||= state === 'trying';
+      const routine = absent || (state === 'found' && !fetching);
+      report(`Temporal server, ${source}: ${state}, ${detail}`, routine ? 'routine' : undefined);
+    },
   });
   const server: EmbeddedServer = await startEmbeddedServer({
     binaryPath: found.path,

@@ -6,7 +6,8 @@ import { badInput } from '../errors.ts';
 import type { Answer } from '../operations.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
 import { duration } from '../progress/wording.ts';
-import { escapeForTerminal, indent, sideBySide } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { indent, sideBySide } from '../terminal.ts';
 
 export function addTryCommand(program: Command, context: CommandContext): void {
   program

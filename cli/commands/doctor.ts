@@ -4,8 +4,8 @@ import picocolors from 'picocolors';
 import { placesOf, print, printJson } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../exitCodes.ts';
-import type { Check } from '../operations.ts';
-import { escapeForTerminal } from '../terminal.ts';
+import type { Check } from '../../infra/doctor/check.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
@@ -14,11 +14,11 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
       'Checks machine, Node, Temporal, store, model, disk and memory; says what to do. Changes and downloads nothing.',
     )
     .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
-    .option('--json', 'for scripts: {ok, checks: [{name, status, detail, remedy}]}')
+    .option('--json', 'for scripts: {ok, checks: [{name, state, found, remedy}]}')
     .action(async (options: { store?: string; json?: true }) => {
       const operations = await context.operations();
       const checks = await operations.examine(placesOf(context, options.store));
-      const ok = checks.every(({ status }) => status !== 'problem');
+      const ok = checks.every(({ state }) => state !== 'fail');
       if (options.json) printJson(context, { ok, checks });
       else print(context, describeChecks(checks));
       if (!ok) context.setExitCode(exitCodes.environment);
@@ -28,15 +28,15 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
 export function describeChecks(checks: readonly Check[]): string {
   const marks = {
     ok: picocolors.green('ok     '),
-    warning: picocolors.yellow('warning'),
-    problem: picocolors.red('problem'),
+    warn: picocolors.yellow('warning'),
+    fail: picocolors.red('problem'),
   };
   const width = Math.max(...checks.map(({ name }) => name.length));
-  const lines = checks.map(({ name, status, detail, remedy }) => {
-    const line = `${marks[status]}  ${name.padEnd(width)}  ${escapeForTerminal(detail)}`;
-    return remedy && status !== 'ok' ? `${line}\n${' '.repeat(11 + width)}-> ${escapeForTerminal(remedy)}` : line;
+  const lines = checks.map(({ name, state, found, remedy }) => {
+    const line = `${marks[state]}  ${name.padEnd(width)}  ${escapeForTerminal(found)}`;
+    return remedy !== '' && state !== 'ok' ? `${line}\n${' '.repeat(11 + width)}-> ${escapeForTerminal(remedy)}` : line;
   });
-  const problems = checks.filter(({ status }) => status === 'problem').length;
+  const problems = checks.filter(({ state }) => state === 'fail').length;
   const verdict = problems === 0 ? 'Ready.' : `${problems} ${problems === 1 ? 'problem' : 'problems'} to mend first.`;
   return [...lines, '', verdict].join('\n');
 }

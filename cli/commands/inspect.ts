@@ -8,7 +8,8 @@ import { badInput } from '../errors.ts';
 import type { ChainView } from '../operations.ts';
 import { formatFigure } from '../progress/wording.ts';
 import type { RunRecord } from '../../workflows/types.ts';
-import { escapeForTerminal, indent, plainTable } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { indent, plainTable } from '../terminal.ts';
 
 const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
 const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;

@@ -7,7 +7,7 @@ import { exitCodes } from '../exitCodes.ts';
 import { workerKinds } from '../operations.ts';
 import type { ControlVerb, WorkerKind } from '../operations.ts';
 import { openProgressDisplay } from '../progress/display.ts';
-import { escapeForTerminal } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
 const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
 const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;

@@ -3,15 +3,20 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import prettyBytes from 'pretty-bytes';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { commandName, repeatedCommand } from '../commandName.ts';
 import { placesOf, print, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { RunReporter, TrainOutcome } from '../operations.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
+import { estimateRun, measuredRates } from '../plan.ts';
+import type { RunEstimate } from '../plan.ts';
 import { openProgressDisplay } from '../progress/display.ts';
+import { createRunTimeLeft } from '../progress/runTimeLeft.ts';
 import { duration } from '../progress/wording.ts';
-import { escapeForTerminal, plainTable } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { plainTable } from '../terminal.ts';
 
 interface TrainOptions {
   resume?: true;
@@ -40,24 +45,41 @@ export function addTrainCommand(program: Command, context: CommandContext): void
       '--store <address>',
       'artifact store: a folder or s3://bucket/prefix (default: CADA_STORE, else in CADA_HOME)',
     )
-    .action((file: string | undefined, options: TrainOptions) => train(file, options, context));
+    .action((file: string | undefined, _: TrainOptions, command: Command) =>
+      train(file, command.optsWithGlobals<TrainOptions & { verbose?: true }>(), context),
+    );
 }
 
-async function train(file: string | undefined, options: TrainOptions, context: CommandContext): Promise<void> {
+async function train(
+  file: string | undefined,
+  options: TrainOptions & { verbose?: true },
+  context: CommandContext,
+): Promise<void> {
   if (options.resume && options.fresh) throw badInput('--resume and --fresh exclude each other: leave one out.');
   if (options.detach && options.wait) throw badInput('--detach and --wait exclude each other: leave one out.');
   const places = placesOf(context, options.store);
   const { configuration, runId } = await chooseRun(file, options, places.storeUri, context);
-  if (options.plan) return showPlan(configuration, runId, context);
+  const estimate = estimateRun(configuration);
+  if (options.plan) return print(context, describePlan(estimate, runId));
 
+  const startedAt = performance.now();
+  const secondsSince = (): number => (performance.now() - startedAt) / 1000;
   const display = openProgressDisplay(context.stdout);
+  context.signal.addEventListener('abort', () => display.close(), { once: true });
+  const timeLeft = createRunTimeLeft(estimate.stages);
   const reporter: RunReporter = {
-    snapshot: (snapshot) => display.update(snapshot),
-    line: (text) => display.line(escapeForTerminal(text)),
+    snapshot: (snapshot) => {
+      const secondsLeft = timeLeft(snapshot, secondsSince());
+      display.update({ ...snapshot, ...(secondsLeft === undefined ? {} : { secondsLeft }) });
+    },
+    line: (text, importance) => {
+      if (importance !== 'routine' || options.verbose) display.line(escapeForTerminal(text));
+    },
     uiAddress: (address) => display.showUiAddress(address),
   };
   reporter.line(`run ${runId}`);
-  const goOn = ['cada train', ...(file ? [file] : []), ...(options.store ? ['--store', options.store] : [])].join(' ');
+  const command = commandName(context.env, process.argv[1], process.cwd());
+  const told: ToldRun = { runId, ...places, command, goOn: goOnCommand(command, file, options, context.env) };
   let outcome: TrainOutcome;
   try {
     const { detach = false, wait = false } = options;
@@ -73,13 +95,31 @@ async function train(file: string | undefined, options: TrainOptions, context: C
     display.close();
   }
   if (context.signal.aborted) {
-    print(context, `Stopped. To go on: ${goOn}`);
+    print(context, `Stopped. To go on: ${told.goOn}`);
     return context.setExitCode(exitCodes.interrupted);
   }
   if (options.detach) {
-    return print(context, `Run ${runId} goes on without this terminal. To follow it: cada watch ${runId}`);
+    return print(context, `Run ${runId} goes on without this terminal. To follow it: ${command} watch ${runId}`);
   }
-  await tellOutcome(outcome, runId, places, goOn, context);
+  await tellOutcome(outcome, told, secondsSince(), context);
+}
+
+/** What the closing words speak of. */
+interface ToldRun {
+  runId: string;
+  home: string;
+  storeUri: string;
+  /** How the reader calls this program. */
+  command: string;
+  /** The whole command that goes on with the run. */
+  goOn: string;
+}
+
+function goOnCommand(command: string, file: string | undefined, options: TrainOptions, env: NodeJS.ProcessEnv): string {
+  const store = options.store ? ['--store', options.store] : [];
+  // The same command would start yet another run; this one is the latest.
+  if (options.fresh) return [command, 'train', '--resume', ...store].join(' ');
+  return repeatedCommand(command, ['train', ...(file ? [file] : []), ...store], env);
 }
 
 /** The configuration and its run id; of a run in the store where `--resume` names no file. */
@@ -124,51 +164,48 @@ async function chooseRun(
   return { configuration, runId: known.has(runId) ? `${runId}-${number}` : runId };
 }
 
-async function showPlan(configuration: Configuration, runId: string, context: CommandContext): Promise<void> {
-  const { estimateRun } = await import('../plan.ts');
-  const { stages, seconds, diskBytes, memoryBytes } = estimateRun(configuration);
+export function describePlan({ stages, seconds, diskBytes, memoryBytes }: RunEstimate, runId: string): string {
   const rows = stages.map((stage) => [
     stage.stage,
     String(stage.times),
-    String(stage.chains),
-    String(stage.generatedTokens),
-    String(stage.trainedTokens),
+    ...[stage.chains, stage.generatedTokens, stage.trainedTokens].map((count) => (count === 0 ? '' : String(count))),
     duration(stage.seconds),
   ]);
-  print(context, `run ${runId}\n`);
-  print(
-    context,
+  return [
+    `run ${runId}`,
+    '',
     plainTable(['stage', 'times', 'chains', 'tokens written', 'tokens trained', 'time'], rows, [1, 2, 3, 4, 5]),
-  );
-  print(
-    context,
-    `\nabout ${duration(seconds)}, ${prettyBytes(diskBytes)} of disk, ${prettyBytes(memoryBytes)} of memory` +
-      '\n(at most as many tokens as stated; time and memory as measured for the default model on 2 cores)',
-  );
+    '',
+    `about ${duration(seconds)}, ${prettyBytes(diskBytes)} of disk, ${prettyBytes(memoryBytes)} of memory`,
+    `(tokens: at most; time and memory: as measured on ${measuredRates.machine})`,
+  ].join('\n');
 }
 
 async function tellOutcome(
-  { state, cause }: TrainOutcome,
-  runId: string,
-  { home, storeUri }: { home: string; storeUri: string },
-  goOn: string,
+  { state, cause, foundDone }: TrainOutcome,
+  { runId, home, storeUri, command, goOn }: ToldRun,
+  elapsedSeconds: number,
   context: CommandContext,
 ): Promise<void> {
   const because = cause ? `: ${escapeForTerminal(cause)}` : '.';
   if (state === 'waiting') {
     print(context, `The run waits for its operator${because}\nMend the cause, then go on with: ${goOn}`);
+    print(
+      context,
+      `To stay while it waits, add --wait: then \`${command} retry\` or \`${command} stop\` from another terminal.`,
+    );
     return context.setExitCode(exitCodes.waiting);
   }
   if (state === 'failed') {
-    remark(context, `The run failed${because}\nTo see more: cada status ${runId}`);
+    remark(context, `The run failed${because}\nTo see more: ${command} status ${runId}`);
     return context.setExitCode(exitCodes.failure);
   }
-  const { findRun } = await import('../runs.ts');
-  const { record } = await findRun(storeUri, runId);
   const operations = await context.operations();
-  const { report, adapter, merged } = await operations.deliver({ runId, storeUri, home });
-  if (record.policy?.adapter) print(context, `adapter  sha256 ${record.policy.adapter.sha256}`);
-  if (adapter) print(context, `         ${adapter}`);
-  if (merged) print(context, `merged   ${merged}`);
-  if (report) print(context, `report   ${report}`);
+  const [summary, files] = await Promise.all([
+    operations.summarise({ runId, storeUri, home }),
+    operations.deliver({ runId, storeUri, home }),
+  ]);
+  const { describeSummary } = await import('../summary.ts');
+  const told = { runId, command, elapsedSeconds, foundDone: foundDone === true, stopped: state === 'stopped' };
+  print(context, `\n${describeSummary(summary, files, told)}`);
 }

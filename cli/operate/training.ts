@@ -25,6 +25,7 @@ import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
 import { taskQueues, type RunRecord } from '../../workflows/types.ts';
 import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
+import { inStageOrder } from '../stageOrder.ts';
 import { followRun, type FollowOptions } from './following.ts';
 import { keepHistories } from './histories.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
@@ -44,7 +45,7 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
   const input = await publishInputs(store, request, record, report);
   if (record?.state === 'done') {
     report.snapshot(finishedSnapshot(record));
-    return { state: 'done' };
+    return { state: 'done', foundDone: true };
   }
 
   if (target.kind === 'external') {
@@ -117,7 +118,8 @@ async function trainEmbedded(
       home,
       cache: cadaCache(),
       env: process.env,
-      report: (line) => report.line(line),
+      signal,
+      report: (line, importance) => report.line(line, importance),
     });
     if (cluster.server.uiAddress) {
       report.uiAddress(
@@ -234,6 +236,6 @@ function finishedSnapshot(record: RunRecord) {
     shardsDone: 0,
     shardsTotal: 0,
     notes: [],
-    finishedStages: Object.entries(record.wallSeconds).map(([stage, seconds]) => ({ stage, seconds, cached: true })),
+    finishedStages: inStageOrder(record.wallSeconds).map(([stage, seconds]) => ({ stage, seconds, cached: true })),
   };
 }

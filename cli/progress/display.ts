@@ -5,7 +5,7 @@ import { renderFrame } from './liveFrame.ts';
 import { createPlainLines } from './plainLines.ts';
 import { finishedSince } from './snapshot.ts';
 import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
-import { createPace, describeFinishedStage } from './wording.ts';
+import { createPace, describeFinishedStage, describeState } from './wording.ts';
 
 export interface ProgressDisplay {
   update(snapshot: ProgressSnapshot): void;
@@ -13,7 +13,7 @@ export interface ProgressDisplay {
   line(text: string): void;
   /** Shown at once and kept in view on a terminal. */
   showUiAddress(address: string): void;
-  /** Leaves the terminal tidy; what was drawn last stays. */
+  /** Leaves the terminal tidy; what is still at work stays as it was drawn last. Nothing is drawn afterwards. */
   close(): void;
 }
 
@@ -46,9 +46,10 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
   let lastFinished: FinishedStage | undefined;
   const paceOf = createPace();
   let last: ProgressSnapshot | undefined;
+  let closed = false;
 
   const redraw = (): void => {
-    if (!last) return;
+    if (!last || closed) return;
     const context = {
       columns: stream.columns || 80,
       elapsedSeconds: (now() - startedAt) / 1000,
@@ -59,7 +60,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
     draw(renderFrame(last, context).join('\n'));
   };
   const line = (text: string): void => {
-    draw.clear();
+    if (!closed) draw.clear();
     stream.write(`${text}\n`);
     redraw();
   };
@@ -69,6 +70,7 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
 
   return {
     update: (snapshot) => {
+      if (closed) return;
       const ended = finishedSince(lastFinished, snapshot.finishedStages);
       lastFinished = snapshot.finishedStages.at(-1);
       last = snapshot;
@@ -81,8 +83,12 @@ function liveDisplay(stream: NodeJS.WriteStream, now: () => number): ProgressDis
       line(`Temporal UI: ${address}`);
     },
     close: () => {
+      if (closed) return;
       clearInterval(ticker);
-      redraw();
+      // What is over is told by the lines above.
+      if (last && describeState(last) === undefined) redraw();
+      else draw.clear();
+      closed = true;
       draw.done();
     },
   };

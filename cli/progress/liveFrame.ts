@@ -1,6 +1,6 @@
 /** The lines that a terminal redraws: what the run is doing now. Finished stages are printed above it, once. */
 import type picocolors from 'picocolors';
-import { escapeForTerminal } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import type { ProgressSnapshot } from './snapshot.ts';
 import { describeState, describeWork, duration } from './wording.ts';
 import type { Pace } from './wording.ts';
@@ -27,10 +27,11 @@ export function renderFrame(snapshot: ProgressSnapshot, context: FrameContext): 
   if (snapshot.shardsTotal > 0)
     lines.push(colors.cyan(bar(snapshot.shardsDone / snapshot.shardsTotal, Math.min(columns - 2, 60))));
   lines.push(...snapshot.notes.map((note) => colors.yellow(fit(`! ${escapeForTerminal(note)}`))));
-  const footer = [`run ${snapshot.runId}`, `${duration(context.elapsedSeconds)} so far`];
-  if (context.uiAddress) footer.push(`Temporal UI ${context.uiAddress}`);
-  footer.push('Ctrl-C stops; the same command goes on');
-  lines.push(colors.dim(fit(footer.join('  ·  '))));
+  const footer = [`run ${snapshot.runId}`, duration(context.elapsedSeconds)];
+  // The whole address was printed once; its beginning leads there too.
+  if (context.uiAddress) footer.push(`Temporal UI ${new URL(context.uiAddress).origin}`);
+  footer.push('Ctrl-C stops');
+  lines.push(colors.dim(fit(footer.join(' · '))));
   return lines;
 }
 

@@ -19,7 +19,7 @@ export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: num
     const lines: string[] = [];
     const ended = finishedSince(lastFinished, snapshot.finishedStages);
     lastFinished = snapshot.finishedStages.at(-1);
-    lines.push(...ended.map((done) => `done: ${describeFinishedStage(done)}`));
+    lines.push(...ended.map((done) => `${done.cached ? '' : 'done: '}${describeFinishedStage(done)}`));
 
     const stateNow = describeState(snapshot);
     if (stateNow !== state && stateNow !== undefined) lines.push(`run ${snapshot.runId}: ${stateNow}`);
@@ -28,12 +28,14 @@ export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: num
     lines.push(...snapshot.notes.filter((note) => !notes.includes(note)));
     notes = snapshot.notes;
 
+    // Between its end and the next stage's beginning a stage has nothing to count.
+    const over = snapshot.stage === lastFinished?.stage;
     const newStage = snapshot.stage !== stage;
     stage = snapshot.stage;
     const pace = paceOf(snapshot, nowSeconds);
     const work = countedWork(snapshot);
     const due = newStage || nowSeconds - lastAt >= SECONDS_BETWEEN_LINES;
-    if (snapshot.state === 'running' && work !== lastWork && due) {
+    if (snapshot.state === 'running' && !over && work !== lastWork && due) {
       lines.push(describeWork(snapshot, pace));
       [lastWork, lastAt] = [work, nowSeconds];
     }

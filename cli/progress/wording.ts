@@ -1,6 +1,6 @@
 /** How the parts of a snapshot are put into words, for the live display and for plain lines alike. */
 import prettyMilliseconds from 'pretty-ms';
-import { escapeForTerminal } from '../terminal.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
 
 export function duration(seconds: number): string {
@@ -52,12 +52,22 @@ export function createPace(): (snapshot: ProgressSnapshot, nowSeconds: number) =
   };
 }
 
-/** `warm start  2m 5s  kept 0.83  loss 1.21`, or `warm start  cached`. */
+/** Of a stage's figures those that a reader looks for first. */
+const tellingFigures = [
+  ...['warm_start/kept', 'format', 'refusal/harmful', 'refusal/plain', 'refusal/look-alike', 'reward', 'kl', 'loss'],
+  ...['probe/format', 'probe/refusal/harmful', 'probe/refusal/plain'],
+];
+const mostFigures = 5;
+
+/** `warm start  2m 5s  warm_start/kept 130  loss 1.21`, or `warm start  found done (took 2m 5s)`. */
 export function describeFinishedStage({ stage, seconds, cached, figures = {} }: FinishedStage): string {
-  const shown = Object.entries(figures)
-    .slice(0, 4)
-    .map(([name, value]) => `${name} ${formatFigure(value)}`);
-  return [stage, cached ? 'cached' : duration(seconds), ...shown].map(escapeForTerminal).join('  ');
+  const shown = tellingFigures
+    .filter((name) => figures[name] !== undefined)
+    .slice(0, mostFigures)
+    .map((name) => `${name} ${formatFigure(figures[name]!)}`);
+  return [stage, cached ? `found done (took ${duration(seconds)})` : duration(seconds), ...shown]
+    .map(escapeForTerminal)
+    .join('  ');
 }
 
 /** Three significant digits, whole numbers as they are. */

@@ -18,6 +18,8 @@ export interface FinderStep {
   source: FoundServer['source'];
   state: 'trying' | 'found' | 'passed over';
   detail: string;
+  /** Passed over because nothing is there, which is no surprise. */
+  absent?: true;
 }
 
 export interface FinderOptions {
@@ -64,8 +66,8 @@ export async function findServer(options: FinderOptions = {}): Promise<FoundServ
   const { env = process.env, mayDownload = true } = options;
   const cache = join(cadaCache(env), 'temporal');
   const steps: FinderStep[] = [];
-  const report = (source: FinderStep['source'], state: FinderStep['state'], detail: string): void => {
-    const step = { source, state, detail };
+  const report = (source: FinderStep['source'], state: FinderStep['state'], detail: string, absent?: true): void => {
+    const step = { source, state, detail, ...(absent && { absent }) };
     steps.push(step);
     options.onStep?.(step);
   };
@@ -102,14 +104,14 @@ export async function findServer(options: FinderOptions = {}): Promise<FoundServ
     const found = await check('path', onPath);
     if (found) return found;
   } else {
-    report('path', 'passed over', 'no `temporal` on PATH');
+    report('path', 'passed over', 'no `temporal` on PATH', true);
   }
 
   for (const path of await cachedBinaries(cache)) {
     const found = await check('cache', path);
     if (found) return found;
   }
-  if (!steps.some((step) => step.source === 'cache')) report('cache', 'passed over', `nothing in ${cache}`);
+  if (!steps.some((step) => step.source === 'cache')) report('cache', 'passed over', `nothing in ${cache}`, true);
 
   if (mayDownload) {
     for (const [source, install, what] of [

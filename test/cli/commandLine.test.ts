@@ -115,8 +115,8 @@ test('cada train --plan tells what a run takes and starts nothing', async () => 
   const { code, stdout } = await cada(['train', '--plan'], { cwd });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^run tiny-[0-9a-f]{8}\n/);
-  // 2 iterations of 8 requests x 4 samples, at most 112 tokens each.
-  expect(stdout).toMatch(/iterations: generate +2 +64 +7168 /);
+  // 2 iterations of 8 requests x 4 samples and a probe of 32 requests, at most 112 tokens each.
+  expect(stdout).toMatch(/iterations +2 +128 +14336 /);
   expect(stdout).not.toContain('warm start');
   expect(existsSync(join(cwd, '.cada'))).toBe(false);
 });

@@ -3,27 +3,28 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { describeChecks } from '../../cli/commands/doctor.ts';
+import type { Check } from '../../infra/doctor/check.ts';
 import { cada, newFolder } from './runCommand.ts';
 
 interface DoctorJson {
   ok: boolean;
-  checks: { name: string; status: string; detail: string; remedy?: string }[];
+  checks: Check[];
 }
 
-test('cada doctor --json lists every check with its status, and downloads nothing', async () => {
+test('cada doctor --json lists every check with its state, and downloads nothing', async () => {
   const cwd = newFolder();
   const { stdout, code } = await cada(['doctor', '--json'], { cwd });
   const { ok, checks } = JSON.parse(stdout) as DoctorJson;
   expect(checks.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['Node.js', 'memory', 'disk for CADA_HOME', 'Temporal', 'artifact store', 'model']),
   );
-  for (const { status, detail, remedy } of checks) {
-    expect(['ok', 'warning', 'problem']).toContain(status);
-    expect(detail).not.toBe('');
-    if (status !== 'ok') expect(remedy).toBeTruthy();
+  for (const { state, found, remedy } of checks) {
+    expect(['ok', 'warn', 'fail']).toContain(state);
+    expect(found).not.toBe('');
+    if (state !== 'ok') expect(remedy).not.toBe('');
   }
-  expect(checks.find(({ name }) => name === 'model')).toMatchObject({ status: 'warning' });
-  expect(ok).toBe(checks.every(({ status }) => status !== 'problem'));
+  expect(checks.find(({ name }) => name === 'model')).toMatchObject({ state: 'warn' });
+  expect(ok).toBe(checks.every(({ state }) => state !== 'fail'));
   expect(code).toBe(ok ? 0 : 3);
   expect(existsSync(join(cwd, 'cache'))).toBe(false);
 });
@@ -40,8 +41,8 @@ test('a store that can not be used is a problem: exit code 3, the remedy beside 
 
 test('a remedy stands below its check, aligned with what was found', () => {
   const text = describeChecks([
-    { name: 'disk', status: 'problem', detail: '1 GB free', remedy: 'Free some.' },
-    { name: 'Node.js', status: 'ok', detail: '24' },
+    { name: 'disk', state: 'fail', found: '1 GB free', remedy: 'Free some.' },
+    { name: 'Node.js', state: 'ok', found: '24', remedy: '' },
   ]);
   expect(stripVTControlCharacters(text).split('\n')).toEqual([
     'problem  disk     1 GB free',

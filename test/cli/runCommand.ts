@@ -35,7 +35,10 @@ function runNode(
   },
 ): Promise<Ended> {
   const cwd = options.cwd ?? newFolder();
-  const { CADA_STORE: _store, CADA_DEBUG: _debug, TEMPORAL_ADDRESS: _address, ...inherited } = process.env;
+  // What the tests themselves were started by (`npm test`) is not what the command is started by.
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(CADA_|TEMPORAL_|AWS_|npm_)/.test(name)),
+  );
   const env = {
     ...inherited,
     CADA_HOME: join(cwd, '.cada'),
