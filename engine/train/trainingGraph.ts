@@ -95,7 +95,7 @@ export function trainingGraph(
       },
       (name) => settings.get(name)!,
     );
-    const none = op.mul(streams.weight, 0);
+    const none = op.zeros(branch, ['tokens']);
     const kl = objective.needsReference ? klEstimate('k3', logProbs, streams.reference) : none;
     const metrics = [losses.loss, kl, entropy(), losses.clippedLow ?? none, losses.clippedHigh ?? none];
     const seed = { value: losses.loss, seed: streams.weight };
