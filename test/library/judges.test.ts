@@ -6,7 +6,7 @@ import type { CaseLine, LabelledAnswer } from './readLibrary.ts';
 
 const rules = JSON.parse(readText('judges/refusal.json')) as Record<string, { id: string; pattern: string }[]>;
 const { phrases } = JSON.parse(readText('judges/published29.json')) as { phrases: string[] };
-const answers = readLines<LabelledAnswer>('judges/labelledAnswers.jsonl');
+const answers = readLines<LabelledAnswer>('judges/writtenAnswers.jsonl');
 const judge = createRuleJudge(rules);
 
 const verdictOf = (finalResponse: string) => {
