@@ -10,6 +10,7 @@ import type {
   GradientResult,
   LogProbRequest,
   OnProgress,
+  PolicyWeights,
   SequenceMetrics,
   TrainingSequence,
 } from '../policy.ts';
@@ -39,6 +40,7 @@ interface OpenGraph {
 export class Trainer {
   private readonly settings: EngineSettings;
   private current: OpenGraph | undefined;
+  private readonly weightFiles = new Map<string, WeightFile>();
 
   constructor(settings: EngineSettings) {
     this.settings = settings;
@@ -52,7 +54,7 @@ export class Trainer {
     const { sequences } = request;
     if (sequences.length === 0) throw new EngineError('invalidInput', 'gradients: no sequences');
     const objective = objectiveGraph(request.objective);
-    const weightFile = await convertedWeights(request.model, this.settings.cachePath);
+    const weightFile = await this.weightsOf(request.model);
     checkSequences(weightFile.config, sequences);
     const adapter = await readAdapter(request.adapterPath, weightFile.config);
     if (objective.needsReference && !request.reference)
@@ -72,7 +74,7 @@ export class Trainer {
 
   /** log p of every completion token. Bits are those of the forward pass inside `gradients`. */
   async logProbs(request: LogProbRequest, onProgress?: OnProgress): Promise<number[][]> {
-    const weightFile = await convertedWeights(request.policy, this.settings.cachePath);
+    const weightFile = await this.weightsOf(request.policy);
     checkSequences(weightFile.config, request.sequences);
     const adapter = request.policy.adapterPath
       ? await readAdapter(request.policy.adapterPath, weightFile.config)
@@ -97,6 +99,12 @@ export class Trainer {
   async release(): Promise<void> {
     await this.current?.session.release();
     this.current = undefined;
+  }
+
+  private async weightsOf(model: PolicyWeights): Promise<WeightFile> {
+    const known = this.weightFiles.get(model.modelDigest) ?? (await convertedWeights(model, this.settings.cachePath));
+    this.weightFiles.set(model.modelDigest, known);
+    return known;
   }
 
   /** The graph for a model, an adapter's shape and an objective (undefined: any that scores). */
