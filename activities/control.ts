@@ -1,6 +1,7 @@
 /** Activities of the control queue: bookkeeping that needs no device. */
 import type {
-  IterationRecord,
+  IterationLineage,
+  IterationMeasures,
   RunContext,
   RunRecord,
   GenerationPurpose,
@@ -34,7 +35,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     summariseEvaluation: (run: RunContext, input: { name: string; chains: ArtifactRef; rewards: ArtifactRef }) =>
       summariseEvaluation(dependencies, run, input),
     saveRun: (run: RunContext, record: RunRecord) => saveRun(dependencies, run, record),
-    recordIteration: (run: RunContext, record: IterationRecord) => recordIteration(dependencies, run, record),
+    recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
+      recordIteration(dependencies, run, lineage, measures),
     writeReport: (run: RunContext, input: { record: RunRecord; exported: ArtifactRef }) =>
       writeReport(dependencies, run, input),
   };

@@ -1,6 +1,13 @@
 /** The run's own records in the store: what `cada status`, `cada report` and a resumed run read when no server is up. */
 import { loadRun, saveIteration, saveRun as putRun } from '../infra/artifacts/runs.ts';
-import type { Figures, IterationRecord, RunContext, RunRecord } from '../workflows/types.ts';
+import type {
+  Figures,
+  IterationLineage,
+  IterationMeasures,
+  IterationRecord,
+  RunContext,
+  RunRecord,
+} from '../workflows/types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 /** Keeps the newest record. Answers with this process's peak memory, for the record's next version. */
@@ -14,7 +21,9 @@ export async function saveRun({ store }: ActivityDependencies, run: RunContext, 
 export async function recordIteration(
   { store }: ActivityDependencies,
   run: RunContext,
-  record: IterationRecord,
+  lineage: IterationLineage,
+  measures: IterationMeasures,
 ): Promise<void> {
-  await saveIteration(store, run.runId, record.epoch, record.iteration, record);
+  const record: IterationRecord = { ...lineage, ...measures };
+  await saveIteration(store, run.runId, lineage.epoch, lineage.iteration, record);
 }

@@ -31,15 +31,7 @@ import {
 } from './messages.ts';
 import { runIteration } from './runIteration.ts';
 import { control, gpu, preparation } from './stages.ts';
-import type {
-  ArtifactRef,
-  Figures,
-  IterationRecord,
-  PolicyState,
-  RunContext,
-  RunProgress,
-  RunRecord,
-} from './types.ts';
+import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, RunRecord, TrainedPolicy } from './types.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
 
 export interface RunPlan {
@@ -53,8 +45,6 @@ export interface RunPlan {
 export interface RunInput {
   run: RunContext;
   plan: RunPlan;
-  /** What an earlier execution of the run has reached; carried over when it continues as new. */
-  memory?: RunMemory;
 }
 
 /** Everything the run must remember between executions; bounded, whatever the number of iterations. */
@@ -75,9 +65,9 @@ export interface RunMemory {
 
 const recentIterations = 12;
 
-export async function alignPolicy(input: RunInput): Promise<RunRecord> {
-  const { run, plan } = input;
-  const memory = input.memory ?? startMemory(run, plan);
+/** @param carried what an earlier execution of the run has reached, where it continued as new. */
+export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory): Promise<RunRecord> {
+  const memory = carried ?? startMemory(run, plan);
   const operator = handleMessages(run, plan, memory);
 
   const stage = async <T>(
@@ -130,8 +120,7 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
         (outcome) => outcome.figures,
       );
       memory.policy = warm.policy;
-      noteEnginePeak(memory, warm.record.peakMemoryBytes);
-      await control.recordIteration.executeWithOptions({ summary: 'record the warm start' }, [run, warm.record]);
+      noteEnginePeak(memory, warm.peakMemoryBytes);
       if (plan.evaluateAfterWarmStart) await evaluateStage('warm start', memory.policy);
     } else {
       const model = memory.policy.model;
@@ -148,7 +137,7 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
     const iteration = memory.iteration + 1;
     const policy: PolicyState = memory.policy;
     memory.progress.iteration = iteration;
-    const record: IterationRecord = await stage(
+    const trained: TrainedPolicy = await stage(
       `iteration ${iteration}`,
       () =>
         executeChild(runIteration, {
@@ -167,16 +156,15 @@ export async function alignPolicy(input: RunInput): Promise<RunRecord> {
         }),
       (outcome) => outcome.figures,
     );
-    await control.recordIteration.executeWithOptions({ summary: `record iteration ${iteration}` }, [run, record]);
-    memory.policy = record.policy;
-    noteEnginePeak(memory, record.peakMemoryBytes);
+    memory.policy = trained.policy;
+    noteEnginePeak(memory, trained.peakMemoryBytes);
     memory.iteration = iteration;
-    memory.recent = [...memory.recent, { iteration, figures: cardFigures(record.figures) }].slice(-recentIterations);
-    if (record.figures['reward'] !== undefined) memory.progress.meanReward = record.figures['reward'];
+    memory.recent = [...memory.recent, { iteration, figures: cardFigures(trained.figures) }].slice(-recentIterations);
+    if (trained.figures['reward'] !== undefined) memory.progress.meanReward = trained.figures['reward'];
     if (workflowInfo().continueAsNewSuggested && iteration < plan.iterations) {
       await condition(allHandlersFinished);
       // What the operator asked for does not travel to the next execution; there is no need for one then.
-      if (!operator.stopAfterIteration) return continueAsNew<typeof alignPolicy>({ run, plan, memory });
+      if (!operator.stopAfterIteration) return continueAsNew<typeof alignPolicy>({ run, plan }, carriedOver(memory));
     }
   }
 
@@ -246,6 +234,28 @@ function startMemory(run: RunContext, plan: RunPlan): RunMemory {
     },
   };
 }
+
+/** The memory as the next execution gets it: what display alone needs is cut down, so that the payload stays small. */
+function carriedOver(memory: RunMemory): RunMemory {
+  const stages = memory.progress.finishedStages;
+  const kept = stages.filter((_, index) => index < 4 || index >= stages.length - 4);
+  return {
+    ...memory,
+    recent: memory.recent.slice(-4).map(({ iteration, figures }) => ({ iteration, figures: rounded(figures) })),
+    wallSeconds: rounded(memory.wallSeconds),
+    progress: {
+      ...memory.progress,
+      notes: [],
+      finishedStages: kept.map(({ stage, seconds, cached }) => ({ stage, cached, seconds: roundedNumber(seconds) })),
+    },
+  };
+}
+
+function rounded(figures: Figures): Figures {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, roundedNumber(value)]));
+}
+
+const roundedNumber = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** What the operator may ask of the run, and what the run asks of its operator. */
 function handleMessages(run: RunContext, plan: RunPlan, memory: RunMemory) {

@@ -6,7 +6,7 @@ import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control } from './stages.ts';
-import type { Figures, IterationRecord, PolicyState, RunContext } from './types.ts';
+import type { Figures, IterationLineage, PolicyState, RunContext, TrainedPolicy } from './types.ts';
 
 export interface IterationInput {
   run: RunContext;
@@ -20,7 +20,7 @@ export interface IterationInput {
   probe: boolean;
 }
 
-export async function runIteration(input: IterationInput): Promise<IterationRecord> {
+export async function runIteration(input: IterationInput): Promise<TrainedPolicy> {
   const { run, epoch, iteration, reference } = input;
   const label = `iteration ${iteration}`;
   const progress = startProgress(run.runId, label, iteration);
@@ -47,7 +47,8 @@ export async function runIteration(input: IterationInput): Promise<IterationReco
     seconds = { ...seconds, probe: probe.seconds['generate']! };
   }
 
-  return {
+  const peakMemoryBytes = Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0);
+  const lineage: IterationLineage = {
     epoch,
     iteration,
     parent: input.policy.adapter?.sha256 ?? null,
@@ -57,10 +58,13 @@ export async function runIteration(input: IterationInput): Promise<IterationReco
     rewards: rewarded.rewards,
     updatePlan: update.plan,
     evaluation: probe?.evaluation ?? null,
-    figures,
-    seconds,
-    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0),
   };
+  await control.recordIteration.executeWithOptions({ summary: `${label}: record` }, [
+    run,
+    lineage,
+    { figures, seconds, peakMemoryBytes },
+  ]);
+  return { policy: trained.policy, figures, peakMemoryBytes };
 }
 
 function prefixed(prefix: string, figures: Figures): Figures {

@@ -74,8 +74,8 @@ export interface UpdateOutcome {
   seconds: number;
 }
 
-/** One finished iteration, as the run's lineage lists it. */
-export interface IterationRecord {
+/** What a trained policy came from: artifacts, by reference. */
+export interface IterationLineage {
   epoch: number;
   iteration: number;
   parent: string | null;
@@ -85,10 +85,22 @@ export interface IterationRecord {
   rewards: ArtifactRef | null;
   updatePlan: ArtifactRef | null;
   evaluation: ArtifactRef | null;
+}
+
+/** What was measured on the way. */
+export interface IterationMeasures {
   figures: Figures;
   seconds: Figures;
   /** The engine's largest resident memory; 0 where no shard has told. */
   peakMemoryBytes: number;
+}
+
+/** One finished iteration, as the run's lineage lists it: written by the child workflow, in two parts so that each payload stays small. */
+export type IterationRecord = IterationLineage & IterationMeasures;
+
+/** What the run itself needs of a finished iteration. */
+export interface TrainedPolicy extends Pick<IterationMeasures, 'figures' | 'peakMemoryBytes'> {
+  policy: PolicyState;
 }
 
 /** A stage that has ended, for progress, status and the report. */

@@ -8,21 +8,14 @@ import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu } from './stages.ts';
-import type { Figures, IterationRecord, PolicyState, RunContext } from './types.ts';
+import type { IterationLineage, PolicyState, RunContext, TrainedPolicy } from './types.ts';
 
 export interface WarmStartInput {
   run: RunContext;
   policy: PolicyState;
 }
 
-export interface WarmStartOutcome {
-  policy: PolicyState;
-  figures: Figures;
-  seconds: Figures;
-  record: IterationRecord;
-}
-
-export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Promise<WarmStartOutcome> {
+export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Promise<TrainedPolicy> {
   const label = 'warm start';
   const progress = startProgress(run.runId, label);
   setHandler(progressQuery, () => progress);
@@ -46,7 +39,8 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
   const policy: PolicyState = { model: base.model, adapter: trained.policy.adapter! };
   const figures = { ...rewarded.figures, ...update.figures, ...trained.figures };
   const seconds = { ...rewarded.seconds, ...trained.seconds };
-  const record: IterationRecord = {
+  const peakMemoryBytes = Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes);
+  const lineage: IterationLineage = {
     epoch: 0,
     iteration: 0,
     parent: null,
@@ -56,9 +50,11 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
     rewards: rewarded.rewards,
     updatePlan: update.plan,
     evaluation: null,
-    figures,
-    seconds,
-    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes),
   };
-  return { policy, figures, seconds, record };
+  await control.recordIteration.executeWithOptions({ summary: `${label}: record` }, [
+    run,
+    lineage,
+    { figures, seconds, peakMemoryBytes },
+  ]);
+  return { policy, figures, peakMemoryBytes };
 }
