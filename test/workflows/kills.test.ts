@@ -1,0 +1,184 @@
+/**
+ * Processes killed in the middle of their work: the run goes on by itself, ends with the adapter of an undisturbed one, and each kill costs at most one
+ * step computed twice.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readServerRecord } from '../../infra/temporal/serverRecord.ts';
+import { runFolders } from '../../infra/paths.ts';
+import { createInstallation, type TestInstallation } from './cluster.ts';
+import { computedAgain, type LedgerEntry } from './ledger.ts';
+
+let undisturbed: string;
+const installations: TestInstallation[] = [];
+
+async function fresh(): Promise<TestInstallation> {
+  const installation = await createInstallation();
+  installations.push(installation);
+  return installation;
+}
+
+beforeAll(async () => {
+  const { record } = await (await fresh()).train('undisturbed');
+  undisturbed = record.policy!.adapter!.sha256;
+}, 180_000);
+afterAll(async () => {
+  for (const installation of installations) await installation.remove();
+});
+
+describe.concurrent('SIGKILL', () => {
+  test('of the gpu worker in the middle of generation, and in the middle of the RL step', async () => {
+    const { outcome, adapter, again, lines, killed } = await runWithKills('worker', [
+      { when: computing('generateChains', 6), kill: ({ pid }) => process.kill(pid, 'SIGKILL') },
+      { when: computing('computeGradients', 7), kill: ({ pid }) => process.kill(pid, 'SIGKILL') },
+    ]);
+    expect(killed).toEqual(['generateChains', 'computeGradients']);
+    expect(outcome).toBe('done');
+    expect(adapter).toBe(undisturbed);
+    expect(lines.filter((line) => line.includes('the gpu worker ended (SIGKILL)'))).toHaveLength(2);
+    expect(again).toEqual(['generateChains', 'computeGradients']);
+  }, 240_000);
+
+  test('of the engine, of the Temporal server and of the other workers', async () => {
+    const installation = await fresh();
+    const server = async (): Promise<number> =>
+      (await readServerRecord(runFolders(installation.home, 'others').temporalDatabase))!.pid;
+    const { outcome, adapter, again, lines, killed } = await runWithKills(
+      'others',
+      [
+        { when: computing('generateChains', 6), kill: async ({ pid }) => process.kill(await engineOf(pid), 'SIGKILL') },
+        { when: computing('generateChains', 9), kill: async () => process.kill(await server(), 'SIGKILL') },
+        {
+          when: computing('computeGradients', 3),
+          kill: async ({ pid }) => process.kill(await engineOf(pid), 'SIGKILL'),
+        },
+        { when: computing('computeGradients', 8), kill: async () => process.kill(await server(), 'SIGKILL') },
+        { when: computing('rewardChains', 20), kill: ({ pid }) => process.kill(pid, 'SIGKILL') },
+      ],
+      installation,
+    );
+    expect(killed).toHaveLength(5);
+    expect(outcome).toBe('done');
+    expect(adapter).toBe(undisturbed);
+    expect(lines.filter((line) => line.includes('the Temporal server ended (SIGKILL)'))).toHaveLength(2);
+    expect(lines.some((line) => line.includes('the judge worker ended (SIGKILL)'))).toBe(true);
+    // The engine's two kills cost a step each, or none where it had just ended one; the judge's at most one, the server's none.
+    const times = (stage: string): number => again.filter((one) => one === stage).length;
+    expect(times('generateChains')).toBeLessThanOrEqual(1);
+    expect(times('computeGradients')).toBeLessThanOrEqual(1);
+    expect(times('generateChains') + times('computeGradients')).toBeGreaterThan(0);
+    expect(times('rewardChains')).toBeLessThanOrEqual(1);
+    expect(again.length).toBe(times('generateChains') + times('computeGradients') + times('rewardChains'));
+  }, 240_000);
+
+  test('of nothing: Ctrl-C in the middle of generation and of the RL step, each time the same command again', async () => {
+    const installation = await fresh();
+    const runId = 'stopped';
+    for (const [stage, nth] of [
+      ['generateChains', 6],
+      ['computeGradients', 5],
+    ] as const) {
+      const stop = new AbortController();
+      const ended = installation.train(runId, { signal: stop.signal });
+      await untilLedger(installation, runId, computing(stage, nth));
+      stop.abort();
+      expect((await ended).outcome.state).toBe('running');
+      expect(await livingProcesses(installation.home)).toEqual([]);
+    }
+    const { outcome, record } = await installation.train(runId);
+    expect(outcome.state).toBe('done');
+    expect(record.policy!.adapter!.sha256).toBe(undisturbed);
+    expect(computedAgain(await installation.ledger(runId)).length).toBeLessThanOrEqual(2);
+  }, 240_000);
+});
+
+interface Kill {
+  when: (ledger: readonly LedgerEntry[]) => LedgerEntry | undefined;
+  kill: (at: LedgerEntry) => unknown;
+}
+
+/** True while the n-th computation of a stage is at work. */
+function computing(stage: string, nth: number): Kill['when'] {
+  return (ledger) => {
+    const begun = ledger.filter((entry) => entry.stage === stage && entry.msg === 'computes');
+    const newest = begun.at(-1);
+    if (begun.length < nth || !newest) return undefined;
+    return ledger.some((entry) => entry.msg === 'has' && entry.key === newest.key) ? undefined : newest;
+  };
+}
+
+async function runWithKills(runId: string, kills: Kill[], given?: TestInstallation) {
+  const installation = given ?? (await fresh());
+  const running = installation.train(runId);
+  const killed: string[] = [];
+  const over = running.then(() => true);
+  const killing = (async () => {
+    for (const { when, kill } of kills) {
+      const at = await Promise.race([untilLedger(installation, runId, when), over.then(() => undefined)]);
+      if (!at) return;
+      await kill(at);
+      killed.push(at.stage);
+    }
+  })();
+  const { outcome, record, lines } = await running;
+  await killing;
+  return {
+    killed,
+    outcome: outcome.state,
+    adapter: record.policy?.adapter?.sha256,
+    lines,
+    again: computedAgain(await installation.ledger(runId)),
+  };
+}
+
+async function untilLedger(installation: TestInstallation, runId: string, when: Kill['when']): Promise<LedgerEntry> {
+  for (let tries = 0; tries < 20_000; tries++) {
+    const at = when(await installation.ledger(runId));
+    if (at) return at;
+    await sleep(5);
+  }
+  throw new Error('the moment to kill did not come');
+}
+
+interface RunningProcess {
+  pid: number;
+  command: string;
+  environment: string;
+}
+
+/** Linux: all processes that may be looked at. */
+async function processes(): Promise<RunningProcess[]> {
+  const found: RunningProcess[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const read = (file: string): Promise<string> => readFile(join('/proc', name, file), 'utf8').catch(() => '');
+    const status = await read('stat');
+    if (status === '' || / Z /.test(status.slice(status.lastIndexOf(')')))) continue;
+    found.push({ pid: Number(name), command: await read('cmdline'), environment: await read('environ') });
+  }
+  return found;
+}
+
+/** The one child of a gpu worker; looked up quickly, so that it is still at work. */
+async function engineOf(workerPid: number): Promise<number> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const children = await readFile(`/proc/${workerPid}/task/${workerPid}/children`, 'utf8').catch(() => '');
+    for (const pid of children.split(' ').filter((text) => text !== '')) {
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+      if (command.includes('engineProcess')) return Number(pid);
+    }
+    await sleep(5);
+  }
+  throw new Error(`worker ${workerPid} has no engine process`);
+}
+
+/** Workers, engines and servers of an installation that are still there. */
+async function livingProcesses(home: string): Promise<string[]> {
+  return (await processes())
+    .filter(
+      ({ pid, command, environment }) => pid !== process.pid && (command.includes(home) || environment.includes(home)),
+    )
+    .map(({ command }) => command.replaceAll('\0', ' '));
+}
