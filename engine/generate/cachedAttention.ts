@@ -30,6 +30,9 @@ export interface CachedAttention {
  */
 export const PREFIX_BLOCK = 128;
 
+/** Slices to the end of an axis. */
+const END = Number.MAX_SAFE_INTEGER;
+
 /** Names of the inputs and outputs that hold keys and values of a layer. */
 export const cacheNames = (layer: number) => ({
   prefixKeys: `prefix_keys.${layer}`,
@@ -64,6 +67,8 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     pastValues: layers.map((names) => past(names.pastValues)),
   };
 
+  const capacity = op.sizeOf(graph, 'C');
+
   /** Softmax over the last axis; the sum of exponentials is exp(largest) / share, share being the largest probability. */
   const softmaxOf = (scores: Value) => {
     const probabilities = op.softmax(scores);
@@ -74,23 +79,21 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     };
   };
 
-  /** Own past and new tokens; one product a query head, so that decoding multiplies single rows, which ONNX Runtime does without repacking K and V. */
+  /**
+   * Own past and new tokens. For the past one product a query head, so that decoding multiplies single rows, which ONNX Runtime does without
+   * repacking K and V; for the few new tokens one a key head.
+   */
   const attendOwn = (layer: number, query: Value, key: Value, value: Value) => {
-    const [pastKeys, pastValues, newKeys, newValues] = [
-      caches.pastKeys[layer]!,
-      caches.pastValues[layer]!,
-      key,
-      value,
-    ].map((x) => op.unsqueeze(x, [2])) as [Value, Value, Value, Value];
-    const scores = op.concat(
-      [op.matmul(query, pastKeys, { transB: true }), op.matmul(query, newKeys, { transB: true })],
-      -1,
-    );
-    const { probabilities, ...sum } = softmaxOf(op.add(scores, mask));
-    const capacity = op.sizeOf(graph, 'C');
-    const ofPast = op.slice(probabilities, -1, op.integers(graph, [0]), capacity, 'C');
-    const ofNew = op.slice(probabilities, -1, capacity, op.integers(graph, [Number.MAX_SAFE_INTEGER]), 'S');
-    return { context: op.add(op.matmul(ofPast, pastValues), op.matmul(ofNew, newValues)), ...sum };
+    const grouped = op.reshape(query, ['B', kvHeads, productOf([group, 'S']), headDim]);
+    const pastKeys = op.unsqueeze(caches.pastKeys[layer]!, [2]);
+    const pastValues = op.unsqueeze(caches.pastValues[layer]!, [2]);
+    const ofPast = op.matmul(query, pastKeys, { transB: true });
+    const ofNew = op.reshape(op.matmul(grouped, key, { transB: true }), ['B', kvHeads, group, 'S', 'S']);
+    const { probabilities, ...sum } = softmaxOf(op.add(op.concat([ofPast, ofNew], -1), mask));
+    const past = op.slice(probabilities, -1, 0, capacity, 'C');
+    const fresh = op.slice(probabilities, -1, capacity, END, 'S');
+    const context = op.matmul(op.reshape(fresh, ['B', kvHeads, productOf([group, 'S']), 'S']), value);
+    return { context: op.add(op.matmul(past, pastValues), op.reshape(context, query.shape)), ...sum };
   };
 
   /** The shared prefix: the queries of all rows against one copy of its keys, [kvHeads, N, rows, headDim]. */

@@ -63,8 +63,9 @@ export async function openSampler(
   });
   const layers = Array.from({ length: config.layers }, (_, layer) => cacheNames(layer));
   const fetches = ['drawn', 'probabilities', ...layers.flatMap((names) => [names.newKeys, names.newValues])];
-  // A product of one row and many columns takes another path in ONNX Runtime, with other bits; the prefix must not see one.
-  const minimumRows = config.heads === config.kvHeads ? 2 : 1;
+  // ONNX Runtime multiplies a single row by another path, with other bits, and joins the products of query heads into one when there is a single
+  // matrix of keys. So the prefix must not see a single query, nor the past a single matrix.
+  const minimumRows = config.kvHeads === 1 || config.heads === config.kvHeads ? 2 : 1;
   let rotary = { positions: 0, ...rotaryTables(config, 0) };
 
   return {
