@@ -31,6 +31,8 @@ export interface TestTrainOptions {
   signal?: AbortSignal;
   /** Stay when the run waits for its operator. */
   wait?: boolean;
+  /** Hand it to the server and return. */
+  detach?: boolean;
   onSnapshot?: (snapshot: RunProgress) => void;
 }
 
@@ -79,7 +81,8 @@ export async function createInstallation(changes: Record<string, unknown> = {}):
   await writeTinyChainModel(modelPath);
   const store = await openStore(artifactsFolder(home));
   const configuration = tinyConfiguration(modelPath, changes);
-  const record = async (runId: string): Promise<RunRecord> => (await loadRun<RunRecord>(store, runId))!.record;
+  const record = async (runId: string): Promise<RunRecord> =>
+    (await loadRun<RunRecord>(store, runId))?.record as RunRecord;
   const logs = (runId: string): string => runFolders(home, runId).logs;
   return {
     folder,
@@ -103,7 +106,7 @@ export async function createInstallation(changes: Record<string, unknown> = {}):
           home,
           signal: options.signal ?? new AbortController().signal,
           configuration: options.configuration ?? configuration,
-          detach: false,
+          detach: options.detach ?? false,
           wait: options.wait ?? false,
         },
         reporter,
