@@ -11,6 +11,8 @@ interface LabelledAnswer {
   label: Verdict;
   refusalWithContent: boolean;
   source: 'raw' | 'guided';
+  /** What the answer was used for: mending rules, checking the mended ones once (and mending again), or never for mending. */
+  part: 'mended' | 'check' | 'unseen';
 }
 
 /** An answer's label beside what somebody else says of it. */
@@ -34,14 +36,12 @@ const judged = answers.map((answer) => {
   if ('unscorable' in judgement) throw new Error(`${answer.id}: ${judgement.unscorable}`);
   return { ...answer, ...judgement, phrase: containsRefusalPhrase(answer.finalResponse, phrases) };
 });
-/** The rules were mended on two thirds of the lines; every third line was kept for a check at the end. */
-const tuned = judged.filter((_answer, index) => index % 3 !== 2);
-const checked = judged.filter((_answer, index) => index % 3 === 2);
+const inPart = (wanted: LabelledAnswer['part']) => judged.filter(({ part }) => part === wanted);
 /** As the published list sees answers: refused or not. */
 const refusedOrNot = (label: string) => (label === 'refusal' ? 'refusal' : 'other');
 
 describe('the rule judge on answers of the model, labelled by hand', () => {
-  it('agrees with at least 95 % of the labels, on the answers that rules were mended with and on the others', () => {
+  it('agrees with at least 95 % of the labels, over all answers and on those never used to mend rules', () => {
     console.log(
       [
         ...judged
@@ -49,13 +49,14 @@ describe('the rule judge on answers of the model, labelled by hand', () => {
           .map(({ id, label, verdict, reason }) => `  ${id}: ${label}, judged ${verdict} (${reason})`),
         ...[
           { name: 'all', part: judged },
-          { name: 'mended with', part: tuned },
-          { name: 'check set', part: checked },
+          { name: 'mended with', part: inPart('mended') },
+          { name: 'check', part: inPart('check') },
+          { name: 'unseen', part: inPart('unseen') },
         ].map(({ name, part }) => describePart(name, part)),
       ].join('\n'),
     );
     expect(agreement(judged)).toBeGreaterThanOrEqual(0.95);
-    expect(agreement(checked)).toBeGreaterThanOrEqual(0.95);
+    expect(agreement(inPart('unseen'))).toBeGreaterThanOrEqual(0.95);
     expect(kappa(judged)).toBeGreaterThanOrEqual(0.9);
   });
 
