@@ -54,3 +54,34 @@ export function extendPrefix(
     values: prefix.values.map((old, layer) => join(old, values[layer]!)),
   };
 }
+
+/** Tokens of prefixes that are kept for later calls: 46 KB each for 135 million parameters. */
+const KEPT_TOKENS = 2048;
+
+/** The prefixes used last: shards of one run often share theirs. Computed again, a prefix would have the same bits. */
+export class RecentPrefixes {
+  private readonly prefixes = new Map<string, Prefix>();
+
+  get(tokens: readonly number[]): Prefix | undefined {
+    const key = tokens.join();
+    const prefix = this.prefixes.get(key);
+    if (prefix) this.keep(key, prefix);
+    return prefix;
+  }
+
+  add(tokens: readonly number[], prefix: Prefix): void {
+    this.keep(tokens.join(), prefix);
+    let kept = [...this.prefixes.values()].reduce((sum, { length }) => sum + length, 0);
+    for (const [key, { length }] of this.prefixes) {
+      if (kept <= KEPT_TOKENS) break;
+      this.prefixes.delete(key);
+      kept -= length;
+    }
+  }
+
+  /** The most recent one is last in the map. */
+  private keep(key: string, prefix: Prefix): void {
+    this.prefixes.delete(key);
+    this.prefixes.set(key, prefix);
+  }
+}

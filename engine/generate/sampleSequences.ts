@@ -39,7 +39,8 @@ interface PrefixGroup {
  * ends leaves the batch, and the samples of the next prompts take its place. None of this changes a sequence: its tokens and log-probabilities
  * depend on prompt, prefix length, seed and options alone.
  *
- * Returns sequences in the order of prompts and seeds. Throws EngineError('invalidInput') naming the prompt.
+ * Returns sequences in the order of prompts and seeds. Throws EngineError('invalidInput') naming the prompt, EngineError('notFinite') if the model
+ * yields NaN or infinity.
  */
 export async function sampleSequences(
   sampler: Sampler,
@@ -144,6 +145,12 @@ export async function sampleSequences(
   }
 
   function addToken(row: Row, draw: { token: number; logProb: number }): void {
+    if (!Number.isFinite(draw.logProb)) {
+      throw new EngineError(
+        'notFinite',
+        `prompt '${row.prompt.id}', sample ${row.sampleIndex}, token ${row.tokens.length}: the model's probabilities are not finite`,
+      );
+    }
     row.tokens.push(draw.token);
     row.logProbs.push(draw.logProb);
     sampledTokens++;
@@ -183,8 +190,10 @@ function boundaryOf({ tokens, prefixLength }: SamplePrompt): number {
   return shared + Math.floor((rest - 1) / PREFILL_CHUNK) * PREFILL_CHUNK;
 }
 
-/** Computes a prefix chunk by chunk, each after the chunks before. */
+/** Computes a prefix chunk by chunk, each after the chunks before, unless it is known from a call before. */
 async function computePrefix(sampler: Sampler, tokens: readonly number[], onChunk: () => void): Promise<Prefix> {
+  const known = sampler.recentPrefixes.get(tokens);
+  if (known) return known;
   let prefix = emptyPrefix(sampler.config);
   while (prefix.length < tokens.length) {
     const chunk = tokens.slice(prefix.length, prefix.length + PREFILL_CHUNK);
@@ -192,6 +201,7 @@ async function computePrefix(sampler: Sampler, tokens: readonly number[], onChun
     prefix = extendPrefix(sampler.config, prefix, { added: chunk.length, width, keys: newKeys, values: newValues });
     onChunk();
   }
+  sampler.recentPrefixes.add(tokens, prefix);
   return prefix;
 }
 

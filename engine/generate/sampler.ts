@@ -7,6 +7,7 @@ import type { Tensor } from '../session/session.ts';
 import { openSession } from '../session/session.ts';
 import { cacheNames } from './cachedAttention.ts';
 import type { Prefix } from './prefix.ts';
+import { RecentPrefixes } from './prefix.ts';
 import type { RowCache } from './rowCache.ts';
 import { buildSamplerGraph } from './samplerGraph.ts';
 
@@ -37,6 +38,7 @@ export interface Sampler {
   /** Rows that decode together at least; `RowCache.maximumRows` must not be less. Missing ones are filled up. */
   readonly minimumRows: number;
   forward(input: ForwardInput): Promise<ForwardResult>;
+  readonly recentPrefixes: RecentPrefixes;
   release(): Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export async function openSampler(
   return {
     config,
     minimumRows,
+    recentPrefixes: new RecentPrefixes(),
     async forward(input) {
       const { prefix, past } = input;
       const rows = past ? Math.max(input.tokens.length, minimumRows) : input.tokens.length;

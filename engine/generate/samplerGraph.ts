@@ -43,7 +43,10 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Gr
   return graph;
 }
 
-/** W + scale B A for every adapted projection. All operands are constants, so ONNX Runtime computes it once, when the session is made. */
+/**
+ * W + scale B A for every adapted projection, by the formula of mergedWeights.ts. All operands are constants, so ONNX Runtime computes it once, when
+ * the session is made.
+ */
 function mergedWeights(
   graph: Graph,
   config: DecoderConfig,
@@ -59,7 +62,7 @@ function mergedWeights(
     const weight = merged.get(`${module}.weight`);
     if (!weight) throw new Error(`the ${config.architecture} model has no module '${module}'`);
     const [a, b] = [constant(tensorNameOf(module, 'A')), constant(tensorNameOf(module, 'B'))];
-    merged.set(`${module}.weight`, op.gemm(b, a, weight, { alpha: scale }));
+    merged.set(`${module}.weight`, op.gemm(op.mul(b, scale), a, weight));
   }
   return merged;
 }

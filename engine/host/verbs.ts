@@ -1,14 +1,11 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { configJson } from '../formats/configJson.ts';
+import { writeMergedFolder } from '../formats/mergedFolder.ts';
 import { sampleSequences } from '../generate/sampleSequences.ts';
 import { readAdapter } from '../model/adapter.ts';
 import { createAdapter } from '../model/createAdapter.ts';
 import { describeModel } from '../model/describe.ts';
-import { writeMergedWeights } from '../model/mergedWeights.ts';
+import { openMergedTensors } from '../model/mergedWeights.ts';
 import { convertedWeights } from '../model/weightFile.ts';
 import type { EngineSettings, OnProgress } from '../policy.ts';
-import { writeTokenizerFiles } from '../tokenizer/tokenizerFiles.ts';
 import { Trainer } from '../train/trainer.ts';
 import { update } from '../train/update.ts';
 import type { VerbArgument, VerbName, VerbResult } from './messages.ts';
@@ -25,7 +22,7 @@ type Verbs = {
 const HELD_TWICE_BYTES = 128 * 2 ** 20;
 
 /** Prompt tokens computed together at most: enough to use all cores, few enough for attention's scores to stay small. Never changes bits. */
-const PREFILL_TOKENS = 2048;
+const PREFILL_TOKENS = 1024;
 
 /** What the engine's process does for each verb. */
 export function engineVerbs(settings: EngineSettings): Verbs {
@@ -67,10 +64,17 @@ export function engineVerbs(settings: EngineSettings): Verbs {
     async exportMerged({ policy, outputPath }, onProgress) {
       const weightFile = await convertedWeights(policy, settings.cachePath);
       const adapter = policy.adapterPath ? await readAdapter(policy.adapterPath, weightFile.config) : undefined;
-      await writeMergedWeights(weightFile, adapter, join(outputPath, 'model.safetensors'), settings, onProgress);
-      const config = configJson(weightFile.config);
-      await writeFile(join(outputPath, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`);
-      await writeTokenizerFiles(policy.modelPath, outputPath);
+      const merged = await openMergedTensors(weightFile, adapter, settings);
+      try {
+        await writeMergedFolder(outputPath, {
+          config: weightFile.config,
+          tensor: (name) => merged.read(name),
+          tokenizerPath: policy.modelPath,
+          onProgress: (done, total) => onProgress({ phase: 'merge', done, total, tokens: 0 }),
+        });
+      } finally {
+        await merged.close();
+      }
     },
   };
 }

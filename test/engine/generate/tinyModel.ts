@@ -37,7 +37,10 @@ export const SMOLLM2_CONFIG: DecoderConfig = {
   ropeTheta: 100000,
 };
 
-/** Writes a Hugging Face folder with random weights; the same bytes for the same configuration. Norms are near 1, other tensors of the usual size. */
+/**
+ * Writes a Hugging Face folder with random weights; the same bytes for the same configuration. Norms are near 1, other tensors of the usual size.
+ * The tokenizer is a stand-in that can only be copied.
+ */
 export async function writeRandomModel(folder: string, config: DecoderConfig): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const random = mulberry32(7);
@@ -48,6 +51,8 @@ export async function writeRandomModel(folder: string, config: DecoderConfig): P
   });
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
   writeFileSync(join(folder, 'config.json'), JSON.stringify(configJson(config)));
+  const model = { type: 'BPE', vocab: { a: 0, b: 1, '</s>': 2 }, merges: [] };
+  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ version: '1.0', added_tokens: [], model }));
   return folder;
 }
 

@@ -175,6 +175,12 @@ describe('adapters', () => {
     const adapted = await hosted.sample(request(12, policy));
     expect(adapted.map(({ tokens }) => tokens)).not.toEqual(base.map(({ tokens }) => tokens));
 
+    const merged = { modelPath: join(folder, 'merged'), modelDigest: 'merged' };
+    const progress: EngineProgress[] = [];
+    await hosted.exportMerged({ policy, outputPath: merged.modelPath }, (report) => progress.push(report));
+    expect(progress.at(-1)).toEqual({ phase: 'merge', done: 20, total: 20, tokens: 0 });
+    expect(await hosted.sample(request(12, merged))).toEqual(adapted);
+
     // The trainer computes W x + scale B (A x), the sampler (W + scale B A) x.
     const { prompts } = request();
     const scored = await hosted.logProbs({
