@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
-import { loadRun } from '../../infra/artifacts/runs.ts';
+import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
 import { cadaCache, runFolders } from '../../infra/paths.ts';
 import {
   connectClient,
@@ -52,6 +52,7 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
     requireSharedStore(store.uri, target.address);
     const connected = await connectClient(target);
     try {
+      if (!record) await announce(store, input);
       const handle = await startRun(connected.client, input);
       await wake(handle, record, report);
       if (request.detach) {
@@ -128,6 +129,7 @@ async function trainEmbedded(
     }
     if (signal.aborted) return { state: 'running' };
     connected = await connectClient(cluster.server);
+    if (!record) await announce(await openStore(storeUri), input);
     const handle = await startRun(connected.client, input);
     await wake(handle, record, report);
     return await followToEnd(connected.client, handle, { ...request, onFailedWorker: cluster.failed }, report);
@@ -205,6 +207,21 @@ function runPlan({ warmStart, iteration, evaluation }: Configuration): RunPlan {
     klReference: iteration.klWeight > 0 ? iteration.klReference : 'none',
     probe: probe.harmful + probe.plain + probe.lookAlike > 0,
   };
+}
+
+/** The run's first record: `cada status` and `cada watch` know of the run before a worker has taken it up. */
+async function announce(store: ArtifactStore, { run, plan }: RunInput): Promise<void> {
+  const record: RunRecord = {
+    ...run,
+    state: 'running',
+    stage: 'start',
+    iteration: 0,
+    iterations: plan.iterations,
+    evaluations: {},
+    wallSeconds: {},
+    peakMemoryBytes: {},
+  };
+  await saveRun(store, run.runId, record);
 }
 
 /** Starts the run, or finds the one with this id: two commands for one run are one run. A run that failed or was cancelled is started again; its finished stages are found in the store. */
