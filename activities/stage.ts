@@ -68,7 +68,8 @@ export function asFailure(error: unknown): unknown {
       message: error.message,
       type: `Engine.${error.kind}`,
       nonRetryable,
-      cause: error,
+      // The engine process's stack is a text: as a cause it would hide the message.
+      details: typeof error.cause === 'string' ? [error.cause] : [],
     });
   }
   return error;

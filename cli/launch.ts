@@ -5,6 +5,7 @@ import { findServer } from '../infra/temporal/findServer.ts';
 import { startEmbeddedServer } from '../infra/temporal/embeddedServer.ts';
 import {
   pauseUpdate,
+  progressQuery,
   resumeUpdate,
   retryStageUpdate,
   stopAfterIterationUpdate,
@@ -33,7 +34,12 @@ export async function openOperations(): Promise<CadaOperations> {
           notes: [...snapshot.notes, ...(await watchPollers(client)(await busyQueues(client, handle)))],
         };
       }).catch(() => undefined),
-    control: (request, verb) => withRun(request, (_, handle) => handle.executeUpdate(updates[verb])),
+    control: (request, verb) =>
+      withRun(request, async (_, handle) => {
+        // A run that waits has no iteration to end: it is ended where it is.
+        const waits = verb === 'stopAfterIteration' && (await handle.query(progressQuery)).state === 'waiting';
+        return handle.executeUpdate(updates[waits ? 'stopRun' : verb]);
+      }),
     work,
     examine,
     // The engine's native library costs half a second: only for those who need it.

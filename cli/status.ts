@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
-import { describeState, describeWork, duration, formatFigure } from './progress/wording.ts';
+import { describeState, describeWork, duration, firstLine, formatFigure } from './progress/wording.ts';
 import type { RunRecord } from '../workflows/types.ts';
 import { inStageOrder } from './stageOrder.ts';
 import { plainTable } from './terminal.ts';
@@ -79,7 +79,7 @@ export function describeStatus(record: RunRecord, status: StatusJson, live?: Pro
 function stateInWords({ state, stage, cause }: RunRecord): string {
   if (state === 'running' || state === 'paused')
     return `${state === 'running' ? 'not finished' : 'paused'}, last seen at stage "${stage}" (its server is not up: \`cada train --resume\` goes on)`;
-  return `${state}${cause ? `: ${cause}` : ''}`;
+  return `${state}${cause ? `: ${firstLine(cause)}` : ''}`;
 }
 
 function figuresTable({ before, after }: StatusJson): string | undefined {

@@ -60,7 +60,7 @@ function headlineLines(headlines: readonly Headline[]): string {
     .filter(({ met, target }) => met !== null && target !== null)
     .map(({ met, text, value, interval, target }) => {
       const range = interval ? ` (95 % interval ${interval.map((end) => end.toFixed(2)).join(' to ')})` : '';
-      return `${met ? 'met    ' : 'not met'}  ${text}\n         ${value?.toFixed(2) ?? '–'}${range}; to reach: ${target}`;
+      return `${text}\n  ${met ? 'met' : 'not met'}: ${value?.toFixed(2) ?? '–'}${range}, to reach: ${target}`;
     })
     .join('\n');
 }
@@ -95,9 +95,9 @@ function resultLines({ adapterSha256, modelNotes = [] }: RunSummary, files: Deli
 function nextCommands({ iterations }: RunSummary, { command, runId, stopped }: SummaryContext): string {
   const next: [string, string][] = [
     [`${command} report --open`, 'the report in the browser'],
-    [`${command} ask ${runId} "..."`, 'one request, base and aligned model side by side'],
+    [`${command} ask ${runId} "..."`, 'base and aligned model'],
     [`${command} chains --iteration ${iterations === 0 ? 'warmStart' : iterations}`, 'chains with their rewards'],
-    [`${command} ui`, "the run's history in the Temporal UI"],
+    [`${command} ui`, 'the history in the Temporal UI'],
   ];
   const width = Math.max(...next.map(([text]) => text.length));
   const title = stopped ? 'The run was stopped by its operator. Next:' : 'Next:';

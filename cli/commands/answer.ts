@@ -60,7 +60,7 @@ function requireText(text: string): void {
 function showAnswers(answers: Answer[], json: true | undefined, context: CommandContext): void {
   if (json) return printJson(context, answers);
   const title = ({ label, seconds }: Answer): string => `${label} (${duration(seconds)})`;
-  if (context.stdout.isTTY && (context.stdout.columns || 80) >= 28 * answers.length) {
+  if (context.stdout.isTTY && (context.stdout.columns || 80) >= 26 * answers.length) {
     const columns = answers.map((answer) => ({ title: title(answer), text: answer.text }));
     return print(context, sideBySide(columns, context.stdout.columns || 80));
   }

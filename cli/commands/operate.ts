@@ -3,7 +3,9 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { placesOf, print, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
+import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
+import type { RunRecord } from '../../workflows/types.ts';
 import { workerKinds } from '../operations.ts';
 import type { ControlVerb, WorkerKind } from '../operations.ts';
 import { openProgressDisplay } from '../progress/display.ts';
@@ -19,8 +21,16 @@ export function addWatchCommand(program: Command, context: CommandContext): void
     .argument(...runArgument)
     .option(...storeOption)
     .action(async (named: string | undefined, options: { store?: string }) => {
-      const request = await requestFor(named, options, context);
+      const { record, ...request } = await requestFor(named, options, context);
+      if (isOver(record)) {
+        print(
+          context,
+          `Run ${request.runId} is ${record.state}. To see what it has reached: cada status ${request.runId}`,
+        );
+        return record.state === 'failed' ? context.setExitCode(exitCodes.failure) : undefined;
+      }
       const display = openProgressDisplay(context.stdout);
+      context.signal.addEventListener('abort', () => display.close(), { once: true });
       try {
         const operations = await context.operations();
         const outcome = await operations.watch(request, {
@@ -75,7 +85,7 @@ const verbs: [name: string, verb: ControlVerb, description: string][] = [
   [
     'stop',
     'stopAfterIteration',
-    'Ends a run after the current iteration: it evaluates, exports and reports what it has.',
+    'Ends a run after the current iteration: it evaluates, exports and reports what it has. A run that waits is ended where it is.',
   ],
 ];
 
@@ -88,7 +98,8 @@ export function addControlCommands(program: Command, context: CommandContext): v
       .argument(...runArgument)
       .option(...storeOption)
       .action(async (named: string | undefined, options: { store?: string }) => {
-        const request = await requestFor(named, options, context);
+        const { record, ...request } = await requestFor(named, options, context);
+        if (isOver(record)) throw badInput(`Run ${request.runId} is ${record.state}: there is nothing to ${name}.`);
         const operations = await context.operations();
         print(context, escapeForTerminal(await operations.control(request, verb)));
       });
@@ -98,6 +109,8 @@ export function addControlCommands(program: Command, context: CommandContext): v
 async function requestFor(named: string | undefined, options: { store?: string }, context: CommandContext) {
   const { findRun } = await import('../runs.ts');
   const places = placesOf(context, options.store);
-  const { runId } = await findRun(places.storeUri, named);
-  return { runId, ...places, signal: context.signal };
+  const { runId, record } = await findRun(places.storeUri, named);
+  return { runId, record, ...places, signal: context.signal };
 }
+
+const isOver = ({ state }: RunRecord): boolean => state === 'done' || state === 'stopped' || state === 'failed';

@@ -14,7 +14,7 @@ import { estimateRun, measuredRates } from '../plan.ts';
 import type { RunEstimate } from '../plan.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { createRunTimeLeft } from '../progress/runTimeLeft.ts';
-import { duration } from '../progress/wording.ts';
+import { duration, firstLine } from '../progress/wording.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { plainTable } from '../terminal.ts';
 
@@ -187,7 +187,7 @@ async function tellOutcome(
   elapsedSeconds: number,
   context: CommandContext,
 ): Promise<void> {
-  const because = cause ? `: ${escapeForTerminal(cause)}` : '.';
+  const because = cause ? `: ${escapeForTerminal(firstLine(cause))}` : '.';
   if (state === 'waiting') {
     print(context, `The run waits for its operator${because}\nMend the cause, then go on with: ${goOn}`);
     print(

@@ -4,6 +4,7 @@ import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporal
 import { activeChildQuery, progressQuery } from '../../workflows/messages.ts';
 import { taskQueues, type RunProgress, type WorkerKind } from '../../workflows/types.ts';
 import type { RunReporter, TrainOutcome } from '../operations.ts';
+import { withDownload } from './preparation.ts';
 
 export interface FollowOptions {
   signal: AbortSignal;
@@ -34,6 +35,7 @@ export async function followRun(
       (error: unknown) => error,
     );
   const pollers = watchPollers(client);
+  let last: RunProgress | undefined;
   try {
     for (;;) {
       const snapshot = await readSnapshot(client, handle).catch(() => undefined);
@@ -42,11 +44,17 @@ export async function followRun(
           ...snapshot.notes,
           ...(await pollers(snapshot.state === 'running' ? await busyQueues(client, handle) : [])),
         ];
-        report.snapshot(snapshot);
+        report.snapshot(await withDownload(snapshot, handle));
         if (snapshot.state === 'waiting' && !options.wait) {
           return { state: 'waiting', ...(snapshot.cause ? { cause: snapshot.cause } : {}) };
         }
       }
+      // Without a control worker nobody answers queries; what is missing is told all the same.
+      else {
+        const notes = await pollers([]);
+        if (notes.length > 0) report.snapshot({ ...(last ?? unknownSnapshot(runId)), notes });
+      }
+      last = snapshot ?? last;
       const next = await Promise.race([
         result,
         sleep(pollMs, 'poll' as const, { signal }).catch(() => 'let go' as const),
@@ -55,9 +63,9 @@ export async function followRun(
       if (next === 'poll') continue;
       if (next === 'let go') return { state: 'running' };
       if (next === 'completed') {
-        const last = await readSnapshot(client, handle).catch(() => undefined);
-        if (last) report.snapshot(last);
-        return { state: last?.state ?? 'done' };
+        const end = await readSnapshot(client, handle).catch(() => undefined);
+        if (end) report.snapshot(end);
+        return { state: end?.state ?? 'done' };
       }
       if (next instanceof WorkflowFailedError) return { state: 'failed', cause: messageOf(next) };
       throw next;
@@ -65,6 +73,21 @@ export async function followRun(
   } finally {
     ended.abort();
   }
+}
+
+/** Of a run that has not answered yet. */
+function unknownSnapshot(runId: string): RunProgress {
+  return {
+    runId,
+    state: 'running',
+    stage: 'start',
+    iteration: 0,
+    iterations: 0,
+    shardsDone: 0,
+    shardsTotal: 0,
+    notes: [],
+    finishedStages: [],
+  };
 }
 
 /** The run's snapshot, with the shards of the child that is at work. */

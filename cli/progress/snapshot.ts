@@ -6,6 +6,8 @@ export interface ProgressSnapshot {
   stage: string;
   iteration: number;
   iterations: number;
+  /** What is counted. @default 'shards' */
+  unit?: 'MB';
   shardsDone: number;
   /** 0 where the stage is not cut into shards. */
   shardsTotal: number;

@@ -14,7 +14,8 @@ export function describeWork(snapshot: ProgressSnapshot, pace?: Pace): string {
   if (snapshot.iterations > 0 && snapshot.iteration > 0 && !snapshot.stage.startsWith('iteration')) {
     parts.push(`iteration ${snapshot.iteration}/${snapshot.iterations}`);
   }
-  if (snapshot.shardsTotal > 0) parts.push(`shards ${snapshot.shardsDone}/${snapshot.shardsTotal}`);
+  if (snapshot.shardsTotal > 0)
+    parts.push(`${snapshot.unit ?? 'shards'} ${snapshot.shardsDone}/${snapshot.shardsTotal}`);
   if (snapshot.tokensPerSecond !== undefined) parts.push(`${Math.round(snapshot.tokensPerSecond)} tok/s`);
   if (snapshot.meanReward !== undefined) parts.push(`reward ${snapshot.meanReward.toFixed(2)}`);
   const left = timeLeft(snapshot, pace);
@@ -57,17 +58,18 @@ const tellingFigures = [
   ...['warm_start/kept', 'format', 'refusal/harmful', 'refusal/plain', 'refusal/look-alike', 'reward', 'kl', 'loss'],
   ...['probe/format', 'probe/refusal/harmful', 'probe/refusal/plain'],
 ];
-const mostFigures = 5;
+/** With what is put before it, a line fits 80 columns. */
+const longestLine = 73;
 
 /** `warm start  2m 5s  warm_start/kept 130  loss 1.21`, or `warm start  found done (took 2m 5s)`. */
 export function describeFinishedStage({ stage, seconds, cached, figures = {} }: FinishedStage): string {
-  const shown = tellingFigures
-    .filter((name) => figures[name] !== undefined)
-    .slice(0, mostFigures)
-    .map((name) => `${name} ${formatFigure(figures[name]!)}`);
-  return [stage, cached ? `found done (took ${duration(seconds)})` : duration(seconds), ...shown]
-    .map(escapeForTerminal)
-    .join('  ');
+  let line = escapeForTerminal(`${stage}  ${cached ? `found done (took ${duration(seconds)})` : duration(seconds)}`);
+  for (const name of tellingFigures) {
+    const value = figures[name];
+    const longer = value === undefined ? line : `${line}  ${name} ${formatFigure(value)}`;
+    if (longer.length <= longestLine) line = longer;
+  }
+  return line;
 }
 
 /** Three significant digits, whole numbers as they are. */
@@ -75,9 +77,12 @@ export function formatFigure(value: number): string {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));
 }
 
+/** Of a failure's text; the logs have the stack. */
+export const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
+
 /** What a run that does not run is doing; undefined while it runs. */
 export function describeState({ state, cause }: ProgressSnapshot): string | undefined {
   if (state === 'running') return undefined;
-  const because = cause ? `: ${escapeForTerminal(cause)}` : '';
+  const because = cause ? `: ${escapeForTerminal(firstLine(cause))}` : '';
   return state === 'waiting' ? `waits for its operator${because}` : `${state}${because}`;
 }
