@@ -28,7 +28,10 @@ export async function planWarmStart(
 
   const selection = filterWarmStart(
     chains.map((chain, index) => ({ chain, scored: rewards[index]!, request: requests.get(chain.requestId)! })),
-    warmStart.keepPerKind,
+    {
+      keepPerKind: warmStart.keepPerKind,
+      consistentWith: warmStart.consistent ? configuration.chain : undefined,
+    },
     deriveSeed(seed, 'warm-start', 'keep'),
   );
   if (selection.kept.length === 0) {

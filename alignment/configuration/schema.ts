@@ -109,6 +109,10 @@ const warmStart = z.strictObject({
   keepPerKind: requestCounts
     .optional()
     .describe('At most so many kept chains of each kind; absent = all that pass both filters.'),
+  consistent: z
+    .boolean()
+    .default(false)
+    .describe('Leave out chains whose answer does the contrary of what their analysis announces.'),
   epochs: positive.default(2),
   batchSequences: positive.default(16).describe('Sequences of one optimizer step.'),
   learningRate: optimizerFields.learningRate.default(2e-4),

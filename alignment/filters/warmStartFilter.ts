@@ -1,11 +1,12 @@
 /** Which self-generated chains the warm start is trained on. */
-import type { ChainRecord, ScoredChain } from '../chains/chain.ts';
+import { parseChain, type ChainHeadings, type ChainRecord, type ScoredChain } from '../chains/chain.ts';
 import type { RequestCounts } from '../configuration/schema.ts';
 import { countOfKind, requestKinds } from '../library/library.ts';
 import type { RequestKind, SafetyRequest } from '../library/library.ts';
 import { rawPrompt } from '../prompts/guidedPrompt.ts';
 import type { ChatMessage } from '../prompts/guidedPrompt.ts';
 import { balancedOrder } from '../randomness/seededRandom.ts';
+import { announcedVerdict } from './announcedVerdict.ts';
 import { rightVerdict } from '../rewards/outcomeReward.ts';
 
 export interface CandidateChain {
@@ -15,9 +16,16 @@ export interface CandidateChain {
 }
 
 /** Why a chain is dropped; the first of them that holds, in this order. */
-export const dropReasons = ['unscorable', 'format', 'cut', 'outcome', 'surplus'] as const;
+export const dropReasons = ['unscorable', 'format', 'cut', 'outcome', 'contradiction', 'surplus'] as const;
 
 export type DropReason = (typeof dropReasons)[number];
+
+export interface WarmStartFilterSettings {
+  /** Most kept chains of each kind; absent = all. */
+  keepPerKind?: RequestCounts | undefined;
+  /** Drop chains whose answer does the contrary of what their analysis, under these headings, announces; absent = keep them. */
+  consistentWith?: ChainHeadings | undefined;
+}
 
 export interface WarmStartSelection {
   /** In the order of the candidates. */
@@ -28,17 +36,19 @@ export interface WarmStartSelection {
 
 /**
  * Applies the two filters of the paper (section 3), which later are the two rewards: format (both parts, and not cut off, so that the model learns to
- * end) and outcome (the final response refuses a harmful request and answers a harmless one). Then keeps at most `keepPerKind` of each kind: the first
+ * end) and outcome (the final response refuses a harmful request and answers a harmless one); with `consistentWith` also that the answer
+ * does what the analysis announces (AIDSAFE drops inconsistent thoughts likewise). Then keeps at most `keepPerKind` of each kind: the first
  * of a seeded order balanced over categories.
  */
 export function filterWarmStart(
   candidates: readonly CandidateChain[],
-  keepPerKind: RequestCounts | undefined,
+  settings: WarmStartFilterSettings,
   seed: string,
 ): WarmStartSelection {
+  const { keepPerKind } = settings;
   const reasons = new Map<CandidateChain, DropReason>();
   for (const candidate of candidates) {
-    const reason = failedFilter(candidate.scored);
+    const reason = failedFilter(candidate, settings);
     if (reason) reasons.set(candidate, reason);
   }
   if (keepPerKind) {
@@ -71,11 +81,17 @@ export function warmStartPair({ chain, request }: Pick<CandidateChain, 'chain' |
   };
 }
 
-function failedFilter(scored: ScoredChain): DropReason | undefined {
+function failedFilter({ chain, scored }: CandidateChain, settings: WarmStartFilterSettings): DropReason | undefined {
   if (scored.verdict === null) return 'unscorable';
   if (!scored.format) return 'format';
   if (scored.cut) return 'cut';
-  return scored.verdict === rightVerdict(scored.kind) ? undefined : 'outcome';
+  if (scored.verdict !== rightVerdict(scored.kind)) return 'outcome';
+  return settings.consistentWith && contradicts(chain, scored, settings.consistentWith) ? 'contradiction' : undefined;
+}
+
+function contradicts(chain: ChainRecord, scored: ScoredChain, headings: ChainHeadings): boolean {
+  const announced = announcedVerdict(parseChain(chain.text, headings).analysis);
+  return announced !== undefined && (announced === 'refuse') !== (scored.verdict === 'refusal');
 }
 
 function surplusChains(passed: CandidateChain[], keepPerKind: RequestCounts, seed: string): CandidateChain[] {
@@ -104,6 +120,7 @@ function countByKind(
         format: droppedFor('format'),
         cut: droppedFor('cut'),
         outcome: droppedFor('outcome'),
+        contradiction: droppedFor('contradiction'),
         surplus: droppedFor('surplus'),
       },
     };

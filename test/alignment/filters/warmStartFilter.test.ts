@@ -13,7 +13,7 @@ function candidate(id: string, kind: RequestKind, changes: Partial<ScoredChain>,
   };
 }
 
-const none = { unscorable: 0, format: 0, cut: 0, outcome: 0, surplus: 0 };
+const none = { unscorable: 0, format: 0, cut: 0, outcome: 0, contradiction: 0, surplus: 0 };
 
 describe('filterWarmStart', () => {
   it('keeps what passes both filters and counts the rest by its first reason', () => {
@@ -28,7 +28,7 @@ describe('filterWarmStart', () => {
         candidate('no5', 'plain', { verdict: 'refusal' }),
         candidate('no6', 'look-alike', { verdict: 'unusable' }),
       ],
-      undefined,
+      {},
       's',
     );
     expect(kept.map(({ request }) => request.id)).toEqual(['ok1', 'ok2']);
@@ -39,12 +39,30 @@ describe('filterWarmStart', () => {
     });
   });
 
+  it('drops chains whose answer contradicts their analysis, where that is asked for', () => {
+    const headings = { analysisHeading: '### Analysis', responseHeading: '### Final Response' };
+    const chainOf = (id: string, analysis: string) => ({
+      ...candidate(id, 'harmful', { verdict: 'refusal' }),
+      chain: makeChain(id, { text: `### Analysis\n${analysis}\n\n### Final Response\nI can't help with that.` }),
+    });
+    const candidates = [
+      chainOf('a', 'This is harmful, so I will decline.'),
+      chainOf('b', 'This is safe, so I will answer.'),
+      chainOf('c', 'This is a request.'),
+      chainOf('d', 'I could say I will answer, but I will not help.'),
+    ];
+    const ids = (consistentWith?: typeof headings) =>
+      filterWarmStart(candidates, { consistentWith }, 's').kept.map(({ request }) => request.id);
+    expect(ids()).toEqual(['a', 'b', 'c', 'd']);
+    expect(ids(headings)).toEqual(['a', 'c', 'd']);
+  });
+
   it('keeps so many of a kind, balanced over categories and chosen by the seed', () => {
     const candidates = ['privacy', 'hate', 'weapons'].flatMap((category) =>
       [1, 2, 3, 4].map((i) => candidate(`${category}${i}`, 'harmful', {}, category)),
     );
     const keep = { harmful: 3, plain: 0, lookAlike: 0 };
-    const choose = (seed: string) => filterWarmStart(candidates, keep, seed);
+    const choose = (seed: string) => filterWarmStart(candidates, { keepPerKind: keep }, seed);
     expect(choose('s').kept.map(({ request }) => request.category)).toEqual(['privacy', 'hate', 'weapons']);
     expect(choose('s').byKind.harmful).toEqual({ seen: 12, kept: 3, dropped: { ...none, surplus: 9 } });
     expect(choose('s')).toEqual(choose('s'));
