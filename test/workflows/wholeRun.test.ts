@@ -140,7 +140,7 @@ describe('a whole run', () => {
     const server = join(runFolders(installation.home, runId).temporalDatabase, '..', 'server.json');
     const record = await readFile(server, 'utf8');
     const again = await installation.train(runId);
-    expect(again.outcome).toEqual({ state: 'done' });
+    expect(again.outcome).toEqual({ state: 'done', foundDone: true });
     expect(again.lines).toEqual([]);
     expect(await readFile(server, 'utf8')).toBe(record);
     expect(existsSync(log) ? (await readFile(log)).length : 0).toBe(size);
