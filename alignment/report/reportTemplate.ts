@@ -20,7 +20,7 @@ export const reportTemplate = `<!doctype html>
 <ul class="headlines">
 <% for (const line of it.headlines) { %>
 <li class="<%= line.met === null ? 'plain' : line.met ? 'met' : 'missed' %>"><span class="mark"><%= line.met === null ? 'reported' : line.met ? 'met' : 'not met' %></span>
-<span><strong><%= line.text %></strong>: <%= it.format.signed(line.value) %> <%= it.format.interval(line.interval, it.format.signed) %><% if (line.target) { %> <em>(target: <%= line.target %>)</em><% } %></span></li>
+<span><% const show = line.id === 'format' ? it.format.number : it.format.signed; %><strong><%= line.text %></strong>: <%= show(line.value) %> <%= it.format.interval(line.interval, show) %><% if (line.target) { %> <em>(target: <%= line.target %>)</em><% } %></span></li>
 <% } %>
 </ul>
 <p class="sub">Held-out requests, raw prompt (no codes, no cases), greedy. Brackets: 95 % intervals, Wilson for shares, paired bootstrap for changes.</p>
