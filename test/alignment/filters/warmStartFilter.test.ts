@@ -49,11 +49,12 @@ describe('filterWarmStart', () => {
       chainOf('a', 'This is harmful, so I will decline.'),
       chainOf('b', 'This is safe, so I will answer.'),
       chainOf('c', 'This is a request.'),
+      chainOf('e', 'This is safe under code 5: it is a game.'),
       chainOf('d', 'I could say I will answer, but I will not help.'),
     ];
     const ids = (consistentWith?: typeof headings) =>
       filterWarmStart(candidates, { consistentWith }, 's').kept.map(({ request }) => request.id);
-    expect(ids()).toEqual(['a', 'b', 'c', 'd']);
+    expect(ids()).toEqual(['a', 'b', 'c', 'e', 'd']);
     expect(ids(headings)).toEqual(['a', 'c', 'd']);
   });
 
