@@ -1,5 +1,5 @@
 /** Lists what the shards of a plan have generated, in plan order, and sums up their figures. */
-import type { ArtifactRef, Figures, PolicyState, RunContext } from '../workflows/types.ts';
+import type { ArtifactRef, Figures, PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { generatedChains } from './generateChains.ts';
 import { readConfiguration, readJson } from './inputs.ts';

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { ScoredChain } from '../alignment/chains/chain.ts';
 import { chainFigures } from '../alignment/evaluation/figures.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { ArtifactRef, Figures, RunContext, StageOutcome } from '../workflows/types.ts';
+import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson, readLibrary, readLines } from './inputs.ts';
 import type { ShardList } from './plans.ts';

@@ -4,7 +4,7 @@ import type { Configuration } from '../alignment/configuration/schema.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { GradientRequest, SequenceMetrics } from '../engine/policy.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
-import type { ArtifactRef, PolicyState, RunContext, ShardReport } from '../workflows/types.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
 import { reportOf } from './generateChains.ts';

@@ -7,7 +7,7 @@ import type {
   GenerationPurpose,
   PolicyState,
   ArtifactRef,
-} from '../workflows/types.ts';
+} from './types.ts';
 import { collectChains } from './collectChains.ts';
 import { collectRewards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { engineVersion } from '../engine/version.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
-import type { ArtifactRef, RunContext } from '../workflows/types.ts';
+import type { ArtifactRef, RunContext } from './types.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';

@@ -6,7 +6,7 @@ import { engineVersion } from '../engine/version.ts';
 import { writeAdapterConfig } from '../engine/formats/peft.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { StepOutput } from '../infra/artifacts/steps.ts';
-import type { ArtifactRef, PolicyState, RunContext } from '../workflows/types.ts';
+import type { ArtifactRef, PolicyState, RunContext } from './types.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';

@@ -5,7 +5,7 @@ import type { SamplePrompt } from '../engine/policy.ts';
 import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { engineVersion } from '../engine/version.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
-import type { ArtifactRef, PolicyState, RunContext, ShardReport } from '../workflows/types.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';

@@ -1,5 +1,5 @@
 /** Activities of the gpu queue: everything that runs the engine. One slot a device. */
-import type { ArtifactRef, PolicyState, RunContext } from '../workflows/types.ts';
+import type { ArtifactRef, PolicyState, RunContext } from './types.ts';
 import { computeGradients, type UpdateStepInput } from './computeGradients.ts';
 import { createAdapter } from './createAdapter.ts';
 import type { GpuDependencies } from './dependencies.ts';

@@ -6,7 +6,7 @@ import type { Library } from '../alignment/library/library.ts';
 import { parseLibrary } from '../alignment/library/parseLibrary.ts';
 import type { EngineSettings, PolicyWeights } from '../engine/policy.ts';
 import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStore.ts';
-import type { PolicyState, RunContext } from '../workflows/types.ts';
+import type { PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ModelManifest } from './plans.ts';
 

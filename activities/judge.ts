@@ -1,5 +1,5 @@
 /** Activities of the judge queue. */
-import type { RunContext } from '../workflows/types.ts';
+import type { RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { rewardChains, type RewardInput } from './rewardChains.ts';
 

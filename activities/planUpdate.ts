@@ -4,7 +4,7 @@ import { tokenWeights } from '../alignment/advantages/tokenWeights.ts';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
 import type { Objective, TrainingSequence } from '../engine/policy.ts';
-import type { ArtifactRef, RunContext, UpdatePlan } from '../workflows/types.ts';
+import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';

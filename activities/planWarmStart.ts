@@ -7,7 +7,7 @@ import { sftTokenWeights } from '../alignment/advantages/tokenWeights.ts';
 import { filterWarmStart } from '../alignment/filters/warmStartFilter.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
 import { deriveSeed, shuffled } from '../infra/artifacts/seeds.ts';
-import type { ArtifactRef, RunContext, UpdatePlan } from '../workflows/types.ts';
+import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readLibrary } from './inputs.ts';

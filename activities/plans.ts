@@ -1,7 +1,7 @@
 /** The JSON artifacts that stages hand to each other. */
 import type { ChatMessage } from '../alignment/prompts/guidedPrompt.ts';
 import type { Objective, OptimizerSettings, SamplingOptions, TrainingSequence } from '../engine/policy.ts';
-import type { ArtifactRef, Figures, GenerationPurpose } from '../workflows/types.ts';
+import type { ArtifactRef, Figures, GenerationPurpose } from './types.ts';
 
 /** One request of a generation plan with the prompts of its samples. */
 export interface GenerationItem {

@@ -6,7 +6,7 @@ import { openModel } from '../engine/model/weights.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { ModelSourceError } from '../infra/modelSource/errors.ts';
 import { checkModel, resolveModel } from '../infra/modelSource/resolveModel.ts';
-import type { ArtifactRef, RunContext } from '../workflows/types.ts';
+import type { ArtifactRef, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';

@@ -2,7 +2,7 @@
 import type { Objective, TrainingSequence } from '../engine/policy.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { Figures, UpdatePlan } from '../workflows/types.ts';
+import type { Figures, UpdatePlan } from './types.ts';
 import type { GradientShard, OptimisationPlan } from './plans.ts';
 
 export interface PlannedStep {

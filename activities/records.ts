@@ -7,7 +7,7 @@ import type {
   IterationRecord,
   RunContext,
   RunRecord,
-} from '../workflows/types.ts';
+} from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 /** Keeps the newest record. Answers with this process's peak memory, for the record's next version. */

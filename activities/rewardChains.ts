@@ -8,7 +8,7 @@ import { scoreChain } from '../alignment/rewards/scoreChain.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
-import type { ArtifactRef, RunContext, ShardReport } from '../workflows/types.ts';
+import type { ArtifactRef, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import type { ShardList } from './plans.ts';

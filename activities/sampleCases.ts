@@ -5,7 +5,7 @@ import { iterationRequests, selectRequests } from '../alignment/evaluation/selec
 import type { Library, SafetyRequest } from '../alignment/library/library.ts';
 import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
-import type { GenerationPurpose, RunContext, ShardedPlan } from '../workflows/types.ts';
+import type { GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readLibrary } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';

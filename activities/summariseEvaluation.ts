@@ -3,7 +3,7 @@ import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { evaluationFigures, type ChainFigures } from '../alignment/evaluation/figures.ts';
 import type { ReportedAnswer, ReportedEvaluation } from '../alignment/report/reportData.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { ArtifactRef, Figures, RunContext, StageOutcome } from '../workflows/types.ts';
+import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readLibrary } from './inputs.ts';

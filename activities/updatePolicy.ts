@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
 import { engineVersion } from '../engine/version.ts';
 import type { SequenceMetrics } from '../engine/policy.ts';
-import type { Figures, RunContext, UpdateOutcome } from '../workflows/types.ts';
+import type { Figures, RunContext, UpdateOutcome } from './types.ts';
 import { stepGradients, type UpdateStepInput } from './computeGradients.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { engineSettings, forgetAdapters, localPolicy, readConfiguration, readJson } from './inputs.ts';

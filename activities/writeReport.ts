@@ -6,7 +6,7 @@ import type { ReportData, ReportedEvaluation, ReportedIteration } from '../align
 import { engineVersion } from '../engine/version.ts';
 import { listIterations } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
-import type { ArtifactRef, IterationRecord, RunContext, RunRecord } from '../workflows/types.ts';
+import type { ArtifactRef, IterationRecord, RunContext, RunRecord } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';

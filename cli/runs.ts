@@ -7,7 +7,7 @@ import { latestRun, listRuns, loadRun } from '../infra/artifacts/runs.ts';
 import type { SavedRun } from '../infra/artifacts/runs.ts';
 import { nearestName } from '../infra/configuration/nearestName.ts';
 import { runFolders } from '../infra/paths.ts';
-import type { RunRecord } from '../workflows/types.ts';
+import type { RunRecord } from '../activities/types.ts';
 import { badInput } from './errors.ts';
 
 export interface FoundRun {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import { describeState, describeWork, duration, firstLine, formatFigure } from './progress/wording.ts';
-import type { RunRecord } from '../workflows/types.ts';
+import type { RunRecord } from '../activities/types.ts';
 import { inStageOrder } from './stageOrder.ts';
 import { plainTable } from './terminal.ts';
 

@@ -7,7 +7,7 @@ import { runFolders } from '../infra/paths.ts';
 import { embeddedEnvironment } from '../infra/temporal/connection.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../infra/temporal/embeddedServer.ts';
 import { findServer } from '../infra/temporal/findServer.ts';
-import type { WorkerKind } from '../workflows/types.ts';
+import type { WorkerKind } from '../activities/types.ts';
 
 export interface EmbeddedOptions {
   runId: string;

@@ -1,7 +1,7 @@
 /** What the entry points share: addresses from the environment, SIGTERM drains. */
 import { resolveTemporal } from '../infra/temporal/connection.ts';
 import { artifactsFolder, cadaCache, cadaHome } from '../infra/paths.ts';
-import type { WorkerKind } from '../workflows/types.ts';
+import type { WorkerKind } from '../activities/types.ts';
 import { openLog } from '../infra/logging/log.ts';
 import { serve } from './serve.ts';
 

@@ -9,7 +9,7 @@ import { createGpuActivities } from '../activities/gpu.ts';
 import { createJudgeActivities } from '../activities/judge.ts';
 import { openStore } from '../infra/artifacts/artifactStore.ts';
 import { connectWorker, type TemporalEndpoint } from '../infra/temporal/connection.ts';
-import { taskQueues, type WorkerKind } from '../workflows/types.ts';
+import { taskQueues, type WorkerKind } from '../activities/types.ts';
 import { createEngineShelf } from './engineShelf.ts';
 import { requireSharedStore } from './sharedStore.ts';
 

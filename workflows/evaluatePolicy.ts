@@ -3,7 +3,7 @@ import { setHandler } from '@temporalio/workflow';
 import { evaluate, type EvaluationOutcome } from './evaluation.ts';
 import { progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
-import type { PolicyState, RunContext } from './types.ts';
+import type { PolicyState, RunContext } from '../activities/types.ts';
 
 export interface EvaluationInput {
   run: RunContext;

@@ -1,7 +1,7 @@
 /** Figures of a policy on held-out requests, raw prompt, greedy: the stages that a full evaluation and an iteration's probe share. */
 import { generateAndReward } from './generation.ts';
 import { control } from './stages.ts';
-import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress } from './types.ts';
+import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress } from '../activities/types.ts';
 
 export interface EvaluationOutcome {
   evaluation: ArtifactRef;

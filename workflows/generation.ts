@@ -1,6 +1,6 @@
 /** Chains for a plan, and their rewards: the half that iterations, warm start and evaluations share. */
 import { gpu, judge, control, runShards } from './stages.ts';
-import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, ShardedPlan } from './types.ts';
+import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, ShardedPlan } from '../activities/types.ts';
 
 export interface RewardedChains {
   plan: ArtifactRef;

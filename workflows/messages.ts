@@ -1,6 +1,6 @@
 /** Queries and updates of a run, shared by workflows and their clients. */
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
-import type { RunProgress } from './types.ts';
+import type { RunProgress } from '../activities/types.ts';
 
 /** Snapshot of the run, or of the child that is at work. */
 export const progressQuery = defineQuery<RunProgress>('progress');

@@ -1,6 +1,6 @@
 /** The optimizer steps of an update plan: gradients in shards, then one update, step after step. */
 import { gpu, runShards } from './stages.ts';
-import type { Figures, PolicyState, RunContext, RunProgress, UpdatePlan } from './types.ts';
+import type { Figures, PolicyState, RunContext, RunProgress, UpdatePlan } from '../activities/types.ts';
 
 export async function optimisePolicy(
   run: RunContext,

@@ -1,5 +1,5 @@
 /** The progress snapshot that workflows keep and queries answer. */
-import type { RunProgress } from './types.ts';
+import type { RunProgress } from '../activities/types.ts';
 
 export function startProgress(runId: string, stage: string, iteration = 0, iterations = 0): RunProgress {
   return {

@@ -6,7 +6,7 @@ import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control } from './stages.ts';
-import type { Figures, IterationLineage, PolicyState, RunContext, TrainedPolicy } from './types.ts';
+import type { Figures, IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
 
 export interface IterationInput {
   run: RunContext;

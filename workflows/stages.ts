@@ -3,7 +3,7 @@ import { proxyActivities, type ActivityOptions } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control.ts';
 import type { GpuActivities } from '../activities/gpu.ts';
 import type { JudgeActivities } from '../activities/judge.ts';
-import { taskQueues, type RunProgress, type ShardReport } from './types.ts';
+import { taskQueues, type RunProgress, type ShardReport } from '../activities/types.ts';
 
 /** Bounded: a stage that keeps failing becomes the operator's (design.md, failure policy). */
 const retry: ActivityOptions['retry'] = {

@@ -8,7 +8,7 @@ import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu } from './stages.ts';
-import type { IterationLineage, PolicyState, RunContext, TrainedPolicy } from './types.ts';
+import type { IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
 
 export interface WarmStartInput {
   run: RunContext;

@@ -7,7 +7,7 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { ChainView } from '../operations.ts';
 import { formatFigure } from '../progress/wording.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { indent, plainTable } from '../terminal.ts';
 

@@ -5,7 +5,7 @@ import { placesOf, print, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { workerKinds } from '../operations.ts';
 import type { ControlVerb, WorkerKind } from '../operations.ts';
 import { openProgressDisplay } from '../progress/display.ts';

@@ -13,7 +13,7 @@ import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
 import { cadaCache, cadaHome } from '../../infra/paths.ts';
 import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { Answer, RunRequest } from '../operations.ts';
 import { readLibraryFiles } from './libraryFiles.ts';

@@ -7,7 +7,7 @@ import type { ChainRecord, ScoredChain } from '../../alignment/chains/chain.ts';
 import type { SafetyRequest } from '../../alignment/library/library.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { listIterations, loadRun } from '../../infra/artifacts/runs.ts';
-import type { IterationRecord, RunRecord } from '../../workflows/types.ts';
+import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { ChainSelection, ChainView, RunRequest } from '../operations.ts';
 

@@ -5,7 +5,7 @@ import { readJson } from '../../activities/inputs.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
 import { runFolders } from '../../infra/paths.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { DeliveredFiles, RunRequest } from '../operations.ts';
 

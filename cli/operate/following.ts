@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { activeChildQuery, progressQuery } from '../../workflows/messages.ts';
-import { taskQueues, type RunProgress, type WorkerKind } from '../../workflows/types.ts';
+import { taskQueues, type RunProgress, type WorkerKind } from '../../activities/types.ts';
 import type { RunReporter, TrainOutcome } from '../operations.ts';
 import { withDownload } from './preparation.ts';
 

@@ -6,7 +6,7 @@ import { comparisons } from '../../activities/writeReport.ts';
 import type { Headline } from '../../alignment/evaluation/comparison.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { RunRequest, RunSummary } from '../operations.ts';
 import { estimateRun } from '../plan.ts';

@@ -22,7 +22,7 @@ import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
 import type { RunInput, RunPlan } from '../../workflows/alignPolicy.ts';
 import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
-import { taskQueues, type RunRecord } from '../../workflows/types.ts';
+import { taskQueues, type RunRecord } from '../../activities/types.ts';
 import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
 import { inStageOrder } from '../stageOrder.ts';
@@ -68,9 +68,18 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
 }
 
 export async function watch(request: RunRequest, report: RunReporter): Promise<TrainOutcome> {
-  return withRun(request, (connected, handle) =>
-    followToEnd(connected.client, handle, { ...request, wait: true }, report),
-  );
+  try {
+    return await withRun(request, (connected, handle) =>
+      followToEnd(connected.client, handle, { ...request, wait: true }, report),
+    );
+  } catch (error) {
+    // An embedded server ends with the command that started it; what the run came to is in the store.
+    if (resolveTemporal(process.env).kind === 'external' || (await endpointOf(request))) throw error;
+    const record = (await loadRun<RunRecord>(await openStore(request.storeUri), request.runId))?.record;
+    if (!record) throw error;
+    if (record.state === 'running') report.line('The command that ran it was stopped; `cada train --resume` goes on.');
+    return { state: record.state, ...(record.cause ? { cause: record.cause } : {}) };
+  }
 }
 
 /** Calls `use` with the run's workflow on the configured server, or on the embedded one of a run at work in another terminal. */

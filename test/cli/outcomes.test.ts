@@ -15,9 +15,9 @@ test('in a pipe: plain lines, only on change, and exit code 4 with what to do wh
   expect(stdout.split('\n')).toEqual([
     expect.stringMatching(/^run scripted-[0-9a-f]{8}$/),
     'Temporal UI: http://127.0.0.1:8233',
-    expect.stringMatching(/^prepare  about \d+m/),
+    expect.stringMatching(/^prepare {2}about \d+m/),
     'done: prepare  3s',
-    expect.stringMatching(/^warm start  shards 0\/300  261 tok\/s  about \d+m/),
+    expect.stringMatching(/^warm start {2}shards 0\/300 {2}261 tok\/s {2}about \d+m/),
     'run scripted-00000000: waits for its operator: the \\x1b[31mjudge\\x1b[0m is down',
     'The run waits for its operator: the judge is down',
     'Mend the cause, then go on with: cada train run.yaml',

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import type { ArtifactRef } from '../../infra/artifacts/artifactStore.ts';
 import { saveRun } from '../../infra/artifacts/runs.ts';
-import type { RunRecord } from '../../workflows/types.ts';
+import type { RunRecord } from '../../activities/types.ts';
 import { cada, newFolder } from './runCommand.ts';
 
 const cwd = newFolder();

@@ -8,7 +8,7 @@ import type { RunReporter, TrainOutcome } from '../../cli/operations.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
 import { artifactsFolder, runFolders } from '../../infra/paths.ts';
-import type { RunProgress, RunRecord } from '../../workflows/types.ts';
+import type { RunProgress, RunRecord } from '../../activities/types.ts';
 import { writeTinyChainModel } from '../models/tinyChainModel.ts';
 import { readLedger, type LedgerEntry } from './ledger.ts';
 

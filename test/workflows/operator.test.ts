@@ -12,7 +12,7 @@ import {
   stopAfterIterationUpdate,
   stopRunUpdate,
 } from '../../workflows/messages.ts';
-import type { IterationRecord, RunProgress } from '../../workflows/types.ts';
+import type { IterationRecord, RunProgress } from '../../activities/types.ts';
 import { eventually, startTestServer, type TestServer } from '../servers/temporalServer.ts';
 import { createInstallation, type TestInstallation } from './cluster.ts';
 import { startWorkers, type RunningCommand } from './commands.ts';

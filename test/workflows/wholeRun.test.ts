@@ -9,7 +9,7 @@ import { openModel } from '../../engine/model/weights.ts';
 import { sha256OfFile } from '../../infra/artifacts/digest.ts';
 import { listHistories, listIterations, loadHistory } from '../../infra/artifacts/runs.ts';
 import { runFolders } from '../../infra/paths.ts';
-import type { ArtifactRef, IterationRecord } from '../../workflows/types.ts';
+import type { ArtifactRef, IterationRecord } from '../../activities/types.ts';
 import { createInstallation, tinyConfiguration, type TestInstallation, type TestTrainResult } from './cluster.ts';
 import { readEvents } from './historyEvents.ts';
 import { computedAgain } from './ledger.ts';
