@@ -52,7 +52,13 @@ step('lint', run('eslint', ['.', '--max-warnings', '0']));
 step('format', run('prettier', ['--check', '.', '--log-level', 'warn']));
 // Its absence is no failure: the S3 suite then says why it is skipped.
 run('node', ['test/servers/buildS3Server.ts']);
-const ok = run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...process.argv.slice(2)]);
+const ok = run('vitest', [
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${reportFile}`,
+  ...process.argv.slice(2),
+]);
 try {
   const tests = vitestTotals();
   totals.passed += tests.passed;

@@ -31,7 +31,15 @@ import {
 } from './messages.ts';
 import { runIteration } from './runIteration.ts';
 import { control, gpu, preparation } from './stages.ts';
-import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, RunRecord, TrainedPolicy } from '../activities/types.ts';
+import type {
+  ArtifactRef,
+  Figures,
+  PolicyState,
+  RunContext,
+  RunProgress,
+  RunRecord,
+  TrainedPolicy,
+} from '../activities/types.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
 
 export interface RunPlan {
