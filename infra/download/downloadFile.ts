@@ -63,7 +63,9 @@ async function attempt(
   { url, headers = {}, firstByteMs, stallMs, onProgress, signal }: Download,
   file: string,
 ): Promise<void> {
-  const script = fileURLToPath(new URL('./fetchToFile.ts', import.meta.url));
+  // In the repository the source is run; in an installed package its compiled form.
+  const extension = import.meta.filename.endsWith('.ts') ? '.ts' : '.js';
+  const script = fileURLToPath(new URL(`./fetchToFile${extension}`, import.meta.url));
   await runChildAttempt({
     command: process.execPath,
     args: [childScript(script), JSON.stringify({ url, file, headers })],

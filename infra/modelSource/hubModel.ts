@@ -88,7 +88,9 @@ async function listHubFiles(
   hubUrl: string,
   signal: AbortSignal | undefined,
 ): Promise<HubListing> {
-  const script = fileURLToPath(new URL('./listHubFiles.ts', import.meta.url));
+  // In the repository the source is run; in an installed package its compiled form.
+  const extension = import.meta.filename.endsWith('.ts') ? '.ts' : '.js';
+  const script = fileURLToPath(new URL(`./listHubFiles${extension}`, import.meta.url));
   const output = await runChildAttempt({
     command: process.execPath,
     args: [childScript(script), JSON.stringify({ name, revision, hubUrl })],
