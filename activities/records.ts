@@ -1,13 +1,6 @@
 /** The run's own records in the store: what `cada status`, `cada report` and a resumed run read when no server is up. */
 import { loadRun, saveIteration, saveRun as putRun } from '../infra/artifacts/runs.ts';
-import type {
-  Figures,
-  IterationLineage,
-  IterationMeasures,
-  IterationRecord,
-  RunContext,
-  RunRecord,
-} from './types.ts';
+import type { Figures, IterationLineage, IterationMeasures, IterationRecord, RunContext, RunRecord } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 
 /** Keeps the newest record. Answers with this process's peak memory, for the record's next version. */
