@@ -10,30 +10,26 @@ export interface Ended {
   stderr: string;
 }
 
+export interface RunOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Sees standard output as it comes, all of it so far, and may signal the process. */
+  onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+}
+
 export const newFolder = (): string => mkdtempSync(join(tmpdir(), 'cada-cli-'));
 
 /** `cada ...` in a folder of its own, with CADA_HOME and CADA_CACHE in it. */
-export function cada(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+export function cada(args: string[], options: RunOptions = {}): Promise<Ended> {
   return runNode([resolve('cli/cada.js'), ...args], options);
 }
 
-/** The command with a scripted run; `onOutput` sees standard output as it comes and may signal the process. */
-export function scripted(
-  scenario: string,
-  args: string[],
-  options: { cwd?: string; onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
-): Promise<Ended> {
+/** The command with a scripted run. */
+export function scripted(scenario: string, args: string[], options: RunOptions = {}): Promise<Ended> {
   return runNode([resolve('test/cli/fixtures/scriptedRun.ts'), scenario, ...args], options);
 }
 
-function runNode(
-  args: string[],
-  options: {
-    cwd?: string;
-    env?: NodeJS.ProcessEnv;
-    onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
-  },
-): Promise<Ended> {
+export function runNode(args: string[], options: RunOptions): Promise<Ended> {
   const cwd = options.cwd ?? newFolder();
   // What the tests themselves were started by (`npm test`) is not what the command is started by.
   const inherited = Object.fromEntries(
