@@ -55,8 +55,12 @@ const library = z.strictObject({
 
 const chain = z.strictObject({
   maxNewTokens: positive.default(112).describe('Most new tokens of a chain.'),
-  analysisHeading: z.string().min(1).default('### Analysis'),
-  responseHeading: z.string().min(1).default('### Final Response'),
+  analysisHeading: z.string().min(1).default('### Analysis').describe('Line that opens the first part of a chain.'),
+  responseHeading: z
+    .string()
+    .min(1)
+    .default('### Final Response')
+    .describe('Line that opens the second part; only what follows is judged and shown to users.'),
 });
 
 const cases = z.strictObject({
@@ -84,27 +88,33 @@ const requestCounts = z.strictObject({
 });
 
 const lora = z.strictObject({
-  rank: positive.max(512).default(16),
-  alpha: z.number().positive().default(32),
+  rank: positive.max(512).default(16).describe('Rank of the two matrices of a projection.'),
+  alpha: z.number().positive().default(32).describe('The product of the two matrices is scaled by alpha / rank.'),
   targets: z
     .array(z.enum(projections))
     .min(1)
-    .default([...projections]),
+    .default([...projections])
+    .describe('Projections that get an adapter, in every layer.'),
   rankStabilized: z.boolean().default(false).describe('Scale alpha / sqrt(rank) instead of alpha / rank.'),
 });
 
 const optimizerFields = {
-  learningRate: z.number().positive(),
-  schedule: z.enum(['constant', 'cosine', 'linear']),
+  learningRate: z.number().positive().describe('Highest learning rate of AdamW.'),
+  schedule: z
+    .enum(['constant', 'cosine', 'linear'])
+    .describe('How the learning rate goes on after the warm-up: it stays, or falls to 0.'),
   warmupRatio: share.describe('Part of the steps in which the learning rate rises.'),
-  weightDecay: z.number().min(0),
+  weightDecay: z.number().min(0).describe('Decoupled weight decay of AdamW.'),
   maxGradNorm: z.number().min(0).describe('Global gradient norm to clip to; 0 = no clipping.'),
 };
 
 const warmStart = z.strictObject({
-  enabled: z.boolean().default(true),
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe('Fine-tune on filtered guided chains first; without it the iterations start from a fresh adapter.'),
   requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
-  samplesPerRequest: positive.default(1),
+  samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
   keepPerKind: requestCounts
     .optional()
@@ -113,7 +123,7 @@ const warmStart = z.strictObject({
     .boolean()
     .default(false)
     .describe('Leave out chains whose answer does the contrary of what their analysis announces.'),
-  epochs: positive.default(2),
+  epochs: positive.default(2).describe('Times that every kept chain is trained on.'),
   batchSequences: positive.default(16).describe('Sequences of one optimizer step.'),
   learningRate: optimizerFields.learningRate.default(2e-4),
   schedule: optimizerFields.schedule.default('cosine'),
@@ -132,8 +142,11 @@ const iteration = z.strictObject({
     ),
   requests: requestCounts.default({ harmful: 4, plain: 2, lookAlike: 2 }).describe('Requests of one iteration.'),
   samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
-  temperature: z.number().positive().default(1),
-  objective: z.enum(['grpo']).default('grpo'),
+  temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
+  objective: z
+    .enum(['grpo'])
+    .default('grpo')
+    .describe('The clipped policy-gradient loss; `aggregation`, `advantage` and the clips choose its variant.'),
   aggregation: z
     .enum(['sequence-mean', 'token-mean', 'constant'])
     .default('token-mean')
@@ -144,11 +157,32 @@ const iteration = z.strictObject({
     .enum(['group', 'group-mean', 'batch'])
     .default('group')
     .describe('Divide by the standard deviation of the group, by nothing, or by that of the batch.'),
-  clipLow: z.number().min(0).max(1).default(0.2),
-  clipHigh: z.number().min(0).default(0.2),
-  klWeight: z.number().min(0).default(0.04),
-  klEstimator: z.enum(['k1', 'k2', 'k3']).default('k3'),
-  klReference: z.enum(['warmStart', 'base']).default('warmStart'),
+  clipLow: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.2)
+    .describe('The ratio of new to old probability is clipped below at 1 - clipLow.'),
+  clipHigh: z
+    .number()
+    .min(0)
+    .default(0.2)
+    .describe('And above at 1 + clipHigh; a higher value than clipLow lets rare tokens rise (clip-higher).'),
+  klWeight: z
+    .number()
+    .min(0)
+    .default(0.04)
+    .describe('Weight of the KL term that keeps the policy near its reference; 0 = no reference is computed.'),
+  klEstimator: z
+    .enum(['k1', 'k2', 'k3'])
+    .default('k3')
+    .describe(
+      'Per-token estimate of KL by log-probabilities: k1 = -log r, k2 = (log r)^2 / 2, k3 = r - 1 - log r, with r = reference / policy.',
+    ),
+  klReference: z
+    .enum(['warmStart', 'base'])
+    .default('warmStart')
+    .describe('What KL is measured to: the warm-started policy or the base model.'),
   importanceCap: z
     .number()
     .positive()
@@ -174,7 +208,10 @@ const rewards = z.strictObject({
 });
 
 const evaluation = z.strictObject({
-  split: z.enum(['heldOut', 'development']).default('heldOut'),
+  split: z
+    .enum(['heldOut', 'development'])
+    .default('heldOut')
+    .describe('Requests that figures are of: `development` for choosing settings, `heldOut` for results.'),
   requests: requestCounts
     .default({ harmful: 48, plain: 48, lookAlike: 48 })
     .describe('Requests of the evaluations before and after.'),
@@ -182,7 +219,7 @@ const evaluation = z.strictObject({
     .default({ harmful: 16, plain: 16, lookAlike: 0 })
     .describe('Requests of the evaluation after each iteration.'),
   afterWarmStart: z.boolean().default(true).describe('Evaluate the warm-started policy on the full set too.'),
-  bootstrapSamples: positive.default(2000),
+  bootstrapSamples: positive.default(2000).describe('Draws of the paired bootstrap behind the intervals.'),
 });
 
 const shards = z.strictObject({
