@@ -15,7 +15,7 @@ import { asFailure, operatorFailure } from './stage.ts';
 export async function prepareModel(
   dependencies: ActivityDependencies,
   run: RunContext,
-): Promise<{ model: ArtifactRef }> {
+): Promise<{ model: ArtifactRef; notes?: string[] }> {
   const { store, downloadPath, log } = dependencies;
   const context = Context.current();
   const configuration = await readConfiguration(store, run);
@@ -58,7 +58,7 @@ export async function prepareModel(
     digest: checked.digest,
     files,
   };
-  return { model: await store.putBytes(canonicalJson(manifest), 'model') };
+  return { model: await store.putBytes(canonicalJson(manifest), 'model'), notes: manifest.notes };
 }
 
 const packagedCopyNote =

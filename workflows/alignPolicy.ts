@@ -6,69 +6,35 @@
  */
 import {
   allHandlersFinished,
-  ApplicationFailure,
   condition,
   continueAsNew,
   executeChild,
   isCancellation,
-  log,
   ParentClosePolicy,
-  setCurrentDetails,
-  setHandler,
-  upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
-import { renderCard } from './card.ts';
 import { evaluatePolicy } from './evaluatePolicy.ts';
-import {
-  activeChildQuery,
-  pauseUpdate,
-  progressQuery,
-  resumeUpdate,
-  retryStageUpdate,
-  stopAfterIterationUpdate,
-  stopRunUpdate,
-} from './messages.ts';
+import { handleMessages } from './operator.ts';
 import { runIteration } from './runIteration.ts';
+import {
+  cardFigures,
+  carriedOver,
+  noteEnginePeak,
+  recordOf,
+  saveRecord,
+  showCard,
+  stageKey,
+  startMemory,
+  type RunMemory,
+  type RunPlan,
+} from './runMemory.ts';
 import { control, gpu, preparation } from './stages.ts';
-import type {
-  ArtifactRef,
-  Figures,
-  PolicyState,
-  RunContext,
-  RunProgress,
-  RunRecord,
-  TrainedPolicy,
-} from '../activities/types.ts';
+import type { Figures, PolicyState, RunContext, RunRecord, TrainedPolicy } from '../activities/types.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
-
-export interface RunPlan {
-  warmStart: boolean;
-  evaluateAfterWarmStart: boolean;
-  iterations: number;
-  klReference: 'warmStart' | 'base' | 'none';
-  probe: boolean;
-}
 
 export interface RunInput {
   run: RunContext;
   plan: RunPlan;
-}
-
-/** Everything the run must remember between executions; bounded, whatever the number of iterations. */
-export interface RunMemory {
-  epoch: number;
-  iteration: number;
-  policy?: PolicyState;
-  reference?: PolicyState;
-  evaluations: Record<string, { artifact: ArtifactRef; figures: Figures }>;
-  exported?: ArtifactRef;
-  report?: ArtifactRef;
-  wallSeconds: Figures;
-  peakMemoryBytes: Figures;
-  progress: RunProgress;
-  /** Figures of the newest iterations, for the card. */
-  recent: { iteration: number; figures: Figures }[];
 }
 
 const recentIterations = 12;
@@ -114,6 +80,8 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
       preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [run]),
     );
     memory.policy = { model: prepared.model };
+    // Histories recorded before the notes were answered have none.
+    memory.progress.notes = prepared.notes ?? [];
     await evaluateStage('before', memory.policy);
     if (plan.warmStart) {
       const base = memory.policy;
@@ -209,190 +177,4 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
     memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
     noteEnginePeak(memory, outcome.peakMemoryBytes);
   }
-}
-
-/** The engine's peak over all its shards and processes. */
-function noteEnginePeak(memory: RunMemory, bytes: number): void {
-  if (bytes > (memory.peakMemoryBytes['engine'] ?? 0)) memory.peakMemoryBytes['engine'] = bytes;
-}
-
-/** Wall seconds are kept by kind of stage: all iterations share one number. */
-function stageKey(name: string): string {
-  return name.startsWith('iteration ') ? 'iterations' : name;
-}
-
-function startMemory(run: RunContext, plan: RunPlan): RunMemory {
-  return {
-    epoch: 0,
-    iteration: 0,
-    evaluations: {},
-    wallSeconds: {},
-    peakMemoryBytes: {},
-    recent: [],
-    progress: {
-      runId: run.runId,
-      state: 'running',
-      stage: 'start',
-      iteration: 0,
-      iterations: plan.iterations,
-      shardsDone: 0,
-      shardsTotal: 0,
-      notes: [],
-      finishedStages: [],
-    },
-  };
-}
-
-/** The memory as the next execution gets it: what display alone needs is cut down, so that the payload stays small. */
-function carriedOver(memory: RunMemory): RunMemory {
-  const stages = memory.progress.finishedStages;
-  const kept = stages.filter((_, index) => index < 4 || index >= stages.length - 4);
-  return {
-    ...memory,
-    recent: memory.recent.slice(-4).map(({ iteration, figures }) => ({ iteration, figures: rounded(figures) })),
-    wallSeconds: rounded(memory.wallSeconds),
-    progress: {
-      ...memory.progress,
-      notes: [],
-      finishedStages: kept.map(({ stage, seconds, cached }) => ({ stage, cached, seconds: roundedNumber(seconds) })),
-    },
-  };
-}
-
-function rounded(figures: Figures): Figures {
-  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, roundedNumber(value)]));
-}
-
-const roundedNumber = (value: number): number => Math.round(value * 1e4) / 1e4;
-
-/** What the operator may ask of the run, and what the run asks of its operator. */
-function handleMessages(run: RunContext, plan: RunPlan, memory: RunMemory) {
-  const { progress } = memory;
-  const operator = {
-    activeChild: null as string | null,
-    stopAfterIteration: false,
-    answer: null as 'retry' | 'stop' | null,
-    async mayProceed(): Promise<void> {
-      if (progress.state !== 'paused') return;
-      showCard(run, plan, memory);
-      await saveRecord(run, plan, memory);
-      await condition(() => progress.state !== 'paused');
-    },
-    /** Waits for the operator after a stage has failed for good. Returns to retry; throws to stop. */
-    async decide(stage: string, error: unknown): Promise<void> {
-      progress.state = 'waiting';
-      progress.cause = `${stage}: ${rootCause(error)}`;
-      log.error('A stage has failed for good; the run waits for its operator', { stage, cause: progress.cause });
-      showCard(run, plan, memory);
-      await saveRecord(run, plan, memory);
-      operator.answer = null;
-      await condition(() => operator.answer !== null);
-      const cause = progress.cause;
-      delete progress.cause;
-      if (operator.answer === 'stop') {
-        progress.state = 'failed';
-        progress.cause = cause;
-        await saveRecord(run, plan, memory);
-        throw ApplicationFailure.nonRetryable(`stopped by the operator after: ${cause}`, 'StoppedByOperator');
-      }
-      progress.state = 'running';
-    },
-  };
-
-  setHandler(progressQuery, () => progress);
-  setHandler(activeChildQuery, () => operator.activeChild);
-  const refuseUnless = (allowed: boolean, message: string): void => {
-    if (!allowed) throw new Error(message);
-  };
-  setHandler(
-    pauseUpdate,
-    () => {
-      progress.state = 'paused';
-      return `pauses when "${progress.stage}" has ended`;
-    },
-    { validator: () => refuseUnless(progress.state === 'running', `the run is ${progress.state}, not running`) },
-  );
-  setHandler(
-    resumeUpdate,
-    () => {
-      progress.state = 'running';
-      return 'goes on';
-    },
-    { validator: () => refuseUnless(progress.state === 'paused', `the run is ${progress.state}, not paused`) },
-  );
-  setHandler(
-    stopAfterIterationUpdate,
-    () => {
-      operator.stopAfterIteration = true;
-      return `stops after iteration ${progress.iteration}, then evaluates, exports and reports`;
-    },
-    {
-      validator: () =>
-        refuseUnless(progress.state === 'running' || progress.state === 'paused', `the run is ${progress.state}`),
-    },
-  );
-  const waiting = {
-    validator: () =>
-      refuseUnless(progress.state === 'waiting', `the run is ${progress.state}, not waiting for its operator`),
-  };
-  setHandler(
-    retryStageUpdate,
-    () => {
-      operator.answer = 'retry';
-      return `runs "${progress.stage}" again`;
-    },
-    waiting,
-  );
-  setHandler(
-    stopRunUpdate,
-    () => {
-      operator.answer = 'stop';
-      return 'ends the run; its artifacts stay in the store';
-    },
-    waiting,
-  );
-  return operator;
-}
-
-function rootCause(error: unknown): string {
-  let cause = error;
-  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-function cardFigures(figures: Figures): Figures {
-  const shown = ['reward', 'rewards/format/mean', 'kl', 'grad_norm', 'completions/mean_length'];
-  return Object.fromEntries(shown.filter((name) => figures[name] !== undefined).map((name) => [name, figures[name]!]));
-}
-
-function recordOf(run: RunContext, plan: RunPlan, memory: RunMemory): RunRecord {
-  return {
-    runId: run.runId,
-    configuration: run.configuration,
-    library: run.library,
-    state: memory.progress.state,
-    stage: memory.progress.stage,
-    iteration: memory.iteration,
-    iterations: plan.iterations,
-    ...(memory.progress.cause ? { cause: memory.progress.cause } : {}),
-    ...(memory.policy ? { policy: memory.policy } : {}),
-    evaluations: memory.evaluations,
-    ...(memory.exported ? { exported: memory.exported } : {}),
-    ...(memory.report ? { report: memory.report } : {}),
-    wallSeconds: memory.wallSeconds,
-    peakMemoryBytes: memory.peakMemoryBytes,
-  };
-}
-
-async function saveRecord(run: RunContext, plan: RunPlan, memory: RunMemory): Promise<void> {
-  const peaks = await control.saveRun.executeWithOptions(
-    { summary: `record: ${memory.progress.state}, ${memory.progress.stage}` },
-    [run, recordOf(run, plan, memory)],
-  );
-  memory.peakMemoryBytes = { ...memory.peakMemoryBytes, ...peaks };
-}
-
-function showCard(run: RunContext, plan: RunPlan, memory: RunMemory): void {
-  setCurrentDetails(renderCard(run, plan, memory));
-  upsertMemo({ stage: memory.progress.stage, state: memory.progress.state });
 }

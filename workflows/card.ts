@@ -1,5 +1,5 @@
 /** The live card of a run in the Temporal UI: what it does, what it has reached, where the artifacts are (markdown). */
-import type { RunMemory, RunPlan } from './alignPolicy.ts';
+import type { RunMemory, RunPlan } from './runMemory.ts';
 import type { Figures, RunContext } from '../activities/types.ts';
 
 export function renderCard(run: RunContext, plan: RunPlan, memory: RunMemory): string {

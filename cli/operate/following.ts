@@ -15,6 +15,7 @@ export interface FollowOptions {
 }
 
 const pollMs = 1000;
+const answerMs = 3_000;
 /** A queue without pollers for so long is told. */
 const pollersMs = 15_000;
 
@@ -38,7 +39,7 @@ export async function followRun(
   let last: RunProgress | undefined;
   try {
     for (;;) {
-      const snapshot = await readSnapshot(client, handle).catch(() => undefined);
+      const snapshot = await quickSnapshot(client, handle);
       if (snapshot) {
         snapshot.notes = [
           ...snapshot.notes,
@@ -75,8 +76,13 @@ export async function followRun(
   }
 }
 
+/** Undefined where nobody answers soon: without a control worker a query would wait for one. */
+export function quickSnapshot(client: Client, handle: WorkflowHandle): Promise<RunProgress | undefined> {
+  return client.withDeadline(Date.now() + answerMs, () => readSnapshot(client, handle)).catch(() => undefined);
+}
+
 /** Of a run that has not answered yet. */
-function unknownSnapshot(runId: string): RunProgress {
+export function unknownSnapshot(runId: string): RunProgress {
   return {
     runId,
     state: 'running',
@@ -114,7 +120,9 @@ export async function readSnapshot(client: Client, handle: WorkflowHandle): Prom
  * Queues with an activity at work. A worker whose only slot is taken does not poll, so the server may not list it although it is there.
  */
 export async function busyQueues(client: Client, handle: WorkflowHandle): Promise<string[]> {
-  const childId = await handle.query(activeChildQuery).catch(() => null);
+  const childId = await client
+    .withDeadline(Date.now() + answerMs, () => handle.query(activeChildQuery))
+    .catch(() => null);
   const handles = [handle, ...(childId ? [client.workflow.getHandle(childId)] : [])];
   const descriptions = await Promise.all(handles.map((one) => one.describe().catch(() => undefined)));
   return descriptions.flatMap((description) =>
@@ -141,19 +149,31 @@ export function watchPollers(client: Client): (busy: readonly string[]) => Promi
     if (Date.now() - asked < 5000) return notes;
     asked = Date.now();
     notes = [];
+    const missing = await missingWorkers(client, busy);
     for (const kind of Object.keys(taskQueues) as WorkerKind[]) {
-      if (busy.includes(taskQueues[kind]) || (await isPolled(client, kind))) {
+      if (!missing.includes(kind)) {
         since.delete(kind);
         continue;
       }
       const first = since.get(kind) ?? Date.now();
       since.set(kind, first);
-      if (Date.now() - first >= pollersMs)
-        notes.push(`waiting for a ${kind} worker: start one with \`cada worker --kind ${kind}\``);
+      if (Date.now() - first >= pollersMs) notes.push(missingWorkerNote(kind));
     }
     return notes;
   };
 }
+
+/** Kinds of workers that no queue of theirs has seen lately. */
+export async function missingWorkers(client: Client, busy: readonly string[]): Promise<WorkerKind[]> {
+  const missing: WorkerKind[] = [];
+  for (const kind of Object.keys(taskQueues) as WorkerKind[]) {
+    if (!busy.includes(taskQueues[kind]) && !(await isPolled(client, kind))) missing.push(kind);
+  }
+  return missing;
+}
+
+export const missingWorkerNote = (kind: WorkerKind): string =>
+  `waiting for a ${kind} worker: start one with \`cada worker --kind ${kind}\``;
 
 async function isPolled(client: Client, kind: WorkerKind): Promise<boolean> {
   try {
