@@ -1,4 +1,6 @@
 /** The operations, put together from the parts that do them. */
+import { openStore } from '../infra/artifacts/artifactStore.ts';
+import { loadRun } from '../infra/artifacts/runs.ts';
 import { runFolders, cadaCache } from '../infra/paths.ts';
 import { resolveTemporal } from '../infra/temporal/connection.ts';
 import { findServer } from '../infra/temporal/findServer.ts';
@@ -18,22 +20,17 @@ import { once } from 'node:events';
 import { readChains } from './operate/chains.ts';
 import { deliver } from './operate/delivery.ts';
 import { examine } from './operate/examination.ts';
-import { busyQueues, readSnapshot, watchPollers } from './operate/following.ts';
+import { busyQueues, missingWorkerNote, missingWorkers, quickSnapshot, unknownSnapshot } from './operate/following.ts';
 import { train, watch, withRun } from './operate/training.ts';
+import type { ProgressSnapshot } from './progress/snapshot.ts';
+import type { RunRecord } from '../activities/types.ts';
 import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
 
 export async function openOperations(): Promise<CadaOperations> {
   return Promise.resolve({
     train,
     watch,
-    progress: (request) =>
-      withRun(request, async ({ client }, handle) => {
-        const snapshot = await readSnapshot(client, handle);
-        return {
-          ...snapshot,
-          notes: [...snapshot.notes, ...(await watchPollers(client)(await busyQueues(client, handle)))],
-        };
-      }).catch(() => undefined),
+    progress: (request) => progress(request).catch(() => undefined),
     control: (request, verb) =>
       withRun(request, async (_, handle) => {
         // A run that waits has no iteration to end: it is ended where it is.
@@ -59,6 +56,23 @@ const updates = {
   stopAfterIteration: stopAfterIterationUpdate,
   stopRun: stopRunUpdate,
 } satisfies Record<ControlVerb, unknown>;
+
+/** Nobody may answer for a run whose control worker is missing: that is told with what the store knows. */
+function progress(request: RunRequest): Promise<ProgressSnapshot> {
+  return withRun(request, async ({ client }, handle) => {
+    const answered = await quickSnapshot(client, handle);
+    const snapshot = answered ?? (await storedSnapshot(request));
+    const missing = await missingWorkers(client, answered ? await busyQueues(client, handle) : []);
+    return { ...snapshot, notes: [...snapshot.notes, ...missing.map(missingWorkerNote)] };
+  });
+}
+
+async function storedSnapshot({ runId, storeUri }: RunRequest): Promise<ProgressSnapshot> {
+  const record = (await loadRun<RunRecord>(await openStore(storeUri), runId))?.record;
+  if (!record) return unknownSnapshot(runId);
+  const { state, stage, iteration, iterations } = record;
+  return { ...unknownSnapshot(runId), state, stage, iteration, iterations };
+}
 
 async function work({ kind, storeUri, home, signal }: WorkRequest): Promise<void> {
   const endpoint = resolveTemporal(process.env);
