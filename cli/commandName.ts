@@ -12,6 +12,7 @@ export function commandName(env: NodeJS.ProcessEnv, program: string | undefined,
 
 /** The command that was given, to be given again: `npm run demo`, or `cada` with these arguments. */
 export function repeatedCommand(name: string, args: readonly string[], env: NodeJS.ProcessEnv): string {
-  if (env.npm_command === 'run-script' && env.npm_lifecycle_event) return `npm run ${env.npm_lifecycle_event}`;
+  // npm 10 calls it `run-script`, npm 11 `run`.
+  if (env.npm_command?.startsWith('run') && env.npm_lifecycle_event) return `npm run ${env.npm_lifecycle_event}`;
   return [name, ...args].join(' ');
 }

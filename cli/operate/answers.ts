@@ -1,5 +1,6 @@
 /** One request answered at once, without Temporal: by the untouched model with growing guidance (`cada try`), or by base and aligned model (`cada ask`). */
 import { join } from 'node:path';
+import prettyBytes from 'pretty-bytes';
 import { engineSettings, localPolicy, readConfiguration, readLibrary } from '../../activities/inputs.ts';
 import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { sampleCases } from '../../alignment/cases/sampleCases.ts';
@@ -12,7 +13,7 @@ import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
 import { cadaCache, cadaHome } from '../../infra/paths.ts';
-import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
+import { checkModel, resolveModel, type ModelProgress } from '../../infra/modelSource/resolveModel.ts';
 import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { Answer, RunRequest } from '../operations.ts';
@@ -25,7 +26,7 @@ export async function tryRequest(request: {
 }): Promise<Answer[]> {
   const { configuration, report } = request;
   const library = parseLibrary(await readLibraryFiles(configuration.library.path));
-  const resolved = await resolveModel(configuration.model, { cachePath: cadaCache(), onProgress: () => {} });
+  const resolved = await resolveModel(configuration.model, { cachePath: cadaCache(), onProgress: tenths(report) });
   for (const note of resolved.notes) report(note);
   const { digest } = await checkModel(resolved.modelPath);
   const policy: PolicyWeights = { modelPath: resolved.modelPath, modelDigest: digest };
@@ -73,6 +74,17 @@ export async function ask(request: RunRequest & { text: string }): Promise<Answe
     { label: 'base', policy: base, prompt },
     { label: 'aligned', policy: aligned, prompt },
   ]);
+}
+
+/** Says of a download each tenth that has come. */
+function tenths(report: (line: string) => void): (progress: ModelProgress) => void {
+  let told = '';
+  return ({ phase, file, bytes, totalBytes }) => {
+    if (phase !== 'download' || totalBytes === 0) return;
+    const line = `${file}: ${Math.floor((10 * bytes) / totalBytes)}0 % of ${prettyBytes(totalBytes)}`;
+    if (line !== told) report(line);
+    told = line;
+  };
 }
 
 function localFolders(): { localPath: string; scratchPath: string } {
