@@ -26,12 +26,13 @@ export function handleMessages(run: RunContext, plan: RunPlan, memory: RunMemory
     },
     /** Waits for the operator after a stage has failed for good. Returns to retry; throws to stop. */
     async decide(stage: string, error: unknown): Promise<void> {
+      // Before the run is seen to wait: an answer may come while the record is still being saved.
+      operator.answer = null;
       progress.state = 'waiting';
       progress.cause = `${stage}: ${rootCause(error)}`;
       log.error('A stage has failed for good; the run waits for its operator', { stage, cause: progress.cause });
       showCard(run, plan, memory);
       await saveRecord(run, plan, memory);
-      operator.answer = null;
       await condition(() => operator.answer !== null);
       const cause = progress.cause;
       delete progress.cause;
