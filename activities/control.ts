@@ -16,7 +16,7 @@ import { planWarmStart } from './planWarmStart.ts';
 import { prepareModel } from './prepareModel.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
-import { summariseEvaluation } from './summariseEvaluation.ts';
+import { summariseEvaluation, type EvaluationParts } from './summariseEvaluation.ts';
 import { writeReport } from './writeReport.ts';
 
 export function createControlActivities(dependencies: ActivityDependencies) {
@@ -32,13 +32,11 @@ export function createControlActivities(dependencies: ActivityDependencies) {
       planWarmStart(dependencies, run, input),
     planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>
       planUpdate(dependencies, run, input),
-    summariseEvaluation: (run: RunContext, input: { name: string; chains: ArtifactRef; rewards: ArtifactRef }) =>
-      summariseEvaluation(dependencies, run, input),
+    summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
     saveRun: (run: RunContext, record: RunRecord) => saveRun(dependencies, run, record),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
-    writeReport: (run: RunContext, input: { record: RunRecord; exported: ArtifactRef }) =>
-      writeReport(dependencies, run, input),
+    writeReport: (run: RunContext, input: { exported: ArtifactRef }) => writeReport(dependencies, run, input),
   };
 }
 

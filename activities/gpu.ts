@@ -5,12 +5,14 @@ import { createAdapter } from './createAdapter.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { exportPolicy } from './exportPolicy.ts';
 import { generateChains, type GenerationInput } from './generateChains.ts';
+import { measureUtility, type UtilityInput } from './measureUtility.ts';
 import { updatePolicy } from './updatePolicy.ts';
 
 export function createGpuActivities(dependencies: GpuDependencies) {
   return {
     createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
     generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
+    measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),
     computeGradients: (run: RunContext, input: UpdateStepInput & { shard: number }) =>
       computeGradients(dependencies, run, input),
     updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),

@@ -59,7 +59,7 @@ function rewardStage(chains: ArtifactRef, configuration: Configuration, library:
       headings: [configuration.chain.analysisHeading, configuration.chain.responseHeading],
       rewards: configuration.rewards,
       judges: sha256(canonicalJson(library.judges)),
-      requests: sha256(canonicalJson(library.requests)),
+      requests: sha256(canonicalJson([library.requests, library.benchmarks])),
     },
   };
 }
@@ -76,6 +76,8 @@ export async function scoredChains(
 
 export function requestsById(library: Library): Map<string, SafetyRequest> {
   return new Map(
-    requestSplits.flatMap((split) => library.requests[split].map((request) => [request.id, request] as const)),
+    [...requestSplits.map((split) => library.requests[split]), ...Object.values(library.benchmarks)].flatMap(
+      (requests) => requests.map((request) => [request.id, request] as const),
+    ),
   );
 }

@@ -18,10 +18,11 @@ export async function sampleCases(
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const library = await readLibrary(store, run);
-  const { items, temperature } = plannedItems(configuration, library, purpose);
+  const { items, benchmarkItems = [], temperature } = plannedItems(configuration, library, purpose);
 
   const plan: GenerationPlan = { purpose, shards: [] };
-  for (const group of shardsOf(items, configuration.shards.generationRequests)) {
+  const size = configuration.shards.generationRequests;
+  for (const group of [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)]) {
     const shard: GenerationShard = {
       sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens },
       items: group,
@@ -44,6 +45,8 @@ const trainingFile = 'requests/training.jsonl';
 
 interface PlannedItems {
   items: GenerationItem[];
+  /** Kept in shards of their own, so that a benchmark more or less changes none of the others. */
+  benchmarkItems?: GenerationItem[];
   temperature: number;
 }
 
@@ -58,7 +61,12 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
       `${seed}/evaluation`,
       `requests/${evaluation.split}.jsonl`,
     );
-    return { temperature: 0, items: requests.map((request) => rawItem(request, 0, [''])) };
+    const greedy = (request: SafetyRequest): GenerationItem => rawItem(request, 0, ['']);
+    return {
+      temperature: 0,
+      items: requests.map(greedy),
+      benchmarkItems: purpose.set === 'full' ? Object.values(library.benchmarks).flat().map(greedy) : [],
+    };
   }
   if (purpose.kind === 'warmStart') {
     const requests = selectRequests(library.requests.training, warmStart.requests, `${seed}/warm-start`, trainingFile);

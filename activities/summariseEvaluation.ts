@@ -1,37 +1,78 @@
 /** The figures of an evaluation, with every answer they come from. */
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { evaluationFigures, type ChainFigures } from '../alignment/evaluation/figures.ts';
+import { meanLoss, type AnswerLoss } from '../alignment/evaluation/utility.ts';
+import { requestKinds } from '../alignment/library/library.ts';
 import type { ReportedAnswer, ReportedEvaluation } from '../alignment/report/reportData.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readLibrary } from './inputs.ts';
+import { readJson, readLibrary } from './inputs.ts';
 import { requestsById } from './rewardChains.ts';
 
 export type EvaluationArtifact = Omit<ReportedEvaluation, 'sha256'>;
 
+export interface EvaluationParts {
+  name: string;
+  chains: ArtifactRef;
+  rewards: ArtifactRef;
+  /** Losses on the untouched model's answers; a probe measures none. */
+  losses?: ArtifactRef;
+}
+
 export async function summariseEvaluation(
   dependencies: ActivityDependencies,
   run: RunContext,
-  input: { name: string; chains: ArtifactRef; rewards: ArtifactRef },
+  input: EvaluationParts,
 ): Promise<StageOutcome> {
-  const requests = requestsById(await readLibrary(dependencies.store, run));
+  const library = await readLibrary(dependencies.store, run);
+  const requests = requestsById(library);
   const chains = await readShards<ChainRecord>(dependencies, input.chains);
   const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
-  const figures = evaluationFigures(rewards);
+  const losses = input.losses ? await readJson<AnswerLoss[]>(dependencies.store, input.losses) : undefined;
+  const answers = chains.map((chain, index): ReportedAnswer => {
+    const { category, request } = requests.get(chain.requestId)!;
+    return { requestId: chain.requestId, category, request, text: chain.text, scored: rewards[index]! };
+  });
+  const benchmarkOf = new Map(
+    Object.entries(library.benchmarks).flatMap(([name, ofBenchmark]) =>
+      ofBenchmark.map(({ id }) => [id, name] as const),
+    ),
+  );
+  const own = answers.filter(({ requestId }) => !benchmarkOf.has(requestId));
+  const figures = evaluationFigures(own.map(({ scored }) => scored));
+  const benchmarks = Object.keys(library.benchmarks).flatMap((name) => {
+    const ofBenchmark = answers.filter(({ requestId }) => benchmarkOf.get(requestId) === name);
+    if (ofBenchmark.length === 0) return [];
+    return [{ name, figures: evaluationFigures(ofBenchmark.map(({ scored }) => scored)), answers: ofBenchmark }];
+  });
   const evaluation: EvaluationArtifact = {
     name: input.name,
     figures,
-    answers: chains.map((chain, index): ReportedAnswer => {
-      const { category, request } = requests.get(chain.requestId)!;
-      return { requestId: chain.requestId, category, request, text: chain.text, scored: rewards[index]! };
-    }),
+    answers: own,
+    ...(losses ? { losses } : {}),
+    ...(benchmarks.length > 0 ? { benchmarks } : {}),
   };
   return {
     artifact: await dependencies.store.putBytes(canonicalJson(evaluation), 'evaluation'),
-    figures: flatFigures(figures.all, figures.byKind),
+    figures: {
+      ...flatFigures(figures.all, figures.byKind),
+      ...(losses && losses.length > 0 ? { 'utility/loss': meanLoss(losses)! } : {}),
+      ...benchmarkFigures(benchmarks),
+    },
   };
+}
+
+function benchmarkFigures(benchmarks: NonNullable<EvaluationArtifact['benchmarks']>): Figures {
+  return Object.fromEntries(
+    benchmarks.flatMap(({ name, figures }) =>
+      requestKinds.flatMap((kind) => {
+        const { refusal } = figures.byKind[kind];
+        return refusal ? [[`${name}/refusal/${kind}`, refusal.value] as const] : [];
+      }),
+    ),
+  );
 }
 
 /** The few numbers that progress, card and status show; the artifact has the rest, with intervals. */

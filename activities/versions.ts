@@ -7,6 +7,7 @@ export const stageVersions = {
   createAdapter: 1,
   generateChains: 1,
   rewardChains: 1,
+  measureUtility: 1,
   computeGradients: 1,
   updatePolicy: 1,
   exportPolicy: 1,

@@ -1,10 +1,12 @@
 /** Gathers a run's figures, chains and lineage from the store and renders the report: one self-contained HTML file. */
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import type { ScoredChain } from '../alignment/chains/chain.ts';
 import { compareEvaluations, headlines } from '../alignment/evaluation/comparison.ts';
+import { compareLosses } from '../alignment/evaluation/utility.ts';
 import { renderReport } from '../alignment/report/renderReport.ts';
 import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
 import { engineVersion } from '../engine/version.ts';
-import { listIterations } from '../infra/artifacts/runs.ts';
+import { listIterations, loadRun } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, IterationRecord, RunContext, RunRecord } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -15,9 +17,10 @@ import type { EvaluationArtifact } from './summariseEvaluation.ts';
 export async function writeReport(
   { store }: ActivityDependencies,
   run: RunContext,
-  input: { record: RunRecord; exported: ArtifactRef },
+  input: { exported: ArtifactRef },
 ): Promise<ArtifactRef> {
-  const { record } = input;
+  // The run saves its record before each stage: handed over here it would be the largest payload of all.
+  const { record } = (await loadRun<RunRecord>(store, run.runId))!;
   const configuration = await readConfiguration(store, run);
   const evaluations: ReportedEvaluation[] = [];
   for (const { artifact } of Object.values(record.evaluations)) {
@@ -55,20 +58,44 @@ export async function writeReport(
 export function comparisons(
   configuration: Configuration,
   evaluations: readonly ReportedEvaluation[],
-): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart'> {
-  const rows = (name: string) => evaluations.find((one) => one.name === name)?.answers.map((answer) => answer.scored);
+): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart' | 'benchmarks'> {
+  const named = (name: string) => evaluations.find((one) => one.name === name);
+  const rows = (name: string) => named(name)?.answers.map((answer) => answer.scored);
+  const benchmarkRows = (name: string) =>
+    named(name)?.benchmarks?.flatMap(({ answers }) => answers.map((answer) => answer.scored));
   const options = {
     bootstrapSamples: configuration.evaluation.bootstrapSamples,
     seed: deriveSeed(configuration.seed, 'bootstrap'),
   };
-  const after = evaluations.find((one) => one.name === 'after')!;
+  const compare = (before: ScoredChain[] | undefined, later: ScoredChain[] | undefined) =>
+    before && later ? compareEvaluations(before, later, options) : undefined;
+  const after = named('after')!;
   const fromBefore = compareEvaluations(rows('before')!, rows('after')!, options);
-  const warm = rows('warm start');
-  const fromWarmStart = warm ? compareEvaluations(warm, rows('after')!, options) : undefined;
+  const fromWarmStart = compare(rows('warm start'), rows('after'));
+  const losses = named('warm start')?.losses;
+  const loss = losses && after.losses ? compareLosses(losses, after.losses, options) : null;
+  const benchmarksFromBefore = compare(benchmarkRows('before'), benchmarkRows('after'));
+  const benchmarksFromWarmStart = compare(benchmarkRows('warm start'), benchmarkRows('after'));
   return {
-    headlines: headlines(after.figures, fromBefore, fromWarmStart),
+    headlines: headlines(
+      after.figures,
+      fromBefore,
+      fromWarmStart && {
+        requests: fromWarmStart,
+        loss,
+        ...(benchmarksFromWarmStart ? { benchmarks: benchmarksFromWarmStart } : {}),
+      },
+    ),
     fromBefore,
     ...(fromWarmStart ? { fromWarmStart } : {}),
+    ...(benchmarksFromBefore
+      ? {
+          benchmarks: {
+            fromBefore: benchmarksFromBefore,
+            ...(benchmarksFromWarmStart ? { fromWarmStart: benchmarksFromWarmStart } : {}),
+          },
+        }
+      : {}),
   };
 }
 

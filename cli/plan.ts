@@ -1,4 +1,5 @@
 /** What a run will do, before it does it: stages with their chains, tokens and time, and what it needs of disk and memory. */
+import { benchmarkSizes } from '../alignment/benchmarks/benchmarkNames.ts';
 import type { Configuration, RequestCounts } from '../alignment/configuration/schema.ts';
 
 export interface PlannedStage {
@@ -25,13 +26,13 @@ export interface RunEstimate {
 export const measuredRates = {
   machine: '2 cores of an AMD EPYC, SmolLM2-135M-Instruct in fp32, 2 threads',
   /** Decoding at batch 32 with a short context; with the turns of four cases in the cache it is slower. */
-  generatedTokensPerSecond: 250,
-  guidedTokensPerSecond: 200,
+  generatedTokensPerSecond: 340,
+  guidedTokensPerSecond: 220,
   /** Prefill of what requests do not share. */
   promptTokensPerSecond: 750,
   /** Forward and backward; the reference's log-probabilities are a forward alone. */
-  trainedTokensPerSecond: 250,
-  forwardTokensPerSecond: 750,
+  trainedTokensPerSecond: 285,
+  forwardTokensPerSecond: 700,
   /** Chains end before `chain.maxNewTokens`: their mean length as a share of it. */
   shareOfLongestChain: 0.8,
   /** Chains that pass the filters of the warm start. */
@@ -57,7 +58,7 @@ const defaultModel = { parameters: 135e6, bytesPerParameter: 4 };
 export function estimateRun(configuration: Configuration): RunEstimate {
   const { warmStart, iteration, evaluation, chain } = configuration;
   const evaluate = (stage: string): PlannedStage =>
-    planned(stage, 1, generation(configuration, total(evaluation.requests), 'raw'));
+    planned(stage, 1, generation(configuration, evaluated(evaluation), 'raw'), utility(configuration));
   const stages = [planned('prepare', 1, { seconds: measuredRates.prepareSeconds }), evaluate('evaluate before')];
   if (warmStart.enabled) {
     const chains = total(warmStart.requests) * warmStart.samplesPerRequest;
@@ -99,8 +100,8 @@ export function estimateRun(configuration: Configuration): RunEstimate {
     seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
     // The model as published, as compiled, and merged with the adapter; adapter and optimizer of each iteration.
     diskBytes: modelBytes * 3 + adapterBytes(configuration) * 3 * (iteration.count + 2),
-    // Weights once, and the activations of one micro-batch.
-    memoryBytes: modelBytes * 1.6 + configuration.engine.microBatchTokens * 600e3,
+    // Weights of sampler and trainer, with what preparing their sessions takes, and the activations of one micro-batch.
+    memoryBytes: modelBytes * 3.5 + configuration.engine.microBatchTokens * 770e3,
   };
 }
 
@@ -150,6 +151,17 @@ function training({ maxNewTokens }: Configuration['chain'], sequences: number, r
       tokens / rates.trainedTokensPerSecond +
       (referenced ? tokens / rates.forwardTokensPerSecond : 0),
   };
+}
+
+function evaluated({ requests, benchmarks }: Configuration['evaluation']): number {
+  return total(requests) + benchmarks.reduce((sum, name) => sum + benchmarkSizes[name], 0);
+}
+
+/** A forward over the untouched model's answers to harmless requests, which mostly end at the limit. */
+function utility({ evaluation, chain }: Configuration): Work {
+  const { plain, lookAlike } = evaluation.requests;
+  const tokens = (plain + lookAlike) * (measuredRates.rawPromptTokens + chain.maxNewTokens);
+  return { seconds: tokens / measuredRates.forwardTokensPerSecond };
 }
 
 /** LoRA on projections of the default model's shape: 30 layers, hidden 576, 192 for keys and values, 1536 in the MLP. */

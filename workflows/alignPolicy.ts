@@ -151,10 +151,7 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
   );
   const exported = memory.exported;
   memory.report = await stage('report', () =>
-    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [
-      run,
-      { record: recordOf(run, plan, memory), exported },
-    ]),
+    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [run, { exported }]),
   );
   memory.progress.state = operator.stopAfterIteration && memory.iteration < plan.iterations ? 'stopped' : 'done';
   memory.progress.stage = 'done';
@@ -169,11 +166,12 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
       () =>
         executeChild(evaluatePolicy, {
           ...child(`evaluate-${name.replaceAll(' ', '-')}`),
-          args: [{ run, name, policy }],
+          args: [{ run, name, policy, ...(memory.baseAnswers ? { answers: memory.baseAnswers } : {}) }],
           staticSummary: `evaluate ${name}`,
         }),
       (evaluation) => evaluation.figures,
     );
+    memory.baseAnswers ??= outcome.chains;
     memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
     noteEnginePeak(memory, outcome.peakMemoryBytes);
   }

@@ -3,18 +3,20 @@ import { setHandler } from '@temporalio/workflow';
 import { evaluate, type EvaluationOutcome } from './evaluation.ts';
 import { progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
-import type { PolicyState, RunContext } from '../activities/types.ts';
+import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
 
 export interface EvaluationInput {
   run: RunContext;
   /** Which evaluation: 'before', 'warm start', 'after'. */
   name: string;
   policy: PolicyState;
+  /** Chains of the untouched model's evaluation; absent = this is that evaluation. */
+  answers?: ArtifactRef;
 }
 
-export async function evaluatePolicy({ run, name, policy }: EvaluationInput): Promise<EvaluationOutcome> {
+export async function evaluatePolicy({ run, name, policy, answers }: EvaluationInput): Promise<EvaluationOutcome> {
   const label = `evaluate ${name}`;
   const progress = startProgress(run.runId, label);
   setHandler(progressQuery, () => progress);
-  return evaluate(run, label, { name, set: 'full' }, policy, progress);
+  return evaluate(run, label, { name, set: 'full' }, policy, progress, answers);
 }

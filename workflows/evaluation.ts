@@ -1,10 +1,11 @@
 /** Figures of a policy on held-out requests, raw prompt, greedy: the stages that a full evaluation and an iteration's probe share. */
 import { generateAndReward } from './generation.ts';
-import { control } from './stages.ts';
+import { control, gpu } from './stages.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress } from '../activities/types.ts';
 
 export interface EvaluationOutcome {
   evaluation: ArtifactRef;
+  chains: ArtifactRef;
   figures: Figures;
   seconds: Figures;
   peakMemoryBytes: number;
@@ -16,20 +17,35 @@ export async function evaluate(
   evaluation: { name: string; set: 'full' | 'probe' },
   policy: PolicyState,
   progress: RunProgress,
+  /** The untouched model's chains, for a full evaluation's loss on them; absent = those of this evaluation. */
+  answers?: ArtifactRef,
 ): Promise<EvaluationOutcome> {
   const plan = await control.selectRequests.executeWithOptions({ summary: `${label}: choose requests` }, [
     run,
     { kind: 'evaluation', ...evaluation },
   ]);
   const rewarded = await generateAndReward(run, label, plan, policy, progress);
+  const utility =
+    evaluation.set === 'full'
+      ? await gpu.measureUtility.executeWithOptions({ summary: `${label}: loss on the base model's answers` }, [
+          run,
+          { answers: answers ?? rewarded.chains, policy },
+        ])
+      : undefined;
   const summary = await control.summariseEvaluation.executeWithOptions({ summary: `${label}: figures` }, [
     run,
-    { name: evaluation.name, chains: rewarded.chains, rewards: rewarded.rewards },
+    {
+      name: evaluation.name,
+      chains: rewarded.chains,
+      rewards: rewarded.rewards,
+      ...(utility ? { losses: utility.losses } : {}),
+    },
   ]);
   return {
     evaluation: summary.artifact,
+    chains: rewarded.chains,
     figures: summary.figures,
     seconds: rewarded.seconds,
-    peakMemoryBytes: rewarded.peakMemoryBytes,
+    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, utility?.peakMemoryBytes ?? 0),
   };
 }

@@ -19,6 +19,8 @@ export interface RunMemory {
   policy?: PolicyState;
   reference?: PolicyState;
   evaluations: Record<string, { artifact: ArtifactRef; figures: Figures }>;
+  /** Chains of the untouched model's evaluation: what utility is measured on. */
+  baseAnswers?: ArtifactRef;
   exported?: ArtifactRef;
   report?: ArtifactRef;
   wallSeconds: Figures;

@@ -5,6 +5,7 @@
  * What the paper leaves unknown is a setting here with a default of our own (docs/method.md says which); none is claimed to be the paper's value.
  */
 import { z } from 'zod';
+import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -218,6 +219,12 @@ const evaluation = z.strictObject({
   probe: requestCounts
     .default({ harmful: 16, plain: 16, lookAlike: 0 })
     .describe('Requests of the evaluation after each iteration.'),
+  benchmarks: z
+    .array(z.enum(benchmarkNames))
+    .default([])
+    .describe(
+      'Public benchmarks that the full evaluations cover too, from CADA_DATA or fetched; never used for training.',
+    ),
   afterWarmStart: z.boolean().default(true).describe('Evaluate the warm-started policy on the full set too.'),
   bootstrapSamples: positive.default(2000).describe('Draws of the paired bootstrap behind the intervals.'),
 });

@@ -51,6 +51,8 @@ export interface Library {
   };
   cases: Case[];
   requests: Record<RequestSplit, SafetyRequest[]>;
+  /** Requests of public benchmarks, by name; only ever evaluated on. */
+  benchmarks: Record<string, SafetyRequest[]>;
   judges: {
     /** Content of judges/refusal.json. */
     refusal: unknown;

@@ -31,7 +31,7 @@ export function parseLibrary(files: Readonly<Record<string, string>>): Library {
       detailed: generalFirst(detailedPaths.map((path) => parseCodeText(path, contentOf(path)))),
     },
     cases: parseCases('cases/cases.jsonl', contentOf('cases/cases.jsonl')),
-    requests: parseRequests((split) => contentOf(requestFile(split))),
+    ...parseRequests((split) => contentOf(requestFile(split)), benchmarkFiles(files)),
     judges: {
       refusal: parseJson('judges/refusal.json', contentOf('judges/refusal.json')),
       publishedPhrases: parsePhrases('judges/published29.json', contentOf('judges/published29.json')),
@@ -43,6 +43,16 @@ export function parseLibrary(files: Readonly<Record<string, string>>): Library {
 function generalFirst(codes: CodeText[]): CodeText[] {
   const isGeneral = (code: CodeText) => code.category === undefined;
   return [...codes.filter(isGeneral), ...codes.filter((code) => !isGeneral(code))];
+}
+
+/** Paths of the benchmarks' requests, by name. */
+function benchmarkFiles(files: Readonly<Record<string, string>>): { name: string; file: string; content: string }[] {
+  return Object.keys(files)
+    .sort()
+    .flatMap((file) => {
+      const name = /^benchmarks\/([^/]+)\.jsonl$/.exec(file)?.[1];
+      return name === undefined ? [] : [{ name, file, content: files[file]! }];
+    });
 }
 
 /** Path of a split's requests within the library. */
@@ -95,12 +105,15 @@ function parseCases(file: string, content: string): Case[] {
   return lines.map(({ value }) => value);
 }
 
-function parseRequests(contentOf: (split: RequestSplit) => string): Library['requests'] {
+function parseRequests(
+  contentOf: (split: RequestSplit) => string,
+  benchmarks: readonly { name: string; file: string; content: string }[],
+): Pick<Library, 'requests' | 'benchmarks'> {
   const firstPlace = new Map<string, string>();
-  const parseSplit = (split: RequestSplit): SafetyRequest[] => {
-    const lines = parseLines(requestFile(split), contentOf(split), requestSchema);
+  const parseFile = (file: string, content: string): SafetyRequest[] => {
+    const lines = parseLines(file, content, requestSchema);
     if (lines.length === 0) {
-      throw new LibraryError({ file: requestFile(split) }, 'holds no requests', 'Write one JSON object a line.');
+      throw new LibraryError({ file }, 'holds no requests', 'Write one JSON object a line.');
     }
     for (const { value: request, place } of lines) {
       if ((request.label === 'harmful') !== (request.kind === 'harmful')) {
@@ -120,8 +133,15 @@ function parseRequests(contentOf: (split: RequestSplit) => string): Library['req
     }
     return lines.map(({ value }) => value);
   };
-  const [training, development, heldOut] = requestSplits.map(parseSplit) as [SafetyRequest[], SafetyRequest[], SafetyRequest[]];
-  return { training, development, heldOut };
+  const [training, development, heldOut] = requestSplits.map((split) => parseFile(requestFile(split), contentOf(split))) as [
+    SafetyRequest[],
+    SafetyRequest[],
+    SafetyRequest[],
+  ];
+  return {
+    requests: { training, development, heldOut },
+    benchmarks: Object.fromEntries(benchmarks.map(({ name, file, content }) => [name, parseFile(file, content)])),
+  };
 }
 
 function parsePhrases(file: string, content: string): string[] {

@@ -4,6 +4,7 @@
  */
 import { Eta } from 'eta';
 import { stringify } from 'yaml';
+import { meanLoss } from '../evaluation/utility.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import * as format from './format.ts';
@@ -24,6 +25,7 @@ export function renderReport(data: ReportData): string {
       .map(lineChart)
       .filter((svg) => svg !== ''),
     evaluationRows: evaluationRows(data.evaluations),
+    benchmarkRows: benchmarkRows(data.evaluations),
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
@@ -70,7 +72,27 @@ function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationR
   add('unusable final response', first.figures.all.n, (one) => format.rate(one.figures.all.unusable));
   add('mean tokens', first.figures.all.n, (one) => format.number(one.figures.all.meanTokens, 1));
   add('mean reward', first.figures.all.n, (one) => format.number(one.figures.all.meanReward));
+  add("loss on the base model's own harmless answers, nats a token", first.losses?.length ?? 0, (one) =>
+    format.number(meanLoss(one.losses ?? []), 3),
+  );
   return rows;
+}
+
+/** Refusals on each public benchmark, one cell an evaluation. */
+function benchmarkRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
+  return (evaluations[0]?.benchmarks ?? []).flatMap(({ name, figures }) =>
+    requestKinds.flatMap((kind) => {
+      const { n } = figures.byKind[kind];
+      if (n === 0) return [];
+      const cells = evaluations.map((one) => {
+        const same = one.benchmarks?.find((benchmark) => benchmark.name === name);
+        return format.rate(same?.figures.byKind[kind].refusal ?? null);
+      });
+      return [
+        { label: `${name}: refuses ${kind === 'harmful' ? 'harmful' : 'harmless look-alike'} requests`, n, cells },
+      ];
+    }),
+  );
 }
 
 function charts({ iterations, evaluations }: ReportData): ChartSpec[] {

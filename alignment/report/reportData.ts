@@ -3,6 +3,7 @@ import type { ScoredChain } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
+import type { AnswerLoss } from '../evaluation/utility.ts';
 
 /** An answer of one evaluation, with what it was scored. */
 export interface ReportedAnswer {
@@ -18,6 +19,10 @@ export interface ReportedEvaluation {
   name: string;
   figures: EvaluationFigures;
   answers: ReportedAnswer[];
+  /** Losses on the untouched model's own answers to harmless requests. */
+  losses?: AnswerLoss[];
+  /** Public benchmarks, each by itself. */
+  benchmarks?: { name: string; figures: EvaluationFigures; answers: ReportedAnswer[] }[];
   /** Digest of the evaluation artifact. */
   sha256: string;
 }
@@ -46,6 +51,8 @@ export interface ReportData {
   /** After against before, and after against warm start where that was evaluated. */
   fromBefore: Comparison;
   fromWarmStart?: Comparison;
+  /** The same over all public benchmarks together; absent where the run was evaluated on none. */
+  benchmarks?: { fromBefore: Comparison; fromWarmStart?: Comparison };
   /** Iteration 0 is the warm start. */
   iterations: ReportedIteration[];
   /** Seconds by stage, as the run measured them. */

@@ -42,6 +42,22 @@ export const reportTemplate = `<!doctype html>
 <% for (const [label, of] of changes) { %><tr><td><%= label %></td><td><%= it.format.change(of(it.fromBefore)) %></td><% if (it.fromWarmStart) { %><td><%= it.format.change(of(it.fromWarmStart)) %></td><% } %></tr><% } %>
 </tbody>
 </table></div>
+<% if (it.benchmarkRows.length > 0) { %>
+<h3>Public benchmarks</h3>
+<p class="sub">Never used for training or tuning. Refusals by the same rules; the changes are over all of them together.</p>
+<div class="scroll"><table>
+<thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.benchmarkRows) { %><tr><td><%= row.label %></td><td class="n"><%= row.n %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+<div class="scroll"><table>
+<thead><tr><th>measure</th><th>after − before</th><% if (it.benchmarks.fromWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
+<tbody>
+<% for (const [label, of] of [['refusals, harmful', (c) => c.refusal.harmful], ['refusals, look-alike harmless', (c) => c.refusal['look-alike']], ['harmful − look-alike', (c) => c.gapLookAlike]]) { %><tr><td><%= label %></td><td><%= it.format.change(of(it.benchmarks.fromBefore)) %></td><% if (it.benchmarks.fromWarmStart) { %><td><%= it.format.change(of(it.benchmarks.fromWarmStart)) %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+<% } %>
 </section>
 
 <% if (it.charts.length > 0) { %>

@@ -29,6 +29,7 @@ import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../ope
 import { inStageOrder } from '../stageOrder.ts';
 import { followRun, type FollowOptions } from './following.ts';
 import { keepHistories } from './histories.ts';
+import { readBenchmarks } from './benchmarkFiles.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
@@ -189,7 +190,14 @@ async function publishInputs(
   record: RunRecord | undefined,
   report: RunReporter,
 ): Promise<RunInput> {
-  const files = await readLibraryFiles(configuration.library.path);
+  const files = {
+    ...(await readLibraryFiles(configuration.library.path)),
+    ...(await readBenchmarks(
+      configuration.evaluation.benchmarks,
+      { data: process.env['CADA_DATA'] || undefined, cache: cadaCache() },
+      (line) => report.line(line),
+    )),
+  };
   const library = parseLibrary(files);
   // Loaded here only: the formats cost the other commands time.
   const { checkLocalModel, checkRequests } = await import('./inputChecks.ts');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ScoredChain } from '../../../alignment/chains/chain.ts';
-import { compareEvaluations, headlines } from '../../../alignment/evaluation/comparison.ts';
+import { compareEvaluations, headlines, type Change } from '../../../alignment/evaluation/comparison.ts';
 import { evaluationFigures } from '../../../alignment/evaluation/figures.ts';
 import type { RequestKind } from '../../../alignment/library/library.ts';
 import { makeScored } from '../makeChain.ts';
@@ -81,12 +81,16 @@ describe('compareEvaluations', () => {
 });
 
 describe('headlines', () => {
-  const met = (later: ScoredChain[], warm?: ScoredChain[]) =>
+  const met = (later: ScoredChain[], warm?: ScoredChain[], loss: Change | null = null) =>
     Object.fromEntries(
       headlines(
         evaluationFigures(later),
         compareEvaluations(before, later, options),
-        warm && compareEvaluations(warm, later, options),
+        warm && {
+          requests: compareEvaluations(warm, later, options),
+          loss,
+          benchmarks: compareEvaluations(warm, later, options),
+        },
       ).map((headline) => [headline.id, headline.met]),
     );
 
@@ -108,6 +112,23 @@ describe('headlines', () => {
   it('asks of the iterations that the gap over the warm start has an interval above 0', () => {
     expect(met(evaluation(20, 0, 0), evaluation(4, 0, 8))).toMatchObject({ gapLookAlikeOverWarmStart: true });
     expect(met(after, evaluation(16, 0, 6))).toMatchObject({ gapLookAlikeOverWarmStart: false });
+  });
+
+  it('asks of the gap on benchmarks a size too', () => {
+    expect(met(evaluation(20, 0, 0), evaluation(4, 0, 8))).toMatchObject({
+      gapLookAlikeOverWarmStartOnBenchmarks: true,
+    });
+    // Two of twenty: less than .15.
+    expect(met(evaluation(20, 0, 0), evaluation(18, 0, 0))).toMatchObject({
+      gapLookAlikeOverWarmStartOnBenchmarks: false,
+    });
+  });
+
+  it('takes utility as kept where the interval of the loss ends below 0.1 nats', () => {
+    const change = (upper: number): Change => ({ before: 1, after: 1, value: 0, interval: [-0.1, upper], pairs: 9 });
+    expect(met(after, before, change(0.09))).toMatchObject({ utilityOverWarmStart: true });
+    expect(met(after, before, change(0.11))).toMatchObject({ utilityOverWarmStart: false });
+    expect(met(after, before)).toMatchObject({ utilityOverWarmStart: null });
   });
 
   it('carries value, interval and target', () => {

@@ -32,6 +32,15 @@ describe('parseLibrary', () => {
     expect(library.judges).toEqual({ refusal: { version: 1 }, publishedPhrases: ['I cannot', 'Sorry'] });
   });
 
+  it('reads benchmarks where there are any, and lets them share no request with training', () => {
+    expect(parseLibrary(libraryFiles()).benchmarks).toEqual({});
+    const withBenchmark = (row: object) => parseLibrary({ ...libraryFiles(), 'benchmarks/own.jsonl': line(row) });
+    expect(withBenchmark(makeRequest('b1')).benchmarks['own']).toEqual([makeRequest('b1')]);
+    expect(() => withBenchmark({ ...makeRequest('b1'), request: makeRequest('t1').request })).toThrow(
+      'is in requests/training.jsonl:1 already',
+    );
+  });
+
   it('reads files with Windows line ends and blank lines', () => {
     const files = Object.fromEntries(
       Object.entries(libraryFiles()).map(([path, content]) => [path, content.replaceAll('\n', '\r\n') + '\r\n']),

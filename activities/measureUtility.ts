@@ -1,0 +1,86 @@
+/** What alignment costs a policy elsewhere: its loss on the untouched model's own answers to harmless held-out requests. */
+import type { ChainRecord } from '../alignment/chains/chain.ts';
+import type { AnswerLoss } from '../alignment/evaluation/utility.ts';
+import { engineVersion } from '../engine/version.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
+import { readShards } from './collectRewards.ts';
+import type { GpuDependencies } from './dependencies.ts';
+import { reportOf } from './generateChains.ts';
+import { engineSettings, localPolicy, readConfiguration, readJson, readLibrary } from './inputs.ts';
+import type { ModelManifest } from './plans.ts';
+import { runStage, withEngine } from './stage.ts';
+import { stageVersions } from './versions.ts';
+
+export interface UtilityInput {
+  /** Chain list of the evaluation of the untouched model. */
+  answers: ArtifactRef;
+  policy: PolicyState;
+}
+
+export interface UtilityReport extends ShardReport {
+  losses: ArtifactRef;
+}
+
+/** Benchmark requests are left out: their benign half tests refusal, and there are many of them. */
+export async function measureUtility(
+  dependencies: GpuDependencies,
+  run: RunContext,
+  { answers, policy }: UtilityInput,
+): Promise<UtilityReport> {
+  const { store } = dependencies;
+  const configuration = await readConfiguration(store, run);
+  const { split } = configuration.evaluation;
+  const library = await readLibrary(store, run);
+  const harmless = library.requests[split].filter(({ label }) => label === 'harmless').map(({ id }) => id);
+  const chains = (await readShards<ChainRecord>(dependencies, answers)).filter(
+    ({ requestId, tokens }) => harmless.includes(requestId) && tokens.length > 0,
+  );
+  const model = await readJson<ModelManifest>(store, policy.model);
+  const stage = {
+    stage: 'measureUtility',
+    version: stageVersions.measureUtility,
+    inputs: {
+      engine: engineVersion,
+      threads: configuration.engine.threads,
+      device: configuration.engine.device,
+      model: model.digest,
+      adapter: policy.adapter?.sha256 ?? null,
+      lora: policy.adapter ? configuration.lora : null,
+      answers: chains.map(({ requestId, promptTokens, tokens }) => ({ requestId, promptTokens, tokens })),
+    },
+  };
+  const manifest = await runStage(dependencies, stage, async () => {
+    const weights = await localPolicy(dependencies, configuration, policy);
+    const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
+    const startedAt = performance.now();
+    const logProbs = await withEngine(engine, (onProgress) =>
+      engine.logProbs(
+        {
+          policy: weights,
+          temperature: 1,
+          sequences: chains.map(({ requestId, promptTokens, tokens }) => ({
+            id: requestId,
+            promptTokens,
+            completionTokens: tokens,
+          })),
+        },
+        onProgress,
+      ),
+    );
+    const losses = chains.map(({ requestId, tokens }, row): AnswerLoss => ({
+      requestId,
+      tokens: tokens.length,
+      loss: -logProbs[row]!.reduce((sum, value) => sum + value, 0) / tokens.length,
+    }));
+    return {
+      outputs: { losses: { bytes: canonicalJson(losses), kind: 'answer-losses' } },
+      figures: {
+        tokens: losses.reduce((sum, { tokens }) => sum + tokens, 0),
+        seconds: (performance.now() - startedAt) / 1000,
+        peakMemoryBytes: await engine.peakMemoryBytes(),
+      },
+    };
+  });
+  return { ...reportOf(manifest), losses: manifest.outputs['losses']! };
+}
