@@ -9,7 +9,7 @@ import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
 import { reportOf } from './generateChains.ts';
 import type { GradientShard, ModelManifest, OptimisationPlan } from './plans.ts';
-import { runStage, withEngine, type Stage } from './stage.ts';
+import { runStage, withEngine, withinMemory, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface UpdateStepInput {
@@ -43,9 +43,15 @@ export async function computeGradients(
       objective: shard.objective,
       outputPath,
     };
-    const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
     const startedAt = performance.now();
-    const result = await withEngine(engine, (onProgress) => engine.gradients(request, onProgress));
+    const { result, microBatchTokens } = await withinMemory(
+      dependencies,
+      engineSettings(dependencies, configuration),
+      async (engine) => ({
+        ...(await withEngine(engine, (onProgress) => engine.gradients(request, onProgress))),
+        peakMemoryBytes: await engine.peakMemoryBytes(),
+      }),
+    );
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       outputs: {
@@ -56,7 +62,8 @@ export async function computeGradients(
         tokens: result.realTokens,
         computedTokens: result.computedTokens,
         seconds,
-        peakMemoryBytes: await engine.peakMemoryBytes(),
+        peakMemoryBytes: result.peakMemoryBytes,
+        ...(microBatchTokens === configuration.engine.microBatchTokens ? {} : { microBatchTokens }),
       },
     };
   });

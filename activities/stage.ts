@@ -1,8 +1,8 @@
 /** What every activity that computes an artifact does around its work: the step cache, heartbeats, cancellation and failures that say whether to retry. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import { EngineError, type EngineProgress } from '../engine/policy.ts';
+import { EngineError, type EngineProgress, type EngineSettings } from '../engine/policy.ts';
 import { runStep, stepKey, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
-import type { ActivityDependencies, KillableEngine } from './dependencies.ts';
+import type { ActivityDependencies, GpuDependencies, KillableEngine } from './dependencies.ts';
 
 export interface Stage {
   stage: string;
@@ -59,6 +59,40 @@ export async function withEngine<T>(
     context.cancellationSignal.removeEventListener('abort', kill);
   }
 }
+
+/**
+ * Calls the engine; where its memory does not suffice, again with half the micro-batch, down to `fewestMicroBatchTokens`. That changes speed and memory,
+ * never bits: every sequence's gradient is kept apart (design.md, determinism). The micro-batch that fitted is returned, to be recorded.
+ */
+export async function withinMemory<T>(
+  dependencies: GpuDependencies,
+  settings: EngineSettings,
+  call: (engine: KillableEngine) => Promise<T>,
+): Promise<{ result: T; microBatchTokens: number }> {
+  const key = JSON.stringify(settings);
+  let microBatchTokens = fitting.get(key) ?? settings.microBatchTokens;
+  for (;;) {
+    try {
+      const result = await call(dependencies.engineFor({ ...settings, microBatchTokens }));
+      fitting.set(key, microBatchTokens);
+      return { result, microBatchTokens };
+    } catch (error) {
+      const outOfMemory = error instanceof ApplicationFailure && error.type === 'Engine.outOfMemory';
+      if (!outOfMemory || microBatchTokens / 2 < fewestMicroBatchTokens) throw error;
+      dependencies.log.warn(
+        { microBatchTokens, cause: error.message },
+        'out of memory: again with half the micro-batch',
+      );
+      microBatchTokens = Math.floor(microBatchTokens / 2);
+    }
+  }
+}
+
+/** What fitted before in this process, so that each shard does not run out of memory anew. */
+const fitting = new Map<string, number>();
+
+/** A micro-batch holds at least one sequence whatever the limit: below this nothing gets smaller. */
+const fewestMicroBatchTokens = 64;
 
 /** Failures that retrying can't mend are marked so; all others go by the retry policy. */
 export function asFailure(error: unknown): unknown {
