@@ -20,6 +20,7 @@ import {
   cardFigures,
   carriedOver,
   noteEnginePeak,
+  noteRecord,
   recordOf,
   saveRecord,
   showCard,
@@ -54,7 +55,7 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
       const startedAt = Date.now();
       memory.progress.stage = name;
       showCard(run, plan, memory);
-      await saveRecord(run, plan, memory);
+      await noteRecord(run, plan, memory);
       try {
         const outcome = await work();
         const seconds = (Date.now() - startedAt) / 1000;
@@ -153,10 +154,19 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
   memory.report = await stage('report', () =>
     control.writeReport.executeWithOptions({ summary: 'HTML report' }, [run, { exported }]),
   );
-  memory.progress.state = operator.stopAfterIteration && memory.iteration < plan.iterations ? 'stopped' : 'done';
-  memory.progress.stage = 'done';
-  showCard(run, plan, memory);
-  await saveRecord(run, plan, memory);
+  const stopped = operator.stopAfterIteration && memory.iteration < plan.iterations;
+  for (;;) {
+    memory.progress.state = stopped ? 'stopped' : 'done';
+    memory.progress.stage = 'done';
+    showCard(run, plan, memory);
+    try {
+      await saveRecord(run, plan, memory);
+      break;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      await operator.decide('record', error);
+    }
+  }
   await condition(allHandlersFinished);
   return recordOf(run, plan, memory);
 

@@ -8,7 +8,7 @@ import {
   stopAfterIterationUpdate,
   stopRunUpdate,
 } from './messages.ts';
-import { saveRecord, showCard, type RunMemory, type RunPlan } from './runMemory.ts';
+import { noteRecord, showCard, type RunMemory, type RunPlan } from './runMemory.ts';
 import type { RunContext } from '../activities/types.ts';
 
 /** What the operator may ask of the run, and what the run asks of its operator. */
@@ -21,7 +21,7 @@ export function handleMessages(run: RunContext, plan: RunPlan, memory: RunMemory
     async mayProceed(): Promise<void> {
       if (progress.state !== 'paused') return;
       showCard(run, plan, memory);
-      await saveRecord(run, plan, memory);
+      await noteRecord(run, plan, memory);
       await condition(() => progress.state !== 'paused');
     },
     /** Waits for the operator after a stage has failed for good. Returns to retry; throws to stop. */
@@ -32,14 +32,14 @@ export function handleMessages(run: RunContext, plan: RunPlan, memory: RunMemory
       progress.cause = `${stage}: ${rootCause(error)}`;
       log.error('A stage has failed for good; the run waits for its operator', { stage, cause: progress.cause });
       showCard(run, plan, memory);
-      await saveRecord(run, plan, memory);
+      await noteRecord(run, plan, memory);
       await condition(() => operator.answer !== null);
       const cause = progress.cause;
       delete progress.cause;
       if (operator.answer === 'stop') {
         progress.state = 'failed';
         progress.cause = cause;
-        await saveRecord(run, plan, memory);
+        await noteRecord(run, plan, memory);
         throw ApplicationFailure.nonRetryable(`stopped by the operator after: ${cause}`, 'StoppedByOperator');
       }
       progress.state = 'running';

@@ -1,5 +1,5 @@
 /** What a run remembers: between its stages, across executions, and in the record that the store keeps of it. */
-import { setCurrentDetails, upsertMemo } from '@temporalio/workflow';
+import { isCancellation, log, setCurrentDetails, upsertMemo } from '@temporalio/workflow';
 import { renderCard } from './card.ts';
 import { control } from './stages.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, RunRecord } from '../activities/types.ts';
@@ -114,6 +114,19 @@ export async function saveRecord(run: RunContext, plan: RunPlan, memory: RunMemo
     [run, recordOf(run, plan, memory)],
   );
   memory.peakMemoryBytes = { ...memory.peakMemoryBytes, ...peaks };
+}
+
+/**
+ * Saves the record where that is no stage's outcome. A store that can't be written is told and waited out by the stages themselves; for the record's sake
+ * alone the run does not end.
+ */
+export async function noteRecord(run: RunContext, plan: RunPlan, memory: RunMemory): Promise<void> {
+  try {
+    await saveRecord(run, plan, memory);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.warn('The record of the run could not be saved', { cause: String(error) });
+  }
 }
 
 export function showCard(run: RunContext, plan: RunPlan, memory: RunMemory): void {
