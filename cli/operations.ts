@@ -121,6 +121,8 @@ export interface RunSummary {
   /** 'before', 'warm start', 'after', those that there are. */
   evaluations: { name: string; figures: Record<string, number> }[];
   headlines: Headline[];
+  /** 0 is the warm start. */
+  byIteration: { iteration: number; adapterSha256: string; figures: Record<string, number> }[];
   planned: PlannedStage[];
   /** Seconds by stage. */
   spent: Record<string, number>;

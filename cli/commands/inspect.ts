@@ -93,12 +93,17 @@ export function addReportCommand(program: Command, context: CommandContext): voi
     .description("Writes a run's report (one HTML file) and its exported model into the run's folder and says where.")
     .argument(...runArgument)
     .option('--open', 'open it in the browser')
+    .option('--json', 'figures, headlines and iterations instead, for scripts')
     .option(...storeOption)
     .action(async (named: string | undefined, options: StoreOptions & { open?: true }) => {
       const { findRun } = await import('../runs.ts');
       const places = placesOf(context, options.store);
       const found = await findRun(places.storeUri, named);
       const operations = await context.operations();
+      if (options.json) {
+        const summary = await operations.summarise({ runId: found.runId, ...places });
+        return printJson(context, { runId: found.runId, state: found.record.state, ...summary });
+      }
       const { report, adapter, merged } = await operations.deliver({ runId: found.runId, ...places });
       if (!report)
         throw badInput(

@@ -5,8 +5,8 @@ import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts
 import { comparisons } from '../../activities/writeReport.ts';
 import type { Headline } from '../../alignment/evaluation/comparison.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
-import { loadRun } from '../../infra/artifacts/runs.ts';
-import type { RunRecord } from '../../activities/types.ts';
+import { listIterations, loadRun } from '../../infra/artifacts/runs.ts';
+import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { RunRequest, RunSummary } from '../operations.ts';
 import { estimateRun } from '../plan.ts';
@@ -22,6 +22,11 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
     split: configuration.evaluation.split,
     evaluations: names.map((name) => ({ name, figures: record.evaluations[name]!.figures })),
     headlines: await headlinesOf(store, record),
+    byIteration: (await listIterations<IterationRecord>(store, runId)).map(({ value }) => ({
+      iteration: value.iteration,
+      adapterSha256: value.policy.adapter!.sha256,
+      figures: value.figures,
+    })),
     planned: estimateRun(configuration).stages,
     spent: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,

@@ -23,6 +23,7 @@ describe('the closing words of a run', () => {
       { name: 'warm start', figures: { chains: 144, format: 0.9167 } },
       { name: 'after', figures: { chains: 144, format: 0.95, 'refusal/harmful': 0.5 } },
     ],
+    byIteration: [],
     headlines: [
       { id: 'format', text: 'Both parts', target: 'at least 0.90', value: 0.95, interval: [0.9, 0.98], met: true },
       { id: 'gap', text: 'Gap', target: 'at least +0.15', value: 0.1, interval: null, met: false },
