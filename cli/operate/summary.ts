@@ -3,6 +3,7 @@ import { readConfiguration, readJson } from '../../activities/inputs.ts';
 import type { ModelManifest } from '../../activities/plans.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import { comparisons } from '../../activities/writeReport.ts';
+import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { Headline } from '../../alignment/evaluation/comparison.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { listIterations, loadRun } from '../../infra/artifacts/runs.ts';
@@ -15,7 +16,8 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
   const store = await openStore(storeUri);
   const record = (await loadRun<RunRecord>(store, runId))?.record;
   if (!record) throw badInput(`There is no run "${runId}" in ${store.uri}.`, '`cada runs` lists them.');
-  const configuration = await readConfiguration(store, record);
+  // A run of an older version lacks the settings that have been added since.
+  const configuration = configurationSchema.parse(await readConfiguration(store, record));
   const names = ['before', 'warm start', 'after'].filter((name) => record.evaluations[name] !== undefined);
   return {
     iterations: record.iteration,
