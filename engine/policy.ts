@@ -83,24 +83,41 @@ export interface TrainingSequence {
 
 export type KlEstimator = 'k1' | 'k2' | 'k3';
 
-/** What is minimised: sum over sequences and tokens of weight * tokenLoss. */
-export type Objective =
-  | { name: 'sft' }
-  | {
-      name: 'grpo';
+/** Settings that every policy-gradient objective has. */
+interface PolicyGradientSettings {
+  /** Weight of the KL term; 0 = no reference model is run. */
+  klWeight: number;
+  klEstimator: KlEstimator;
+  /** Multiplies each token's KL by the importance ratio (TRL's use_bias_correction_kl). Default false. */
+  klRatioCorrection?: boolean;
+  /** `reward`: k1 summed over the sequence is taken off the advantage, without gradient; absent = a term of the loss. */
+  klPlacement?: 'reward';
+  /** Weight of the entropy bonus: taken off the loss of each token. Absent = 0. */
+  entropyWeight?: number;
+  /** Cap of the truncated importance weight pi_old(raw prompt) / pi_behaviour(guided prompt); absent = weight 1. */
+  importanceCap?: number;
+  /** Logits are divided by it before the log-softmax: the sampling temperature. */
+  temperature: number;
+}
+
+export type PolicyGradientObjective =
+  | (PolicyGradientSettings & {
+      /** Importance ratio of each token (grpo), or one of the sequence: exp of the mean (gspo) or of the sum (rloo) of its log-ratios. */
+      name: 'grpo' | 'gspo' | 'rloo';
       /** Ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
       clipLow: number;
       clipHigh: number;
-      /** Weight of the KL term; 0 = no reference model is run. */
-      klWeight: number;
-      klEstimator: KlEstimator;
-      /** Multiplies each token's KL by the importance ratio (TRL's use_bias_correction_kl). Default false. */
-      klRatioCorrection?: boolean;
-      /** Cap of the truncated importance weight pi_old(raw prompt) / pi_behaviour(guided prompt); absent = weight 1. */
-      importanceCap?: number;
-      /** Logits are divided by it before the log-softmax: the sampling temperature. */
-      temperature: number;
-    };
+      /** Cap of the ratio where the clip leaves it free (TRL's delta, two-sided clip); absent = none. */
+      ratioCap?: number;
+    })
+  | (PolicyGradientSettings & {
+      name: 'cispo';
+      /** Cap of the ratio (itself, not 1 + it) that weighs each token's log-probability, without gradient. */
+      ratioCap: number;
+    });
+
+/** What is minimised: sum over sequences and tokens of weight * tokenLoss. */
+export type Objective = { name: 'sft' } | PolicyGradientObjective;
 
 export interface GradientRequest {
   model: PolicyWeights;

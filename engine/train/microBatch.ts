@@ -3,6 +3,7 @@ import { attentionMask, rotaryTables } from '../model/decoder.ts';
 import { EngineError } from '../policy.ts';
 import type { TrainingSequence } from '../policy.ts';
 import type { Tensor } from '../session/session.ts';
+import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
 import { HEAD_CHUNK } from './tokenLogProbs.ts';
 
 /** A sequence to score or train on; training needs the streams too. */
@@ -113,7 +114,7 @@ export function layOut(config: DecoderConfig, sequences: readonly ScoredSequence
 export function trainingFeeds(
   batch: MicroBatch,
   sequences: readonly TrainingSequence[],
-  settings: Readonly<Record<string, number>>,
+  objective: Pick<ObjectiveGraph, 'settings' | 'needsSequences'>,
   references?: readonly (readonly number[])[],
 ): Record<string, Tensor> {
   const positions = batch.computedTokens;
@@ -149,8 +150,26 @@ export function trainingFeeds(
     behaviourLogProbs: stream((sequence) => sequence.behaviourLogProbs ?? 0, 'behaviourLogProbs'),
     hasBehaviourLogProbs: stream((sequence) => (sequence.behaviourLogProbs ? 1 : 0), 'behaviourLogProbs'),
     referenceLogProbs: stream((_sequence, index) => references?.[index] ?? 0, 'reference log-probs'),
+    ...(objective.needsSequences ? sequenceFeeds(batch, sequences) : {}),
     ...Object.fromEntries(
-      Object.entries(settings).map(([name, value]) => [`setting.${name}`, { data: Float32Array.of(value), shape: [] }]),
+      Object.entries(objective.settings).map(([name, value]) => [
+        `setting.${name}`,
+        { data: Float32Array.of(value), shape: [] },
+      ]),
     ),
   };
+}
+
+/** Which sequence each token belongs to, and whether it counts there: padding belongs to the first one and does not count. */
+function sequenceFeeds(batch: MicroBatch, sequences: readonly TrainingSequence[]): Record<string, Tensor> {
+  const indices = new BigInt64Array(batch.gatheredTokens);
+  const members = new Float32Array(batch.gatheredTokens);
+  sequences.forEach(({ weight }, index) => {
+    const { start, end } = batch.spans[index]!;
+    indices.fill(BigInt(index), start, end);
+    for (let token = start; token < end; token++)
+      members[token] = (typeof weight === 'number' ? weight : weight[token - start]!) === 0 ? 0 : 1;
+  });
+  const shape = [batch.gatheredTokens];
+  return { sequenceIndices: { data: indices, shape }, sequenceMembers: { data: members, shape } };
 }

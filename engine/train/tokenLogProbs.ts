@@ -7,14 +7,15 @@ export const HEAD_CHUNK = 64;
 export interface HeadOutputs {
   /** log p of each target, [tokens]. */
   logProbs: Value;
-  /** Entropy of each next-token distribution in nats, [tokens], at the insertion point; needs `training`. */
+  /** Entropy of each next-token distribution in nats, [tokens], at the insertion point; needs `training`. A constant without `entropyGradient`. */
   entropy: () => Value;
 }
 
 /**
  * log softmax(hidden E' / temperature) at the targets, without keeping logits: a loop over chunks of rows.
  * If `training` (bool scalar) is true at run time, each chunk also yields P E, the mean embedding under the distribution, which gives the gradient
- * c (E[target] - P E) / temperature for any coefficient c = dLoss / dlogp, and the entropy.
+ * c (E[target] - P E) / temperature for any coefficient c = dLoss / dlogp, and the entropy H; with `entropyGradient` also (P log P) E, which gives the
+ * gradient -((P log P) E + H P E) / temperature of the entropy.
  * hidden [tokens, hiddenSize], head E [vocabulary, hiddenSize], targets int64 [tokens], temperature float32 [].
  * The gradient goes to `hidden` only.
  */
@@ -24,6 +25,7 @@ export function tokenLogProbs(
   targets: Value,
   temperature: Value,
   training?: Value,
+  entropyGradient = false,
 ): HeadOutputs {
   const graph = hidden.graph.insertion;
   const [tokens, size] = [hidden.shape[0]!, hidden.shape[1]!];
@@ -43,30 +45,48 @@ export function tokenLogProbs(
     chunk.output('headChunk.logProbs', op.sub(chosen, normalizer));
     chunk.output('headChunk.normalizer', normalizer);
     if (!training) return;
-    const mean = chunk.subgraph('headMean', (branch) =>
+    const mean = chunk.subgraph('headMean', (branch) => {
       // Symbols, because the other branch gives another shape.
-      branch.output('headChunk.mean', op.assumeShape(op.matmul(probabilities, head), ['meanRows', 'meanSize'])),
-    );
-    const nothing = chunk.subgraph('headNoMean', (branch) =>
-      branch.output('headChunk.noMean', op.zeros(branch, [1, 1])),
-    );
-    chunk.output('headChunk.meanEmbedding', op.choose(training, mean, nothing)[0]!);
+      const averaged = (weights: Value) => op.assumeShape(op.matmul(weights, head), ['meanRows', 'meanSize']);
+      branch.output('headChunk.mean', averaged(probabilities));
+      if (!entropyGradient) return;
+      const surprise = op.mul(probabilities, op.sub(logits, normalizer));
+      branch.output('headChunk.surpriseMean', averaged(surprise));
+    });
+    const nothing = chunk.subgraph('headNoMean', (branch) => {
+      branch.output('headChunk.noMean', op.zeros(branch, [1, 1]));
+      if (entropyGradient) branch.output('headChunk.noSurpriseMean', op.zeros(branch, [1, 1]));
+    });
+    const [meanEmbedding, surpriseEmbedding] = op.choose(training, mean, nothing);
+    chunk.output('headChunk.meanEmbedding', meanEmbedding!);
+    if (entropyGradient) chunk.output('headChunk.surpriseEmbedding', surpriseEmbedding!);
   });
   const { stacked } = op.loop(chunks, undefined, [], body, 'headChunks');
   const flat = (value: Value) => op.assumeShape(op.reshape(value, [`${HEAD_CHUNK}*headChunks`]), [tokens]);
   const logProbs = flat(stacked[0]!);
   // Only to be used where `training` holds: elsewhere it has no rows.
-  const meanEmbedding = () => {
-    const chunked = op.assumeShape(stacked[2]!, ['headChunks', HEAD_CHUNK, size]);
+  const embeddings = (value: Value) => {
+    const chunked = op.assumeShape(value, ['headChunks', HEAD_CHUNK, size]);
     return op.assumeShape(op.reshape(chunked, [`${HEAD_CHUNK}*headChunks`, size]), [tokens, size]);
   };
 
   graph.composite('TokenLogProbs', [hidden], [logProbs], ([coefficient]) => {
     if (!coefficient) return [undefined];
-    const difference = op.sub(op.gather(head, targets), meanEmbedding());
+    const difference = op.sub(op.gather(head, targets), embeddings(stacked[2]!));
     return [op.mul(op.unsqueeze(op.div(coefficient, temperature), [1]), difference)];
   });
-  const entropy = () => op.sub(flat(stacked[1]!), op.reduceSum(op.mul(scaled, meanEmbedding()), [-1]));
+  const entropy = () => {
+    const normalizer = flat(stacked[1]!);
+    const mean = embeddings(stacked[2]!);
+    const value = op.sub(normalizer, op.reduceSum(op.mul(scaled, mean), [-1]));
+    if (!entropyGradient) return value;
+    graph.composite('Entropy', [hidden], [value], ([coefficient]) => {
+      if (!coefficient) return [undefined];
+      const weighted = op.add(embeddings(stacked[3]!), op.mul(op.unsqueeze(value, [1]), mean));
+      return [op.neg(op.mul(op.unsqueeze(op.div(coefficient, temperature), [1]), weighted))];
+    });
+    return value;
+  };
   return { logProbs, entropy };
 }
 

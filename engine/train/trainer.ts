@@ -18,8 +18,8 @@ import { openSession } from '../session/session.ts';
 import type { GraphSession, Tensor } from '../session/session.ts';
 import { checkSequences, layOut, planMicroBatches, trainingFeeds } from './microBatch.ts';
 import type { ScoredSequence } from './microBatch.ts';
-import { objectiveGraph } from './objectives.ts';
-import type { ObjectiveGraph } from './objectives.ts';
+import { objectiveGraph } from './objectives/objectiveGraph.ts';
+import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
 import { gradientName, TOKEN_METRICS, trainingGraph } from './trainingGraph.ts';
 import { TreeSum } from './treeSum.ts';
 
@@ -171,7 +171,7 @@ async function score(
   const feeds = { ...batch.feeds, ...adapterFeeds(adapter) };
   if (open.objective) {
     const unused = sequences.map((sequence): TrainingSequence => ({ ...sequence, weight: 0 }));
-    Object.assign(feeds, trainingFeeds(batch, unused, open.objective.settings), {
+    Object.assign(feeds, trainingFeeds(batch, unused, open.objective), {
       training: { data: Uint8Array.of(0), shape: [] },
     });
   }
@@ -213,7 +213,7 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
     const feeds = {
       ...batch.feeds,
       ...adapterFeeds(adapter),
-      ...trainingFeeds(batch, own, objective.settings, references),
+      ...trainingFeeds(batch, own, objective, references),
       training: { data: Uint8Array.of(1), shape: [] },
     };
     const outputs = await open.session.run(feeds);

@@ -6,8 +6,8 @@ import { declareAdapter, tensorNameOf } from '../model/adapter.ts';
 import type { AdaptedModule } from '../model/adapter.ts';
 import { declareWeights, decoderLayers, embed, fullAttention, outputHead } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
-import type { ObjectiveGraph } from './objectives.ts';
-import { klEstimate } from './objectives.ts';
+import { klEstimate } from './objectives/klEstimate.ts';
+import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
 import { gatherRows, tokenLogProbs } from './tokenLogProbs.ts';
 
 /** Per-token outputs of a training run besides `logProbs`, each [tokens]. */
@@ -63,6 +63,10 @@ export function trainingGraph(
     behaviour: stream('behaviourLogProbs'),
     hasBehaviour: stream('hasBehaviourLogProbs'),
   };
+  const sequences = objective.needsSequences && {
+    indices: graph.input('sequenceIndices', 'int64', ['tokens']),
+    members: stream('sequenceMembers'),
+  };
   const settings = new Map(
     Object.keys(objective.settings).map((name) => [name, graph.input(`setting.${name}`, 'float32', [])]),
   );
@@ -73,6 +77,7 @@ export function trainingGraph(
     targets,
     temperature,
     training,
+    objective.needsEntropy,
   );
   const adapterInputs = modules.flatMap(({ module }) => [lora.get(module)!.a, lora.get(module)!.b]);
   const names: string[] = [
@@ -85,6 +90,7 @@ export function trainingGraph(
       op.where(op.greater(has, 0), value, op.stopGradient(otherwise));
     const oldLogProbs = given(optional.hasOld, optional.old, logProbs);
     const behaviourLogProbs = given(optional.hasBehaviour, optional.behaviour, oldLogProbs);
+    const ownEntropy = objective.needsEntropy ? entropy() : undefined;
     const losses = objective.tokenLosses(
       {
         logProbs,
@@ -92,12 +98,14 @@ export function trainingGraph(
         behaviourLogProbs,
         referenceLogProbs: streams.reference,
         advantages: streams.advantages,
+        ...(sequences ? { sequences } : {}),
+        ...(ownEntropy ? { entropy: ownEntropy } : {}),
       },
       (name) => settings.get(name)!,
     );
     const none = op.zeros(branch, ['tokens']);
     const kl = objective.needsReference ? klEstimate('k3', logProbs, streams.reference) : none;
-    const metrics = [losses.loss, kl, entropy(), losses.clippedLow ?? none, losses.clippedHigh ?? none];
+    const metrics = [losses.loss, kl, ownEntropy ?? entropy(), losses.clippedLow ?? none, losses.clippedHigh ?? none];
     const seed = { value: losses.loss, seed: streams.weight };
     const perSequence = gradients([seed], adapterInputs, { keepRows: new Set(adapterInputs) });
     [...metrics, ...perSequence].forEach((value, i) => branch.output(`backward.${names[i]}`, value!));

@@ -4,7 +4,8 @@ import { gradients } from '../../engine/graph/gradients.ts';
 import * as op from '../../engine/graph/operators.ts';
 import type { Objective } from '../../engine/policy.ts';
 import { openSession } from '../../engine/session/session.ts';
-import { klEstimate, objectiveGraph } from '../../engine/train/objectives.ts';
+import { klEstimate } from '../../engine/train/objectives/klEstimate.ts';
+import { objectiveGraph } from '../../engine/train/objectives/objectiveGraph.ts';
 import { describeGolden, goldenArrays, goldenCase, relativeError } from './golden.ts';
 
 interface PolicyGradientCase {
@@ -12,16 +13,21 @@ interface PolicyGradientCase {
     string,
     {
       config: {
-        loss_type: string;
-        epsilon: number;
+        /** Absent for RLOO. */
+        loss_type?: string;
+        importance_sampling_level?: string;
+        /** Absent for CISPO. */
+        epsilon?: number;
         epsilon_high?: number;
         beta?: number;
         delta?: number;
         use_bias_correction_kl?: boolean;
-        max_completion_length: number;
+        max_completion_length?: number;
       };
       old_logp: string;
       mask: string;
+      micro_batches: number;
+      metrics: Record<string, number>;
       loss_f64: number;
     }
   >;
@@ -34,6 +40,7 @@ async function lossOf(
   objective: Objective,
   streams: Record<'logProbs' | 'old' | 'reference' | 'advantages' | 'weight', Float64Array>,
   onPolicy = false,
+  sequenceOf = (_token: number) => 0,
 ) {
   const definition = objectiveGraph(objective);
   const graph = new Graph('objective');
@@ -49,34 +56,53 @@ async function lossOf(
       referenceLogProbs: reference!,
       behaviourLogProbs: oldLogProbs,
       advantages: advantages!,
+      sequences: {
+        indices: graph.input('sequenceIndices', 'int64', ['tokens']),
+        members: op.cast(op.not(op.equal(weight!, 0)), 'float32'),
+      },
     },
     (name) => op.scalar(graph, definition.settings[name]!),
   );
   graph.output('loss', op.reduceSum(op.mul(losses.loss, weight!), [0]));
   graph.output('gradient', gradients([{ value: losses.loss, seed: weight! }], [logProbs!])[0]!);
   const session = await openSession(graph, { threads: 1, device: 'cpu' });
-  const result = await session.run(
-    Object.fromEntries(
-      Object.entries(streams).map(([name, values]) => [
-        name,
-        { data: Float32Array.from(values), shape: [values.length] },
-      ]),
+  const shape = [streams.weight.length];
+  const result = await session.run({
+    ...Object.fromEntries(
+      Object.entries(streams).map(([name, values]) => [name, { data: Float32Array.from(values), shape }]),
     ),
-  );
+    sequenceIndices: { data: BigInt64Array.from(streams.weight, (_, token) => BigInt(sequenceOf(token))), shape },
+  });
   await session.release();
   return { loss: Number(result['loss']!.data[0]), gradient: result['gradient']!.data as Float32Array };
+}
+
+/** The objective that a case's TRL settings stand for. */
+function objectiveOf(name: string, config: PolicyGradientCase['results'][string]['config']): Objective {
+  const shared = {
+    klWeight: config.beta ?? 0,
+    klEstimator: 'k3',
+    klRatioCorrection: config.use_bias_correction_kl ?? true,
+    temperature: 1,
+  } as const;
+  if (config.loss_type === 'cispo') return { ...shared, name: 'cispo', ratioCap: config.epsilon_high! };
+  const ratio = config.importance_sampling_level === 'sequence' ? 'gspo' : 'grpo';
+  return {
+    ...shared,
+    name: name.startsWith('rloo') ? 'rloo' : ratio,
+    clipLow: config.epsilon!,
+    clipHigh: config.epsilon_high ?? config.epsilon!,
+    ...(config.delta === undefined ? {} : { ratioCap: config.delta }),
+  };
 }
 
 describeGolden('objectives against TRL, on given log-probabilities', () => {
   const golden = goldenCase<PolicyGradientCase>('objectives/policy_gradient');
   const tolerance = golden.tolerance['float32 engine'];
-  /** Objectives that are `grpo` with some weight of the tokens. */
-  const names = Object.keys(golden.results).filter(
-    (name) => /^(grpo|bnpo|dr_grpo|dapo)/.test(name) && !/accumulated|two_sided/.test(name),
-  );
+  const names = Object.keys(golden.results);
 
   it.each(names)('%s', async (name) => {
-    const { config, mask: maskName, old_logp: oldName, loss_f64: loss } = golden.results[name]!;
+    const { config, mask: maskName, old_logp: oldName, loss_f64: loss, micro_batches: parts } = golden.results[name]!;
     const [inputs, expected] = [
       await goldenArrays('objectives/policy_gradient', 'inputs.safetensors'),
       await goldenArrays('objectives/policy_gradient'),
@@ -86,33 +112,47 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
     );
     const rows = perRow!.length;
     const width = mask!.length / rows;
-    const countOf = (row: number) =>
-      mask!.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value, 0);
-    const all = mask!.reduce((sum, value) => sum + value, 0);
-    const weight = mask!.map((value, i) => {
-      const row = Math.floor(i / width);
-      if (config.loss_type === 'grpo') return value / (rows * Math.max(countOf(row), 1));
-      return value / (config.loss_type === 'dr_grpo' ? rows * config.max_completion_length : all);
+    const rowOf = (token: number) => Math.floor(token / width);
+    const sumOf = (firstRow: number, lastRow: number) =>
+      mask!.subarray(firstRow * width, lastRow * width).reduce((sum, value) => sum + value, 0);
+    const weight = mask!.map((value, token) => {
+      const row = rowOf(token);
+      switch (config.loss_type) {
+        case undefined: // RLOO: mean over rows
+        case 'grpo':
+          return value / (rows * Math.max(sumOf(row, row + 1), 1));
+        case 'dr_grpo':
+          return value / (rows * config.max_completion_length!);
+        case 'bnpo': {
+          // Token mean of each micro-batch: the one normaliser that depends on how the batch is cut.
+          const part = Math.floor((row * parts) / rows);
+          return value / (sumOf((part * rows) / parts, ((part + 1) * rows) / parts) * parts);
+        }
+        default:
+          return value / sumOf(0, rows);
+      }
     });
-    const objective: Objective = {
-      name: 'grpo',
-      clipLow: config.epsilon,
-      clipHigh: config.epsilon_high ?? config.epsilon,
-      klWeight: config.beta ?? 0,
-      klEstimator: 'k3',
-      klRatioCorrection: config.use_bias_correction_kl ?? true,
-      temperature: 1,
-    };
-    const advantages = mask!.map((_, i) => perRow![Math.floor(i / width)]!);
-    const actual = await lossOf(
-      objective,
-      { logProbs: logProbs!, old: old!, reference: reference!, advantages, weight },
-      oldName.startsWith('absent'),
-    );
-    expect(Math.abs(actual.loss - loss)).toBeLessThan(tolerance.loss);
-    expect(relativeError(actual.gradient, await expected.read(`${name}.grad_f64`))).toBeLessThan(
-      tolerance['relative to max |grad|'],
-    );
+    const advantages = mask!.map((_, token) => perRow![rowOf(token)]!);
+    const objective = objectiveOf(name, config);
+    const onPolicy = oldName.startsWith('absent');
+    const streams = { logProbs: logProbs!, old: old!, reference: reference!, advantages, weight };
+
+    // The micro-batches as the trainer runs them: weights of the whole batch, losses and gradients added.
+    let actualLoss = 0;
+    const gradient: number[] = [];
+    for (let part = 0; part < parts; part++) {
+      const cut = (values: Float64Array) =>
+        values.slice((part * values.length) / parts, ((part + 1) * values.length) / parts);
+      const own = Object.fromEntries(
+        Object.entries(streams).map(([stream, values]) => [stream, cut(values)]),
+      ) as typeof streams;
+      const actual = await lossOf(objective, own, onPolicy, rowOf);
+      actualLoss += actual.loss;
+      gradient.push(...actual.gradient);
+    }
+    expect(Math.abs(actualLoss - loss)).toBeLessThan(tolerance.loss);
+    const error = relativeError(gradient, await expected.read(`${name}.grad_f64`));
+    expect(error).toBeLessThan(tolerance['relative to max |grad|']);
     await Promise.all([inputs.close(), expected.close()]);
   });
 
