@@ -24,35 +24,130 @@ export interface Advantages {
  */
 const equalWithin = 1e-6;
 
+type Scaling = Configuration['iteration']['advantage'];
+
+/** What is taken off a reward, and what the result is divided by. */
+interface Rule {
+  baseline: 'group' | 'others' | 'none';
+  deviation: 'none' | 'group' | 'rewards' | 'differences' | 'tokens';
+  /** Added to the deviation: 1e-4 in TRL, 1e-6 in verl, 1e-8 in the formulas of REINFORCE++. */
+  delta: number;
+}
+
+const rules: Record<Scaling, Rule> = {
+  group: { baseline: 'group', deviation: 'group', delta: 1e-4 },
+  'group-mean': { baseline: 'group', deviation: 'none', delta: 0 },
+  batch: { baseline: 'group', deviation: 'rewards', delta: 1e-4 },
+  'leave-one-out': { baseline: 'others', deviation: 'none', delta: 0 },
+  'leave-one-out-batch': { baseline: 'others', deviation: 'differences', delta: 1e-4 },
+  whitened: { baseline: 'none', deviation: 'differences', delta: 1e-8 },
+  'group-mean-whitened': { baseline: 'group', deviation: 'differences', delta: 1e-8 },
+  'token-whitened': { baseline: 'none', deviation: 'tokens', delta: 1e-8 },
+  none: { baseline: 'none', deviation: 'none', delta: 0 },
+};
+
 /**
- * Reward minus mean of its group, divided by (standard deviation + delta).
+ * Reward minus a baseline, divided by (standard deviation + delta).
  *
- * - `group`: the deviation of the group (GRPO, Shao et al. 2024; TRL's scale_rewards "group").
- * - `group-mean`: no division (Dr. GRPO, Liu et al. 2025; TRL's "none").
- * - `batch`: the deviation of all rewards of the batch (TRL's "batch": of the rewards themselves, not of the centred ones).
+ * - `group`: mean and deviation of the group (GRPO, Shao et al. 2024; TRL's scale_rewards "group").
+ * - `group-mean`: mean of the group, no division (Dr. GRPO, Liu et al. 2025; TRL's "none").
+ * - `batch`: mean of the group, deviation of all rewards of the batch (TRL's "batch": of the rewards themselves, not of the centred ones).
+ * - `leave-one-out`: mean of the other chains of the group, no division (RLOO, Ahmadian et al. 2024).
+ * - `leave-one-out-batch`: the same, divided by the deviation of these differences over the batch (TRL's RLOO with normalize_advantages).
+ * - `whitened`: mean and deviation of all rewards of the batch (REINFORCE++, Hu et al. 2025).
+ * - `group-mean-whitened`: mean of the group, then the deviation of these differences over the batch (REINFORCE++-baseline).
+ * - `token-whitened`: like `whitened`, each chain counting as often as it has tokens (OpenRLHF's and verl's REINFORCE++); sqrt(variance + delta).
+ * - `none`: the reward itself (REINFORCE).
  *
- * Deviations have Bessel's correction. Unscorable chains (null) are left out of mean and deviation and get 0, as does everything in a group with one
- * scorable chain or with equal rewards (exactly 0 there, where TRL in float32 may give the whole group -6e-4).
- * @param delta added to the deviation: 1e-4 in TRL, 1e-6 in verl.
+ * Deviations have Bessel's correction. Unscorable chains (null) are left out of mean and deviation and get 0. Where the group is the baseline, so does
+ * everything in a group with one scorable chain or with equal rewards (exactly 0 there, where TRL in float32 may give the whole group -6e-4).
+ * @param options.delta replaces the number that is added to the deviation.
+ * @param options.tokens completion tokens of each chain, in the shape of the rewards: needed by `token-whitened`.
  */
 export function computeAdvantages(
   rewards: readonly (readonly (number | null)[])[],
-  scaling: Configuration['iteration']['advantage'],
-  delta = 1e-4,
+  scaling: Scaling,
+  options: { delta?: number; tokens?: readonly (readonly number[])[] } = {},
 ): Advantages {
-  const batchStd = standardDeviation(rewards.flat().filter((reward) => reward !== null));
-  const advantages: number[][] = [];
-  const groups: GroupStatistics[] = [];
-  for (const group of rewards) {
+  const rule = rules[scaling];
+  const delta = options.delta ?? rule.delta;
+  const statistics = rewards.map((group) => {
     const scorable = group.filter((reward) => reward !== null);
     const mean = scorable.length > 0 ? meanOf(scorable) : null;
-    const std = standardDeviation(scorable);
-    const signal = mean !== null && !allEqual(scorable);
-    const divisor = { group: (std ?? 0) + delta, 'group-mean': 1, batch: (batchStd ?? 0) + delta }[scaling];
-    advantages.push(group.map((reward) => (signal && reward !== null ? (reward - mean) / divisor : 0)));
-    groups.push({ scorable: scorable.length, mean, std, signal });
+    return { scorable: scorable.length, mean, std: standardDeviation(scorable), equal: allEqual(scorable) };
+  });
+  const differences = rewards.map((group, g) => {
+    const { mean, scorable, equal } = statistics[g]!;
+    return group.map((reward) => {
+      if (reward === null || mean === null) return null;
+      if (rule.baseline === 'none') return reward;
+      if (equal) return 0;
+      // The mean of the others is that of all, moved away from the reward by 1 / (n - 1) of its distance.
+      return rule.baseline === 'group' ? reward - mean : ((reward - mean) * scorable) / (scorable - 1);
+    });
+  });
+  const { mean, divisor } = normaliser(rule, delta, rewards, differences, options.tokens);
+  const advantages = differences.map((group, g) =>
+    group.map((difference) => {
+      const advantage = difference === null ? 0 : (difference - mean) / (divisor ?? (statistics[g]!.std ?? 0) + delta);
+      return advantage === 0 ? 0 : advantage; // never -0
+    }),
+  );
+  return {
+    advantages,
+    groups: statistics.map(({ scorable, mean: groupMean, std }, g) => ({
+      scorable,
+      mean: groupMean,
+      std,
+      signal: advantages[g]!.some((advantage) => advantage !== 0),
+    })),
+  };
+}
+
+/** What is taken off the differences of the whole batch, and what they are divided by (undefined: by something of each group). */
+function normaliser(
+  { baseline, deviation }: Rule,
+  delta: number,
+  rewards: readonly (readonly (number | null)[])[],
+  differences: readonly (readonly (number | null)[])[],
+  tokens: readonly (readonly number[])[] | undefined,
+): { mean: number; divisor: number | undefined } {
+  const known = (values: readonly (readonly (number | null)[])[]) => values.flat().filter((value) => value !== null);
+  switch (deviation) {
+    case 'none':
+      return { mean: 0, divisor: 1 };
+    case 'group':
+      return { mean: 0, divisor: undefined };
+    case 'rewards':
+      return { mean: 0, divisor: (standardDeviation(known(rewards)) ?? 0) + delta };
+    case 'differences': {
+      // A reward that is alone has no other to be compared with: it is no difference.
+      const counted = known(
+        baseline === 'others' ? differences.filter((_group, g) => known([rewards[g]!]).length > 1) : differences,
+      );
+      const std = standardDeviation(counted);
+      // Differences from the own group add up to 0.
+      return { mean: baseline === 'none' && counted.length > 0 ? meanOf(counted) : 0, divisor: divisorOf(std, delta) };
+    }
+    case 'tokens': {
+      if (!tokens) throw new Error("advantages 'token-whitened' need the number of tokens of each chain");
+      const counts = differences.flatMap((group, g) => group.map((value, i) => (value === null ? 0 : tokens[g]![i]!)));
+      const values = differences.flat().map((value) => value ?? 0);
+      const weighted = (valueOf: (value: number) => number) =>
+        values.reduce((sum, value, i) => sum + counts[i]! * valueOf(value), 0);
+      const all = weighted(() => 1);
+      if (all < 2) return { mean: 0, divisor: Infinity };
+      const mean = weighted((value) => value) / all;
+      const equal = allEqual(values.filter((_value, i) => counts[i]! > 0));
+      const variance = equal ? null : weighted((value) => (value - mean) ** 2) / (all - 1);
+      return { mean, divisor: variance === null ? Infinity : Math.sqrt(variance + delta) };
+    }
   }
-  return { advantages, groups };
+}
+
+/** Infinity where there is nothing to compare: all advantages are then 0. */
+function divisorOf(std: number | null, delta: number): number {
+  return std ? std + delta : Infinity;
 }
 
 function meanOf(values: readonly number[]): number {

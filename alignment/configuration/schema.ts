@@ -155,9 +155,21 @@ const iteration = z.strictObject({
       'Normaliser of the loss: GRPO (mean of sequence means), DAPO (all tokens), Dr. GRPO (sequences times maxNewTokens).',
     ),
   advantage: z
-    .enum(['group', 'group-mean', 'batch'])
+    .enum([
+      'group',
+      'group-mean',
+      'batch',
+      'leave-one-out',
+      'leave-one-out-batch',
+      'whitened',
+      'group-mean-whitened',
+      'token-whitened',
+      'none',
+    ])
     .default('group')
-    .describe('Divide by the standard deviation of the group, by nothing, or by that of the batch.'),
+    .describe(
+      'How rewards become advantages. Less the mean of the group, divided by the standard deviation of the group (`group`), by nothing (`group-mean`) or by that of all rewards (`batch`); less the mean of the other chains (`leave-one-out`, RLOO), also divided by the deviation of these differences (`leave-one-out-batch`); less the mean of the batch, divided by its deviation (`whitened`, REINFORCE++; `token-whitened`: each chain counts as often as it has tokens; `group-mean-whitened`: after the mean of the group); `none`: the reward itself.',
+    ),
   clipLow: z
     .number()
     .min(0)

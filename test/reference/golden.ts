@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe } from 'vitest';
+import { describe, it } from 'vitest';
 import { readSafetensors } from '../../engine/formats/safetensors.ts';
 
 /** Folder of the reference numbers (PyTorch, Transformers, PEFT, TRL on tiny models). */
@@ -10,7 +10,8 @@ export const GOLDEN_DIR = process.env['GOLDEN_DIR'] ?? '../shared/golden';
 export const describeGolden = (name: string, suite: () => void) => {
   if (existsSync(GOLDEN_DIR)) return describe(name, suite);
   console.warn(`skipped: ${name}: no reference numbers at ${GOLDEN_DIR} (set GOLDEN_DIR)`);
-  return describe.skip(name, suite);
+  // The suite itself reads its case while it is collected.
+  return describe.skip(name, () => it('needs the reference numbers', () => undefined));
 };
 
 /** case.json of a case, with the type that the test expects. */
