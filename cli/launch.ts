@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { readChains } from './operate/chains.ts';
 import { deliver } from './operate/delivery.ts';
+import { collectGarbage, verify } from './operate/storeCare.ts';
 import { examine } from './operate/examination.ts';
 import { busyQueues, missingWorkerNote, missingWorkers, quickSnapshot, unknownSnapshot } from './operate/following.ts';
 import { train, watch, withRun } from './operate/training.ts';
@@ -45,6 +46,8 @@ export async function openOperations(): Promise<CadaOperations> {
     chains: readChains,
     deliver,
     summarise: async (request) => (await import('./operate/summary.ts')).summarise(request),
+    verify,
+    collectGarbage,
     serveUi,
   });
 }

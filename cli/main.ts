@@ -6,6 +6,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
+import { addGarbageCommand, addVerifyCommand } from './commands/store.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { CommandContext } from './context.ts';
 import { renderError } from './errors.ts';
@@ -57,6 +58,9 @@ function buildProgram(context: CommandContext): Command {
   addDoctorCommand(program, context);
   addWorkerCommand(program, context);
   addCleanCommand(program, context);
+  program.commandsGroup('The store');
+  addVerifyCommand(program, context);
+  addGarbageCommand(program, context);
   return program;
 }
 

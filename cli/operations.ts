@@ -4,6 +4,8 @@
  */
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { Check } from '../infra/doctor/check.ts';
+import type { Garbage } from '../infra/artifacts/garbage.ts';
+import type { Verification, VerifyOptions } from '../infra/artifacts/verify.ts';
 import type { Headline } from '../alignment/evaluation/comparison.ts';
 import type { PlannedStage } from './plan.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
@@ -35,6 +37,10 @@ export interface CadaOperations {
   deliver(request: Omit<RunRequest, 'signal'>): Promise<DeliveredFiles>;
   /** What a run has come to. */
   summarise(request: Omit<RunRequest, 'signal'>): Promise<RunSummary>;
+  /** Reads everything a run has left again and compares digests. */
+  verify(request: Omit<RunRequest, 'home'> & Omit<VerifyOptions, 'signal'>): Promise<Verification>;
+  /** Finds what no run in the store needs; with `remove` removes it, unless there are refusals. */
+  collectGarbage(request: GarbageRequest): Promise<CollectedGarbage>;
   /** Serves the Temporal UI of a finished embedded run until the signal is aborted. */
   serveUi(request: RunRequest, showAddress: (address: string) => void): Promise<void>;
 }
@@ -45,6 +51,23 @@ export interface RunRequest {
   /** Absolute `CADA_HOME`. */
   home: string;
   signal: AbortSignal;
+}
+
+export interface GarbageRequest {
+  storeUri: string;
+  home: string;
+  olderThanMs: number;
+  keepSteps: boolean;
+  /** Runs whose records go too. */
+  forget: string[];
+  remove: boolean;
+  onProgress?: (removed: { objects: number; bytes: number }) => void;
+}
+
+export interface CollectedGarbage {
+  garbage: Garbage;
+  /** Undefined where nothing was to be removed, or refused. */
+  removed?: { objects: number; bytes: number; steps: number };
 }
 
 export interface TrainRequest extends RunRequest {

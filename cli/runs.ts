@@ -33,6 +33,15 @@ export async function findRun(storeUri: string, named?: string): Promise<FoundRu
   return { store, runId: saved.runId, savedAt: saved.savedAt, record: saved.record };
 }
 
+/** Like {@link findRun}, for its id only: also a run whose record is damaged is found by its whole id. */
+export async function runIdIn(storeUri: string, named?: string): Promise<string> {
+  if (named !== undefined) {
+    const store = await openStore(storeUri);
+    for await (const runId of store.listFolders('runs/')) if (runId === named) return runId;
+  }
+  return (await findRun(storeUri, named)).runId;
+}
+
 async function loadNamed(store: ArtifactStore, named: string): Promise<SavedRun<RunRecord> | undefined> {
   const ids = await listRuns(store);
   if (ids.length === 0) return undefined;

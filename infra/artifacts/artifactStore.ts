@@ -16,6 +16,13 @@ export interface ArtifactRef {
   kind: string;
 }
 
+export interface StoredObject {
+  sha256: string;
+  bytes: number;
+  /** When it was put, the last time where it was put several times. By the clock of the store. */
+  putAt: Date;
+}
+
 export type PutCondition = 'ifAbsent' | 'replace' | { ifMatch: string };
 
 export interface PutDocumentResult {
@@ -46,9 +53,14 @@ export interface ArtifactStore {
   fetchToFile(ref: ArtifactRef, path: string): Promise<void>;
   /** Whether the object is there with the right size (its digest is not read). */
   has(ref: ArtifactRef): Promise<boolean>;
-  /** Removes an object, e.g. one found damaged. No error if there is none. */
-  deleteObject(sha256: string): Promise<void>;
-  listObjects(): AsyncIterable<{ sha256: string; bytes: number }>;
+  /** Reads the whole object, as a stream, and compares its digest. @throws ArtifactMissingError, ArtifactCorruptError */
+  checkObject(ref: ArtifactRef): Promise<void>;
+  /**
+   * Removes an object, e.g. one found damaged. No error if there is none. With `putBefore` only where it was last put before
+   * that moment; answers whether it was there and went.
+   */
+  deleteObject(sha256: string, putBefore?: Date): Promise<boolean>;
+  listObjects(): AsyncIterable<StoredObject>;
 
   /**
    * Writes a JSON document. `ifAbsent`: who comes second gets the winner's value (`adopted`), also after an unanswered

@@ -1,10 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  utimes,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import type { ArtifactRef, ArtifactStore, PutCondition, PutDocumentResult } from './artifactStore.ts';
+import type { ArtifactRef, ArtifactStore, PutCondition, PutDocumentResult, StoredObject } from './artifactStore.ts';
 import { sha256, sha256OfFile } from './digest.ts';
 import { documentText, parseDocument } from './documents.ts';
 import {
@@ -106,15 +119,25 @@ class FolderStore implements ArtifactStore {
     return found !== undefined && found.size === ref.bytes;
   }
 
-  async deleteObject(digest: string): Promise<void> {
-    await rm(this.#object(digest), { force: true });
+  async checkObject(ref: ArtifactRef): Promise<void> {
+    const uri = this.#objectUri(ref.sha256);
+    const found = await sha256OfFile(this.#object(ref.sha256)).catch(whereAbsent(undefined));
+    if (!found) throw new ArtifactMissingError(uri, ref.kind);
+    if (found.sha256 !== ref.sha256) throw corrupt(uri, ref, found.bytes, found.sha256);
   }
 
-  async *listObjects(): AsyncIterable<{ sha256: string; bytes: number }> {
+  async deleteObject(digest: string, putBefore?: Date): Promise<boolean> {
+    const found = await stat(this.#object(digest)).catch(whereAbsent(undefined));
+    if (!found || (putBefore && found.mtime >= putBefore)) return false;
+    await rm(this.#object(digest), { force: true });
+    return true;
+  }
+
+  async *listObjects(): AsyncIterable<StoredObject> {
     for (const name of (await readdir(join(this.#root, 'objects'))).sort()) {
       if (!/^[0-9a-f]{64}$/.test(name)) continue;
       const found = await stat(this.#object(name)).catch(whereAbsent(undefined));
-      if (found) yield { sha256: name, bytes: found.size };
+      if (found) yield { sha256: name, bytes: found.size, putAt: found.mtime };
     }
   }
 
@@ -185,7 +208,9 @@ class FolderStore implements ArtifactStore {
       const object = this.#object(digest);
       // A sound object stays (somebody may be reading it); a damaged one is replaced in one step.
       const present = await sha256OfFile(object).catch(whereAbsent(undefined));
-      if (present?.sha256 !== digest) {
+      // Put again counts as new: the age of an object is what `cada gc` goes by.
+      const renewed = present?.sha256 === digest && (await renew(object));
+      if (!renewed) {
         await rename(temporary, object);
         await syncFolder(dirname(object));
       }
@@ -273,6 +298,15 @@ function corrupt(uri: string, ref: ArtifactRef, bytes: number, digest: string): 
       ? `its ${bytes} bytes have the SHA-256 ${digest}`
       : `it has ${bytes} bytes instead of ${ref.bytes}`;
   return new ArtifactCorruptError(uri, ref.kind, found);
+}
+
+/** Sets a file's time to now; false where it is gone or belongs to another user. */
+async function renew(path: string): Promise<boolean> {
+  const now = new Date();
+  return utimes(path, now, now).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** For `.catch`: a fallback where the file does not exist; other errors go on. */

@@ -12,6 +12,8 @@ const READS_AT_ONCE = 8;
 
 export interface SavedRun<T> {
   runId: string;
+  /** ISO time of the first record; absent in records of older versions. */
+  startedAt?: string;
   /** ISO time of the last change. */
   savedAt: string;
   record: T;
@@ -36,7 +38,10 @@ export async function saveRun<T>(
   etag?: string,
   now: Date = new Date(),
 ): Promise<SavedRun<T> & { adopted: boolean }> {
-  const document = { runId, savedAt: now.toISOString(), record };
+  const savedAt = now.toISOString();
+  const before = etag === undefined ? undefined : await loadRun<T>(store, runId);
+  const startedAt = before ? before.startedAt : savedAt;
+  const document = { runId, ...(startedAt === undefined ? {} : { startedAt }), savedAt, record };
   const put = await store.putDocument(
     runDocument(runId),
     document,

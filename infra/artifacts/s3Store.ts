@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import type { ArtifactRef, ArtifactStore, PutCondition, PutDocumentResult } from './artifactStore.ts';
+import type { ArtifactRef, ArtifactStore, PutCondition, PutDocumentResult, StoredObject } from './artifactStore.ts';
 import { sha256, sha256OfFile } from './digest.ts';
 import { documentText, parseDocument } from './documents.ts';
 import {
@@ -128,15 +128,24 @@ class S3Store implements ArtifactStore {
     return head !== undefined && head.ContentLength === ref.bytes;
   }
 
-  async deleteObject(digest: string): Promise<void> {
-    await this.#send(new DeleteObjectCommand(this.#object(digest)));
+  async checkObject(ref: ArtifactRef): Promise<void> {
+    await this.#read(ref, async (body) => {
+      for await (const chunk of body) void chunk; // the digest is taken on the way
+    });
   }
 
-  async *listObjects(): AsyncIterable<{ sha256: string; bytes: number }> {
+  async deleteObject(digest: string, putBefore?: Date): Promise<boolean> {
+    const head = await this.#send(new HeadObjectCommand(this.#object(digest))).catch(whereAbsent);
+    if (!head || (putBefore && !(head.LastModified && head.LastModified < putBefore))) return false;
+    await this.#send(new DeleteObjectCommand(this.#object(digest)));
+    return true;
+  }
+
+  async *listObjects(): AsyncIterable<StoredObject> {
     for await (const page of this.#pages('objects/')) {
-      for (const { Key, Size } of page.Contents ?? []) {
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
         const name = Key?.slice(this.#key('objects/').length) ?? '';
-        if (/^[0-9a-f]{64}$/.test(name)) yield { sha256: name, bytes: Size ?? 0 };
+        if (/^[0-9a-f]{64}$/.test(name)) yield { sha256: name, bytes: Size ?? 0, putAt: LastModified ?? new Date() };
       }
     }
   }

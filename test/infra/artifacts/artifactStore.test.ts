@@ -66,7 +66,7 @@ for (const { name, missing, start } of storeKinds) {
       await writeFile(source, 'hello');
       const first = await own.putFile(source, 'greeting');
       expect(await own.putFile(source, 'greeting')).toEqual(first);
-      expect(await all(own.listObjects())).toEqual([{ sha256: HELLO, bytes: 5 }]);
+      expect(await all(own.listObjects())).toEqual([{ sha256: HELLO, bytes: 5, putAt: expect.any(Date) as Date }]);
       const elsewhere = { ...first, uri: `s3://elsewhere/objects/${HELLO}` };
       expect(Buffer.from(await own.getBytes(elsewhere)).toString()).toBe('hello');
       await own.deleteObject(HELLO);
@@ -108,6 +108,33 @@ for (const { name, missing, start } of storeKinds) {
       expect((await readdir(folder)).filter((each) => each.startsWith('rotten'))).toEqual([]);
       await own.putBytes('hello', 'greeting');
       expect(Buffer.from(await own.getBytes(ref)).toString()).toBe('hello');
+    });
+
+    test('an object is as old as its last put, and goes only where it is older than asked for', async () => {
+      const own = await kind.fresh();
+      const ref = await own.putBytes('hello', 'greeting');
+      const [first] = await all(own.listObjects());
+      expect(Math.abs(Date.now() - first!.putAt.getTime())).toBeLessThan(600_000);
+      await sleep(1100); // S3 counts whole seconds
+      await own.putBytes('hello', 'greeting');
+      const [again] = await all(own.listObjects());
+      expect(again!.putAt.getTime()).toBeGreaterThan(first!.putAt.getTime());
+
+      expect(await own.deleteObject(HELLO, again!.putAt)).toBe(false);
+      expect(await own.has(ref)).toBe(true);
+      expect(await own.deleteObject(HELLO, new Date(again!.putAt.getTime() + 1000))).toBe(true);
+      expect(await own.has(ref)).toBe(false);
+      expect(await own.deleteObject(HELLO)).toBe(false);
+    });
+
+    test('an object is checked without being handed out', async () => {
+      const own = await kind.fresh();
+      const ref = await own.putBytes('hello', 'greeting');
+      await own.checkObject(ref);
+      await kind.overwrite(own, `objects/${HELLO}`, 'jello');
+      await expect(own.checkObject(ref)).rejects.toThrow(ArtifactCorruptError);
+      await own.deleteObject(HELLO);
+      await expect(own.checkObject(ref)).rejects.toThrow(ArtifactMissingError);
     });
 
     test('a document is kept as canonical JSON and replaced on its version only', async () => {

@@ -1,0 +1,176 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ArtifactRef, ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
+import { findGarbage, removeGarbage } from '../../../infra/artifacts/garbage.ts';
+import type { Garbage } from '../../../infra/artifacts/garbage.ts';
+import { listRuns, saveRun } from '../../../infra/artifacts/runs.ts';
+import { readStep } from '../../../infra/artifacts/steps.ts';
+import { verifyRun } from '../../../infra/artifacts/verify.ts';
+import { computeStep, generationOf, smallRun } from './runWithSteps.ts';
+import { storeKinds } from './storeKinds.ts';
+import type { RunningStoreKind } from './storeKinds.ts';
+
+const DAY = 24 * 3600_000;
+const inDays = (days: number): Date => new Date(Date.now() + days * DAY);
+/** Ten days from now everything that a test puts is older than the lease. */
+const later = { olderThanMs: 7 * DAY, now: inDays(10) };
+
+for (const { name, missing, start } of storeKinds) {
+  describe.skipIf(missing)(`garbage of a ${name} store`, () => {
+    let kind: RunningStoreKind;
+    let store: ArtifactStore;
+    beforeAll(async () => {
+      kind = await start();
+    });
+    beforeEach(async () => {
+      store = await kind.fresh();
+    });
+    afterAll(() => kind?.stop());
+
+    test('of two runs the kept one stays whole, what only the forgotten one needed goes', async () => {
+      const kept = await smallRun(store, 'kept', 'done');
+      const gone = await smallRun(store, 'gone', 'stopped');
+      const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
+      expect(garbage.refusals).toEqual([]);
+      expect(digests(garbage)).toEqual(
+        expect.arrayContaining([gone.adapter, gone.plan, gone.list, gone.shard].map(({ sha256 }) => sha256)),
+      );
+      expect(digests(garbage)).not.toContain(gone.model.sha256); // of both
+      // The run that ended has no use for its gradient.
+      expect(garbage.steps.map(({ key }) => key).sort()).toEqual(
+        [kept.gradient, gone.gradient, gone.generation, gone.update].map(({ key }) => key).sort(),
+      );
+      expect(await count(store.listObjects())).toBe(garbage.objects.length + garbage.kept.objects); // nothing went yet
+
+      const { objects, steps } = await removeGarbage(store, garbage);
+      expect([objects, steps]).toEqual([garbage.objects.length, 4]);
+      expect(await count(store.listObjects())).toBe(garbage.kept.objects);
+      expect(await listRuns(store)).toEqual(['kept']);
+      const verified = await verifyRun(store, 'kept');
+      expect(verified.damages).toEqual([]);
+      expect(verified.kinds.find((each) => each.kind === 'step')?.artifacts).toBe(2);
+      expect((await findGarbage(store, later)).objects).toEqual([]);
+      // The cost: what went is computed again.
+      expect((await computeStep(store, generationOf(gone.shard), 'chains', 'again')).cached).toBe(false);
+    });
+
+    test('what is younger than the lease stays, with all it leads to', async () => {
+      await smallRun(store, 'gone', 'done');
+      const garbage = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['gone'] });
+      expect([garbage.objects, garbage.steps]).toEqual([[], []]);
+      expect(garbage.recent.objects).toBe(garbage.kept.objects);
+    });
+
+    test('keepSteps keeps the work of all finished steps', async () => {
+      const gone = await smallRun(store, 'gone', 'done');
+      const garbage = await findGarbage(store, { ...later, forget: ['gone'], keepSteps: true });
+      expect(garbage.steps).toEqual([]);
+      expect(digests(garbage)).toContain(gone.plan.sha256);
+      await removeGarbage(store, garbage);
+      expect(await readStep(store, gone.gradient.key)).toBeDefined();
+    });
+
+    test('a run at work for longer than the lease, or since nobody knows when, lets nothing be removed', async () => {
+      await smallRun(store, 'long', 'running');
+      const garbage = await findGarbage(store, later);
+      expect(garbage.refusals).toEqual([expect.stringMatching(/^run long is running since .*--older-than/)]);
+      await expect(removeGarbage(store, garbage)).rejects.toThrow('run long is running');
+      expect((await findGarbage(store, { ...later, olderThanMs: 11 * DAY })).refusals).toEqual([]);
+
+      await store.putDocument('runs/long/run.json', { runId: 'long', record: { state: 'waiting' } }, 'replace');
+      const unknown = await findGarbage(store, { ...later, olderThanMs: 11 * DAY });
+      expect(unknown.refusals).toEqual([expect.stringContaining('when it began is not known')]);
+    });
+
+    test('a run at work is not forgotten, one that has not been heard of is', async () => {
+      await smallRun(store, 'crashed', 'running');
+      expect((await findGarbage(store, { ...later, forget: ['crashed'] })).refusals).toEqual([]);
+      const soon = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['crashed'] });
+      expect(soon.refusals).toEqual([expect.stringContaining('stop it before it is forgotten')]);
+    });
+
+    test('a list that can not be read hides what it refers to: nothing goes until it is mended', async () => {
+      const run = await smallRun(store, 'kept', 'done');
+      await kind.overwrite(store, `objects/${run.list.sha256}`, 'rot');
+      const garbage = await findGarbage(store, later);
+      expect(garbage.refusals).toEqual([expect.stringMatching(/chain-list [0-9a-f]{64} .*cada verify/)]);
+    });
+
+    test('a run that begins, and an object that is put again, between finding and removing stay', async () => {
+      const gone = await smallRun(store, 'gone', 'done');
+      const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
+      await saveRun(store, 'new', { state: 'running' });
+      await expect(removeGarbage(store, garbage)).rejects.toThrow('run new has begun meanwhile');
+      expect(await store.has(gone.adapter)).toBe(true);
+      await store.deleteDocument('runs/new/run.json');
+      // As if all objects had been put again since.
+      const { objects } = await removeGarbage(store, { ...garbage, putBefore: inDays(-1) });
+      expect(objects).toBe(0);
+      expect(await store.has(gone.adapter)).toBe(true);
+    });
+  });
+}
+
+describe('garbage beside a run at work', () => {
+  const folder = storeKinds[0]!;
+  let kind: RunningStoreKind;
+  beforeAll(async () => {
+    kind = await folder.start();
+  });
+  afterAll(() => kind.stop());
+
+  test('keeps what its unrecorded iteration has taken over from earlier runs, and removes the removed run', async () => {
+    const store = await kind.fresh();
+    const gone = await smallRun(store, 'gone', 'done');
+    const shared = await smallRun(store, 'shared', 'failed');
+    for await (const { sha256 } of store.listObjects()) await age(store, sha256, 30);
+    for (const runId of ['gone', 'shared']) await removeDocuments(store, runId);
+
+    // A run of the configuration of "shared" begins: it puts its inputs and its plan again, and finds the steps done.
+    const shard = await store.putBytes(await store.getBytes(shared.shard), 'generation-shard');
+    await store.putBytes(await store.getBytes(shared.plan), 'generation-plan');
+    await saveRun(store, 'live', { state: 'running', configuration: shard });
+    for (const step of [shared.generation, shared.gradient, shared.update, gone.generation])
+      await ageStep(store, step.key);
+    for (const key of [gone.gradient.key, gone.update.key]) await ageStep(store, key);
+
+    const garbage = await findGarbage(store, { olderThanMs: 7 * DAY });
+    expect(garbage.refusals).toEqual([]);
+    await removeGarbage(store, garbage);
+    for (const step of [shared.generation, shared.gradient, shared.update]) {
+      expect(await readStep(store, step.key), step.stage).toBeDefined();
+    }
+    const gradient = shared.gradient.outputs['gradient'] as ArtifactRef;
+    expect([await store.has(gradient), await store.has(shared.plan)]).toEqual([true, true]);
+    for (const step of [gone.generation, gone.gradient, gone.update]) {
+      expect(await readStep(store, step.key)).toBeUndefined();
+      for (const output of Object.values(step.outputs)) expect(await store.has(output)).toBe(false);
+    }
+    expect([await store.has(gone.plan), await store.has(gone.shard)]).toEqual([false, false]);
+  });
+});
+
+const digests = ({ objects }: Garbage): string[] => objects.map(({ sha256 }) => sha256);
+
+async function count(items: AsyncIterable<unknown>): Promise<number> {
+  let counted = 0;
+  for await (const _ of items) counted++;
+  return counted;
+}
+
+async function age(store: ArtifactStore, sha256: string, days: number): Promise<void> {
+  await utimes(join(fileURLToPath(store.uri), 'objects', sha256), inDays(-days), inDays(-days));
+}
+
+/** A manifest's age is the moment that it says it was made. */
+async function ageStep(store: ArtifactStore, key: string): Promise<void> {
+  const { value, etag } = (await store.getDocument<{ producedBy: object }>(`steps/${key}.json`))!;
+  const producedBy = { ...value.producedBy, startedAt: inDays(-30).toISOString() };
+  await store.putDocument(`steps/${key}.json`, { ...value, producedBy }, { ifMatch: etag });
+}
+
+async function removeDocuments(store: ArtifactStore, runId: string): Promise<void> {
+  for await (const key of store.listDocuments(`runs/${runId}/`)) await store.deleteDocument(key);
+}
