@@ -3,11 +3,12 @@ import { computeAdvantages } from '../alignment/advantages/advantages.ts';
 import { tokenWeights } from '../alignment/advantages/tokenWeights.ts';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
-import type { Objective, TrainingSequence } from '../engine/policy.ts';
+import type { TrainingSequence } from '../engine/policy.ts';
 import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';
+import { iterationObjective } from './iterationObjective.ts';
 import { publishPlan } from './publishPlan.ts';
 import { operatorFailure } from './stage.ts';
 
@@ -33,30 +34,27 @@ export async function planUpdate(
   const { advantages, groups: statistics } = computeAdvantages(
     groups.map((group) => group.map((index) => rewards[index]!.reward)),
     iteration.advantage,
+    { tokens: groups.map((group) => group.map((index) => chains[index]!.tokens.length)) },
   );
   const advantageOf = new Map(
     groups.flatMap((group, g) => group.map((index, position) => [index, advantages[g]![position]!] as const)),
   );
+  const uniform = new Set(groups.filter((_group, g) => !statistics[g]!.signal).flat());
+  const counted = (chain: ChainRecord, index: number) =>
+    rewards[index]!.reward !== null &&
+    !(iteration.skipUniform && uniform.has(index)) &&
+    !(iteration.overlongFilter && chain.finishReason === 'length');
   const weights = tokenWeights(
-    chains.map((chain, index) => ({ tokens: chain.tokens.length, counted: rewards[index]!.reward !== null })),
+    chains.map((chain, index) => ({ tokens: chain.tokens.length, counted: counted(chain, index) })),
     iteration.aggregation,
     chainSettings.maxNewTokens,
   );
 
-  const objective: Objective = {
-    name: 'grpo',
-    clipLow: iteration.clipLow,
-    clipHigh: iteration.clipHigh,
-    klWeight: iteration.klWeight,
-    klEstimator: iteration.klEstimator,
-    temperature: iteration.temperature,
-    ...(iteration.guidance === 'raw' ? {} : { importanceCap: iteration.importanceCap }),
-  };
+  const objective = iterationObjective(iteration);
   const order = groups.flat();
-  // Without a KL term a chain without advantage has no gradient at all: it is not computed.
-  const teaching = order.filter(
-    (index) => weights[index] !== 0 && (advantageOf.get(index) !== 0 || iteration.klWeight > 0),
-  );
+  // Without a KL term or an entropy bonus a chain without advantage has no gradient at all: it is not computed.
+  const pulled = iteration.klWeight > 0 || iteration.entropyWeight > 0;
+  const teaching = order.filter((index) => weights[index] !== 0 && (advantageOf.get(index) !== 0 || pulled));
   const sequences = teaching.map((index): TrainingSequence => {
     const chain = chains[index]!;
     return {
@@ -71,7 +69,7 @@ export async function planUpdate(
   });
   const figures = {
     reward_std: mean(statistics.flatMap((group) => group.std ?? [])),
-    frac_reward_zero_std: mean(statistics.map((group) => (group.signal ? 0 : 1))),
+    frac_reward_zero_std: mean(statistics.map((group) => ((group.std ?? 0) > 0 ? 0 : 1))),
     advantage_abs_mean: mean(order.map((index) => Math.abs(advantageOf.get(index)!))),
   };
   const steps =

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
+import { objectiveProblems } from './objectiveProblems.ts';
 
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -145,9 +146,11 @@ const iteration = z.strictObject({
   samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
   temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
   objective: z
-    .enum(['grpo'])
+    .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
     .default('grpo')
-    .describe('The clipped policy-gradient loss; `aggregation`, `advantage` and the clips choose its variant.'),
+    .describe(
+      'The policy-gradient loss; docs/objectives.md maps each to its paper. `grpo`: clipped ratio of each token (`aggregation`, `advantage` and the clips make it Dr. GRPO, BNPO or DAPO); `gspo`: clipped ratio of the sequence, by the mean of its log-ratios; `cispo`: capped ratio as a weight; `rloo`: clipped ratio of the sequence, by the sum; `reinforce++`: like `grpo`, with whitened advantages and KL in the reward.',
+    ),
   aggregation: z
     .enum(['sequence-mean', 'token-mean', 'constant'])
     .default('token-mean')
@@ -181,6 +184,18 @@ const iteration = z.strictObject({
     .min(0)
     .default(0.2)
     .describe('And above at 1 + clipHigh; a higher value than clipLow lets rare tokens rise (clip-higher).'),
+  ratioCap: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Highest ratio; 0 = no cap. `cispo`: cap of the weight, needed; others: cap where the clip leaves the ratio free because the advantage is negative (two-sided clip).',
+    ),
+  entropyWeight: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Weight of the entropy bonus, which is taken off the loss of each token; 0 = none.'),
   klWeight: z
     .number()
     .min(0)
@@ -192,6 +207,16 @@ const iteration = z.strictObject({
     .describe(
       'Per-token estimate of KL by log-probabilities: k1 = -log r, k2 = (log r)^2 / 2, k3 = r - 1 - log r, with r = reference / policy.',
     ),
+  klPlacement: z
+    .enum(['loss', 'reward'])
+    .default('loss')
+    .describe(
+      'Where the KL term goes: into the loss of each token, or, summed over the chain (k1), into its reward; there no baseline contains it.',
+    ),
+  klRatioCorrection: z
+    .boolean()
+    .default(false)
+    .describe("Multiply each token's KL in the loss by the importance ratio (TRL's use_bias_correction_kl)."),
   klReference: z
     .enum(['warmStart', 'base'])
     .default('warmStart')
@@ -201,6 +226,18 @@ const iteration = z.strictObject({
     .positive()
     .default(2)
     .describe('Cap of the truncated importance weight of guided chains (guidance `cases` or `mixed`).'),
+  skipUniform: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Leave groups without signal (all chains have advantage 0) out of the step and its normaliser, KL term included (the filter of dynamic sampling; no chains are drawn in their place).',
+    ),
+  overlongFilter: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Leave chains that were cut by maxNewTokens out of the step and its normaliser; their rewards still count in the baseline of their group.',
+    ),
   stepsPerBatch: z.literal(1).default(1).describe('Optimizer steps on one batch of chains.'),
   learningRate: optimizerFields.learningRate.default(1e-4),
   schedule: optimizerFields.schedule.default('constant'),
@@ -289,6 +326,7 @@ export const configurationSchema = z
     if (rl.klReference === 'warmStart' && !warm.enabled && rl.klWeight > 0) {
       complain(['iteration', 'klReference'], "there is no warm start to measure KL to: use 'base'");
     }
+    for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const [section, counts] of [
       ['warmStart', warm.requests],
       ['iteration', rl.requests],
