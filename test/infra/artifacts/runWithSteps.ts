@@ -31,12 +31,12 @@ export function computeStep(
   return runStep(store, definition, () => Promise.resolve({ outputs: { [name]: { bytes: text, kind: name } } }));
 }
 
-/** What depends on the run carries `runId`; the model is the same for all. `recorded: false`: the first iteration is still at work. */
+/** What depends on the run carries `runId`; the model is the same for all. */
 export async function smallRun(
   store: ArtifactStore,
   runId: string,
   state: string,
-  { recorded = true, startedAt = new Date() } = {},
+  { startedAt = new Date() } = {},
 ): Promise<SmallRun> {
   const modelFile = await store.putBytes('the weights', 'model-file');
   const model = await putJson(store, { name: 'tiny', files: [{ path: 'w', artifact: modelFile }] }, 'model');
@@ -63,13 +63,12 @@ export async function smallRun(
   const adapter = update.outputs['adapter']!;
   const configuration = await putJson(store, { runId }, 'configuration');
   const report = await store.putBytes(`<html>${runId}</html>`, 'report');
-  const record = { runId, configuration, state, ...(recorded ? { policy: { model, adapter }, report } : {}) };
+  const record = { runId, configuration, state, policy: { model, adapter }, report };
   await saveRun(store, runId, record, undefined, startedAt);
-  if (recorded) {
-    await saveIteration(store, runId, 0, 1, { policy: { model, adapter }, plan, chains: list });
-    const data = Buffer.from(JSON.stringify({ plan })).toString('base64');
-    await saveHistory(store, runId, 'run.1', { events: [{ input: { payloads: [{ metadata: {}, data }] } }] });
-  }
+  await saveIteration(store, runId, 0, 1, { policy: { model, adapter }, chains: list });
+  // The plan itself is known to the history only.
+  const data = Buffer.from(JSON.stringify({ plan })).toString('base64');
+  await saveHistory(store, runId, 'run.1', { events: [{ input: { payloads: [{ metadata: {}, data }] } }] });
   return { runId, model, modelFile, shard, plan, list, adapter, generation, gradient, update };
 }
 

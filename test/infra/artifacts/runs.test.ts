@@ -36,6 +36,8 @@ for (const { name, missing, start } of storeKinds) {
       const second = await saveRun(store, 'demo-1', { state: 'done' }, first.etag);
       await expect(saveRun(store, 'demo-1', { state: 'late' }, first.etag)).rejects.toThrow(DocumentConflictError);
       expect(await loadRun(store, 'demo-1')).toMatchObject({ record: { state: 'done' }, etag: second.etag });
+      expect(second.startedAt).toBe('2026-01-01T00:00:00.000Z');
+      expect(second.savedAt > '2026-01-02').toBe(true);
       await expect(saveRun(store, '../demo', {})).rejects.toThrow(InvalidKeyError);
     });
 
