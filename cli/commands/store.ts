@@ -1,5 +1,5 @@
 /** Commands that care for the artifact store: `verify`, `gc`. They need no server. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import prettyBytes from 'pretty-bytes';
 import { placesOf, print, printJson, remark } from '../context.ts';
@@ -62,11 +62,10 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
       'Finds what no run in the store refers to any more and is older than a lease. Shows it; removes it only with --delete. Intermediate results of runs that have ' +
         'ended (gradients, chains of abandoned attempts) go too: another run of the same configuration computes them again, unless --keep-steps keeps them.',
     )
-    .option(
-      '--older-than <time>',
-      'the lease: what was put within this time stays (e.g. 7d, 12h)',
-      leaseOf,
-      leaseOf('7d'),
+    .addOption(
+      new Option('--older-than <time>', 'the lease: what was put within this time stays (e.g. 7d, 12h)')
+        .argParser(leaseOf)
+        .default(leaseOf('7d'), '7d'),
     )
     .option('--keep-steps', 'keep the results of all finished steps, for later runs')
     .option('--forget <run...>', 'remove the records of these runs too, and what only they needed')

@@ -141,9 +141,16 @@ function whatToDo(fault: Damage['fault'], recovery: Recovery, kind: string, stat
   if (kind === 'configuration' || kind === 'library') return 'Repeat that command.';
   const remove =
     fault === 'rotten' && recovery === 'step' ? 'Remove it with `cada verify --repair`, then ' : 'For that ';
-  return state === 'done'
-    ? `${remove}start \`cada train --fresh\`: this run is done and does nothing again, another one computes what is damaged and finds the rest. Or restore it from a copy of the store.`
-    : `${remove}go on with the run: \`cada train --resume\`, or \`cada retry\` where it waits.`;
+  const anew = 'with its configuration goes through all stages again, finds what is sound and computes what is not';
+  switch (state) {
+    case 'done':
+      return `${remove}start \`cada train --fresh\`: this run is done and does nothing again, another one computes what is damaged and finds the rest. Or restore it from a copy of the store.`;
+    case 'failed':
+    case 'stopped':
+      return `${remove}start it again: \`cada train\` ${anew}.`;
+    default:
+      return `${remove}where the run waits for it: \`cada retry\` if the stage that waits made it; else \`cada stop\`, and \`cada train\` ${anew}.`;
+  }
 }
 
 async function removeRotten(store: ArtifactStore, damages: Damage[]): Promise<string[]> {

@@ -94,6 +94,20 @@ for (const { name, missing, start } of storeKinds) {
       expect(faults(await verifyRun(store, 'demo-1'))).toContain('record unreadable none');
     });
 
+    test('an adapter and the gradient that it came from come back when all steps are gone through again', async () => {
+      const gradient = run.gradient.outputs['gradient']!;
+      for (const ref of [gradient, run.adapter])
+        await kind.overwrite(store, `objects/${ref.sha256}`, 'x'.repeat(ref.bytes));
+      await verifyRun(store, 'demo-1', { repair: true });
+      const { generation, gradient: gradientAgain, update } = await smallRun(store, 'demo-1', 'waiting');
+      expect([generation, gradientAgain, update].map((step) => (step as { cached?: boolean }).cached)).toEqual([
+        true,
+        false,
+        false,
+      ]);
+      expect((await verifyRun(store, 'demo-1')).whole).toBe(true);
+    });
+
     test('of a run that is done it says that another has to compute', async () => {
       const done = await smallRun(store, 'demo-3', 'done');
       await kind.overwrite(store, `objects/${done.adapter.sha256}`, 'rotten');
