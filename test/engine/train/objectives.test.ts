@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dpo } from '../../../alignment/preferences/dpo.ts';
+import { tokenWeight } from '../../../alignment/preferences/sequenceScore.ts';
 import { readSafetensors } from '../../../engine/formats/safetensors.ts';
 import { ADAPTER_FILE, writeAdapterTensors } from '../../../engine/model/adapter.ts';
 import { createAdapter } from '../../../engine/model/createAdapter.ts';
@@ -73,6 +75,25 @@ describe('objectives on a model', () => {
   }
   const flat = (tensors: Tensors) => [...tensors.values()].flatMap(({ data }) => [...data]);
 
+  const normOf = (tensors: Tensors) => Math.sqrt(flat(tensors).reduce((sum, value) => sum + value * value, 0));
+
+  /** Slope of a loss, which is a function of an adapter folder, along the direction of a gradient, by central differences. */
+  async function slopeAlong(gradient: Tensors, lossOf: (from: string) => Promise<number>): Promise<number> {
+    const norm = normOf(gradient);
+    const lossAt = async (distance: number) => {
+      const from = join(folder, 'moved');
+      await createAdapter({ model, lora: LORA, seed: 'one', outputPath: from, baseModelName: 'tiny' });
+      const moved = [...adapter].map(([name, { shape, data }]) => {
+        const direction = gradient.get(name)!.data;
+        return [name, { shape, data: data.map((value, i) => value + (distance * direction[i]!) / norm) }] as const;
+      });
+      await writeAdapterTensors(from, new Map(moved));
+      return lossOf(from);
+    };
+    const step = 0.02;
+    return ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+  }
+
   /** The log-probabilities of each sequence under the adapter and under the base. */
   async function logProbs(withAdapter = true) {
     const policy = { ...model, ...(withAdapter ? { adapterPath } : {}) };
@@ -93,19 +114,8 @@ describe('objectives on a model', () => {
         oldLogProbs: current[i]!.map((value, token) => value + 0.05 * ((token % 3) - 1.2)),
       }));
       const { gradient } = await run(objective, { of });
-      const norm = Math.sqrt(flat(gradient).reduce((sum, value) => sum + value * value, 0));
-      const lossAt = async (distance: number) => {
-        const from = join(folder, 'moved');
-        await createAdapter({ model, lora: LORA, seed: 'one', outputPath: from, baseModelName: 'tiny' });
-        const moved = [...adapter].map(([name, { shape, data }]) => {
-          const direction = gradient.get(name)!.data;
-          return [name, { shape, data: data.map((value, i) => value + (distance * direction[i]!) / norm) }] as const;
-        });
-        await writeAdapterTensors(from, new Map(moved));
-        return (await run(objective, { of, from })).loss;
-      };
-      const step = 0.02;
-      const slope = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+      const norm = normOf(gradient);
+      const slope = await slopeAlong(gradient, async (from) => (await run(objective, { of, from })).loss);
       expect(norm).toBeGreaterThan(0.01);
       expect(Math.abs(slope / norm - 1)).toBeLessThan(0.01);
     },
@@ -158,5 +168,30 @@ describe('objectives on a model', () => {
     await single.release();
     expect(flat(alone.gradient)).toEqual(flat(together.gradient));
     expect(alone.metrics).toEqual(together.metrics);
+  });
+
+  it('DPO in two passes: token weights by the coefficients give the gradient of its loss', async () => {
+    const [chosen, rejected] = sequences;
+    const lossAndCoefficients = async (from: string) => {
+      const scored: number[][] = [];
+      for (const policy of [{ ...model, adapterPath: from }, model]) {
+        const values = await trainer.logProbs({ policy, sequences: [chosen!, rejected!], temperature: 1 });
+        scored.push(values.map((tokens) => tokens.reduce((sum, value) => sum + value, 0)));
+      }
+      const scoreOf = (i: number) => ({
+        logProb: scored[0]![i]!,
+        referenceLogProb: scored[1]![i]!,
+        tokens: sequences[i]!.completionTokens.length,
+      });
+      return dpo([{ chosen: scoreOf(0), rejected: scoreOf(1) }], { loss: 'sigmoid', beta: 0.5 });
+    };
+    const { coefficients } = await lossAndCoefficients(adapterPath);
+    const of = [
+      { ...chosen!, weight: tokenWeight(coefficients[0]!.chosen) },
+      { ...rejected!, weight: tokenWeight(coefficients[0]!.rejected) },
+    ];
+    const { gradient } = await run({ name: 'sft' }, { of });
+    const slope = await slopeAlong(gradient, async (from) => (await lossAndCoefficients(from)).loss);
+    expect(Math.abs(slope / normOf(gradient) - 1)).toBeLessThan(0.01);
   });
 });
