@@ -2,6 +2,8 @@
 import { computeAdvantages } from '../alignment/advantages/advantages.ts';
 import { tokenWeights } from '../alignment/advantages/tokenWeights.ts';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import { overlongRamp } from '../alignment/rewards/overlongReward.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
 import type { TrainingSequence } from '../engine/policy.ts';
 import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
@@ -32,7 +34,7 @@ export async function planUpdate(
 
   const groups = groupIndices(chains);
   const { advantages, groups: statistics } = computeAdvantages(
-    groups.map((group) => group.map((index) => rewards[index]!.reward)),
+    groups.map((group) => group.map((index) => shapedReward(chains[index]!, rewards[index]!.reward, configuration))),
     iteration.advantage,
     { tokens: groups.map((group) => group.map((index) => chains[index]!.tokens.length)) },
   );
@@ -84,6 +86,13 @@ export async function planUpdate(
           },
         ];
   return publishPlan(dependencies.store, 'iteration', steps, configuration.shards.gradientSequences, figures);
+}
+
+/** The reward with the soft penalty for length, which cut chains have in full already. */
+function shapedReward(chain: ChainRecord, reward: number | null, configuration: Configuration): number | null {
+  const { iteration, rewards, chain: limits } = configuration;
+  if (reward === null || !(iteration.overlongBuffer > 0) || chain.finishReason === 'length') return reward;
+  return reward + rewards.overlong * overlongRamp(chain.tokens.length, limits.maxNewTokens, iteration.overlongBuffer);
 }
 
 /** Rows of one request, in order of first appearance; samples in order within. */

@@ -238,6 +238,13 @@ const iteration = z.strictObject({
     .describe(
       'Leave chains that were cut by maxNewTokens out of the step and its normaliser; their rewards still count in the baseline of their group.',
     ),
+  overlongBuffer: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'Tokens before maxNewTokens over which a chain that ends in time loses more and more of rewards.overlong, all of it at the limit (soft penalty of DAPO); 0 = only cut chains lose it. For the advantages alone: recorded rewards stay as they are.',
+    ),
   stepsPerBatch: z.literal(1).default(1).describe('Optimizer steps on one batch of chains.'),
   learningRate: optimizerFields.learningRate.default(1e-4),
   schedule: optimizerFields.schedule.default('constant'),
@@ -325,6 +332,12 @@ export const configurationSchema = z
       complain(['iteration', 'count'], 'nothing to train: enable the warm start or ask for at least one iteration');
     if (rl.klReference === 'warmStart' && !warm.enabled && rl.klWeight > 0) {
       complain(['iteration', 'klReference'], "there is no warm start to measure KL to: use 'base'");
+    }
+    if (rl.overlongBuffer > configuration.chain.maxNewTokens) {
+      complain(
+        ['iteration', 'overlongBuffer'],
+        `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
+      );
     }
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const [section, counts] of [

@@ -94,6 +94,12 @@ describe('the plan of an RL step', () => {
     expect(shard.sequences[0]!.advantage).toBe(0.5);
   });
 
+  it('ramps the overlong penalty up before the limit, for chains that ended in time', async () => {
+    // maxNewTokens 112, buffer 110: 3 tokens are 1 past the start of the ramp; weight 0.5.
+    const { sequences } = await shardOf({ overlongBuffer: 110, advantage: 'none' });
+    expect(sequences.map(({ advantage }) => advantage)).toEqual([1 - 0.5 / 110, 0, 1 - 0.5 / 110, 1 - 0.5 / 110]);
+  });
+
   it('leaves chains without advantage uncomputed only where nothing else pulls on them', async () => {
     const ids = async (iteration: object) => (await shardOf(iteration)).sequences.map(({ id }) => id);
     expect(await ids({ klWeight: 0 })).toEqual(['a/0', 'a/1']);

@@ -35,6 +35,7 @@ describe('objectives of an iteration', () => {
     ],
     [{ objective: 'reinforce++', klWeight: 0 }, ["iteration.advantage: .*'whitened'"]],
     [{ klPlacement: 'reward' }, ["iteration.klEstimator: .*'k1'.*'k3' is for the loss"]],
+    [{ overlongBuffer: 113 }, ['iteration.overlongBuffer: .* at most chain.maxNewTokens = 112']],
     [{ ...inReward, klRatioCorrection: true }, ['iteration.klRatioCorrection: ']],
   ])('are refused under the key to change: %o', (iteration, messages) => {
     expect(problemsOf(iteration)).toEqual(messages.map((message) => expect.stringMatching(message)));
