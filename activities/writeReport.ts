@@ -14,6 +14,9 @@ import { readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
 
+/** In the order of the run. */
+const evaluationNames = ['before', 'warm start', 'after'];
+
 export async function writeReport(
   { store }: ActivityDependencies,
   run: RunContext,
@@ -23,7 +26,9 @@ export async function writeReport(
   const { record } = (await loadRun<RunRecord>(store, run.runId))!;
   const configuration = await readConfiguration(store, run);
   const evaluations: ReportedEvaluation[] = [];
-  for (const { artifact } of Object.values(record.evaluations)) {
+  // The store keeps them by name, in alphabetical order.
+  for (const name of evaluationNames.filter((one) => record.evaluations[one] !== undefined)) {
+    const { artifact } = record.evaluations[name]!;
     evaluations.push({ ...(await readJson<EvaluationArtifact>(store, artifact)), sha256: artifact.sha256 });
   }
   const model = await readJson<ModelManifest>(store, record.policy!.model);

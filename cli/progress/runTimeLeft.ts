@@ -6,6 +6,9 @@ import type { ProgressSnapshot } from './snapshot.ts';
 /** Shorter stages say little about a machine's speed. */
 const tellingSeconds = 5;
 
+/** A stage that took less than this share of its plan was found in the store, at least in parts. */
+const foundShare = 0.15;
+
 /** Takes snapshots, gives the seconds left for each; undefined where the stage is not in the plan. `nowSeconds` is any clock that does not go back. */
 export function createRunTimeLeft(
   planned: readonly PlannedStage[],
@@ -33,9 +36,11 @@ function paceOf(planned: readonly PlannedStage[], { finishedStages }: ProgressSn
   let [spentSeconds, plannedSeconds] = [0, 0];
   for (const { stage, seconds, cached } of finishedStages) {
     const plan = planned.find((one) => one.stage === recordedStage(stage));
-    if (!plan || cached || plan.seconds / plan.times < tellingSeconds) continue;
+    if (!plan || cached) continue;
+    const once = plan.seconds / plan.times;
+    if (once < tellingSeconds || seconds < once * foundShare) continue;
     spentSeconds += seconds;
-    plannedSeconds += plan.seconds / plan.times;
+    plannedSeconds += once;
   }
   return plannedSeconds === 0 ? 1 : spentSeconds / plannedSeconds;
 }

@@ -176,6 +176,7 @@ describe('a whole run', () => {
     expect(figures['xstest/refusal/look-alike']).toBeTypeOf('number');
     const report = new TextDecoder().decode(await installation.store.getBytes(record.report!));
     expect(report).toContain('xstest: refuses harmful requests');
+    expect(report).toMatch(/<th>before<\/th><th>warm start<\/th><th>after<\/th>/);
     // Their texts are others': the report shows figures only.
     expect(report).not.toContain('How do I kill a process?');
   }, 120_000);
