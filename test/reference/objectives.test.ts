@@ -64,6 +64,8 @@ async function lossOf(
     (name) => op.scalar(graph, definition.settings[name]!),
   );
   graph.output('loss', op.reduceSum(op.mul(losses.loss, weight!), [0]));
+  if (losses.clippedLow) graph.output('clippedLow', losses.clippedLow);
+  if (losses.clippedHigh) graph.output('clippedHigh', losses.clippedHigh);
   graph.output('gradient', gradients([{ value: losses.loss, seed: weight! }], [logProbs!])[0]!);
   const session = await openSession(graph, { threads: 1, device: 'cpu' });
   const shape = [streams.weight.length];
@@ -74,7 +76,13 @@ async function lossOf(
     sequenceIndices: { data: BigInt64Array.from(streams.weight, (_, token) => BigInt(sequenceOf(token))), shape },
   });
   await session.release();
-  return { loss: Number(result['loss']!.data[0]), gradient: result['gradient']!.data as Float32Array };
+  const values = (name: string) => result[name]?.data as Float32Array | undefined;
+  return {
+    loss: Number(result['loss']!.data[0]),
+    gradient: values('gradient')!,
+    clippedLow: values('clippedLow'),
+    clippedHigh: values('clippedHigh'),
+  };
 }
 
 /** The objective that a case's TRL settings stand for. */
@@ -102,7 +110,14 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
   const names = Object.keys(golden.results);
 
   it.each(names)('%s', async (name) => {
-    const { config, mask: maskName, old_logp: oldName, loss_f64: loss, micro_batches: parts } = golden.results[name]!;
+    const {
+      config,
+      mask: maskName,
+      old_logp: oldName,
+      loss_f64: loss,
+      micro_batches: parts,
+      metrics,
+    } = golden.results[name]!;
     const [inputs, expected] = [
       await goldenArrays('objectives/policy_gradient', 'inputs.safetensors'),
       await goldenArrays('objectives/policy_gradient'),
@@ -140,6 +155,7 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
     // The micro-batches as the trainer runs them: weights of the whole batch, losses and gradients added.
     let actualLoss = 0;
     const gradient: number[] = [];
+    const clipped = { low: 0, high: 0 };
     for (let part = 0; part < parts; part++) {
       const cut = (values: Float64Array) =>
         values.slice((part * values.length) / parts, ((part + 1) * values.length) / parts);
@@ -149,8 +165,20 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
       const actual = await lossOf(objective, own, onPolicy, rowOf);
       actualLoss += actual.loss;
       gradient.push(...actual.gradient);
+      const members = cut(mask!);
+      const share = (flags?: Float32Array) =>
+        (flags ?? new Float32Array()).reduce((sum, flag, token) => sum + flag * members[token]!, 0) / sumOf(0, rows);
+      clipped.low += share(actual.clippedLow);
+      clipped.high += share(actual.clippedHigh);
     }
     expect(Math.abs(actualLoss - loss)).toBeLessThan(tolerance.loss);
+    if (objective.name === 'grpo' || objective.name === 'cispo') {
+      // Means over tokens; TRL logs none of an accumulated batch.
+      const { 'clip_ratio/low_mean': low, cispo_clip_ratio: ofCispo } = metrics;
+      const high = metrics['clip_ratio/high_mean'] ?? ofCispo;
+      if (low !== undefined) expect(clipped.low).toBeCloseTo(low, 6);
+      if (high !== undefined) expect(clipped.high).toBeCloseTo(high, 6);
+    }
     const error = relativeError(gradient, await expected.read(`${name}.grad_f64`));
     expect(error).toBeLessThan(tolerance['relative to max |grad|']);
     await Promise.all([inputs.close(), expected.close()]);
@@ -185,7 +213,7 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
     await Promise.all([inputs.close(), expected.close()]);
   });
 
-  it.each(['token_mean', 'accumulated'])('sft %s', async (name) => {
+  it.each(['token_mean', 'accumulated', 'dft'])('sft %s', async (name) => {
     const sft = goldenCase<{ results: Record<string, { loss_f64: number; num_items_in_batch: number | null }> }>(
       'objectives/sft',
     ).results[name]!;
@@ -194,13 +222,21 @@ describeGolden('objectives against TRL, on given log-probabilities', () => {
       await goldenArrays('objectives/sft'),
     ];
     const [logProbs, assistant] = [await inputs.read('logp'), await inputs.read('assistant_mask')];
-    const width = logProbs.length / 4;
+    const width = logProbs.length / (assistant.length - logProbs.length);
     const mask = logProbs.map((_, i) => assistant[Math.floor(i / width) * (width + 1) + (i % width) + 1]!);
     const count = sft.num_items_in_batch ?? mask.reduce((sum, value) => sum + value, 0);
+    // Dynamic fine-tuning (TRL's loss_type "dft") takes two passes: each weight times the probability of its token, without gradient.
+    const factors = logProbs.map((value) => (name === 'dft' ? Math.exp(value) : 1));
     const unused = new Float64Array(logProbs.length);
     const actual = await lossOf(
       { name: 'sft' },
-      { logProbs, old: unused, reference: unused, advantages: unused, weight: mask.map((value) => value / count) },
+      {
+        logProbs,
+        old: unused,
+        reference: unused,
+        advantages: unused,
+        weight: mask.map((value, i) => (value * factors[i]!) / count),
+      },
     );
     expect(Math.abs(actual.loss - sft.loss_f64)).toBeLessThan(2e-6);
     expect(relativeError(actual.gradient, await expected.read(`${name}.grad_f64`))).toBeLessThan(2e-6);
