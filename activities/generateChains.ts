@@ -40,7 +40,11 @@ export async function generateChains(
         {
           policy,
           prompts: shard.items.map((item) => encodePrompt(tokenizer, item)),
-          options: { ...shard.sampling, stopTokens: tokenizer.eosTokens },
+          options: {
+            ...shard.sampling,
+            stopTokens: tokenizer.eosTokens,
+            ...(shard.sampling.stopStrings ? { tokenizerPath: policy.modelPath } : {}),
+          },
         },
         onProgress,
       ),

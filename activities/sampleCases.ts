@@ -3,6 +3,7 @@ import type { Configuration } from '../alignment/configuration/schema.ts';
 import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
 import { iterationRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
 import type { Library, SafetyRequest } from '../alignment/library/library.ts';
+import { samplersOf, type Samplers } from '../alignment/configuration/samplers.ts';
 import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
@@ -18,13 +19,13 @@ export async function sampleCases(
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const library = await readLibrary(store, run);
-  const { items, benchmarkItems = [], temperature } = plannedItems(configuration, library, purpose);
+  const { items, benchmarkItems = [], temperature, samplers = {} } = plannedItems(configuration, library, purpose);
 
   const plan: GenerationPlan = { purpose, shards: [] };
   const size = configuration.shards.generationRequests;
   for (const group of [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)]) {
     const shard: GenerationShard = {
-      sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens },
+      sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens, ...samplers },
       items: group,
     };
     plan.shards.push({
@@ -48,6 +49,8 @@ interface PlannedItems {
   /** Kept in shards of their own, so that a benchmark more or less changes none of the others. */
   benchmarkItems?: GenerationItem[];
   temperature: number;
+  /** Options of the sampler that are set; absent ones are no part of a shard. */
+  samplers?: Samplers;
 }
 
 function plannedItems(configuration: Configuration, library: Library, purpose: GenerationPurpose): PlannedItems {
@@ -80,7 +83,7 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
         seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest),
       ),
     );
-    return { items, temperature: warmStart.temperature };
+    return { items, temperature: warmStart.temperature, samplers: samplersOf(warmStart) };
   }
   const round = `iteration-${purpose.iteration}.${purpose.epoch}`;
   const requests = iterationRequests(
@@ -99,7 +102,7 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
       ...(guided < group ? [rawItem(request, guided, seeds.slice(guided))] : []),
     ];
   });
-  return { items, temperature: iteration.temperature };
+  return { items, temperature: iteration.temperature, samplers: samplersOf(iteration) };
 }
 
 function seedsFor(

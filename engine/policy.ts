@@ -48,6 +48,21 @@ export interface SamplingOptions {
   maxNewTokens: number;
   /** Token ids that end a sequence; the stop token itself is part of the returned tokens. */
   stopTokens: number[];
+  // What follows is off when absent. The order of the processors is that of Transformers; see engine/README.md.
+  /** Logits of tokens that prompt or sequence contain already are divided by it if positive, else multiplied; 1 = off. */
+  repetitionPenalty?: number;
+  /** Stop tokens cannot be drawn before so many tokens. */
+  minNewTokens?: number;
+  /** Draw among the k most likely tokens (and equals of the last); 0 = off. Not for greedy decoding, like the next two. */
+  topK?: number;
+  /** Draw among the fewest most likely tokens whose probabilities reach it; 1 = off. */
+  topP?: number;
+  /** Draw among tokens at least so many times as likely as the most likely one; 0 = off. */
+  minP?: number;
+  /** Texts that end a sequence: found in the decoded tokens, the token that completes one is part of the returned tokens. */
+  stopStrings?: string[];
+  /** Model folder or GGUF file whose tokenizer decodes for `stopStrings`. */
+  tokenizerPath?: string;
 }
 
 export interface SampleRequest {
@@ -61,7 +76,7 @@ export interface SampledSequence {
   sampleIndex: number;
   /** Sampled ids, with the stop token if one was drawn. */
   tokens: number[];
-  /** log p of each sampled token under the distribution sampled from (logits / temperature); greedy: temperature 1. */
+  /** log p of each sampled token under the distribution sampled from (after all processors); greedy: temperature 1. */
   logProbs: number[];
   finishReason: 'stop' | 'length';
 }

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
+import { samplerFields, samplerProblems } from './samplers.ts';
 
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -118,6 +119,7 @@ const warmStart = z.strictObject({
   requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
   samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
+  ...samplerFields,
   keepPerKind: requestCounts
     .optional()
     .describe('At most so many kept chains of each kind; absent = all that pass both filters.'),
@@ -145,6 +147,7 @@ const iteration = z.strictObject({
   requests: requestCounts.default({ harmful: 4, plain: 2, lookAlike: 2 }).describe('Requests of one iteration.'),
   samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
   temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
+  ...samplerFields,
   objective: z
     .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
     .default('grpo')
@@ -339,6 +342,7 @@ export const configurationSchema = z
         `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
       );
     }
+    for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const [section, counts] of [
       ['warmStart', warm.requests],

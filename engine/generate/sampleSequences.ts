@@ -2,9 +2,12 @@ import type { OnProgress, SampledSequence, SamplePrompt, SamplingOptions } from 
 import { EngineError } from '../policy.ts';
 import type { Prefix } from './prefix.ts';
 import { emptyPrefix, extendPrefix } from './prefix.ts';
+import { drawProcessed, shapesDistribution } from './processedDistribution.ts';
+import { checkOptions, checkPrompt } from './checkRequest.ts';
 import type { PromptKeys } from './rowCache.ts';
 import { RowCache } from './rowCache.ts';
-import type { Sampler } from './sampler.ts';
+import type { ForwardInput, ForwardResult, Sampler } from './sampler.ts';
+import { stopStringTest } from './stopStrings.ts';
 import { uniformNumber } from './uniformNumber.ts';
 
 /** Longest stretch of a prompt computed at once. Part of the bits of longer prompts, so no setting. */
@@ -23,6 +26,8 @@ interface Row {
   sampleIndex: number;
   tokens: number[];
   logProbs: number[];
+  /** It has drawn a stop token or completed a stop string. */
+  stopped: boolean;
   /** Most tokens it may get: fewer than asked for if the model's context ends before. */
   limit: number;
   promptKeys: PromptKeys | undefined;
@@ -49,7 +54,10 @@ export async function sampleSequences(
   limits: BatchLimits,
   onProgress: OnProgress = () => undefined,
 ): Promise<SampledSequence[]> {
-  for (const prompt of prompts) checkPrompt(sampler, prompt, options);
+  for (const prompt of prompts) checkPrompt(sampler.config, prompt, options);
+  checkOptions(sampler.config, options);
+  const endsText = await stopStringTest(options);
+  const processed = shapesDistribution(options);
   const total = prompts.reduce((sum, { seeds }) => sum + seeds.length, 0);
   const finished: Row[] = [];
   let sampledTokens = 0;
@@ -60,7 +68,7 @@ export async function sampleSequences(
     const prefix = await computePrefix(sampler, group.prefixTokens, () => report('prefill'));
     await sampleGroup(group, prefix);
   }
-  return inOrder(prompts, finished, options);
+  return inOrder(prompts, finished);
 
   async function sampleGroup(group: PrefixGroup, prefix: Prefix): Promise<void> {
     const samples = group.prompts.reduce((sum, { seeds }) => sum + seeds.length, 0);
@@ -86,12 +94,11 @@ export async function sampleSequences(
       }
       if (running.length === 0) continue;
 
-      const { drawn, newKeys, newValues } = await sampler.forward({
+      const { drawn, newKeys, newValues } = await draw(running, {
         tokens: running.map((row) => [row.tokens.at(-1)!]),
         prefix,
         past: cache,
         draws: running.map((row, index) => ({ row: index, token: 0, uniform: uniformOf(row) })),
-        temperature: options.temperature,
       });
       cache.append(newKeys, newValues);
       drawn.forEach((draw, index) => addToken(running[index]!, draw));
@@ -112,16 +119,18 @@ export async function sampleSequences(
     const rows = started.flatMap((prompt, promptRow) =>
       prompt.seeds.map((_, sampleIndex) => ({ promptRow, row: newRow(prompt, sampleIndex) })),
     );
-    const { drawn, width, newKeys, newValues } = await sampler.forward({
-      tokens: rests,
-      prefix,
-      draws: rows.map(({ promptRow, row }) => ({
-        row: promptRow,
-        token: rests[promptRow]!.length - 1,
-        uniform: uniformOf(row),
-      })),
-      temperature: options.temperature,
-    });
+    const { drawn, width, newKeys, newValues } = await draw(
+      rows.map(({ row }) => row),
+      {
+        tokens: rests,
+        prefix,
+        draws: rows.map(({ promptRow, row }) => ({
+          row: promptRow,
+          token: rests[promptRow]!.length - 1,
+          uniform: uniformOf(row),
+        })),
+      },
+    );
     const size = sampler.config.kvHeads * width * sampler.config.headDim;
     const promptKeys = rests.map((rest, index): PromptKeys => {
       const own = (layers: Float32Array[]) => layers.map((layer) => layer.subarray(index * size, (index + 1) * size));
@@ -134,10 +143,25 @@ export async function sampleSequences(
     });
   }
 
+  /** Draws a token for each row: in the graph, or here if an option shapes the distribution. */
+  async function draw(rows: readonly Row[], input: Omit<ForwardInput, 'temperature'>): Promise<ForwardResult> {
+    if (!processed) return sampler.forward({ ...input, temperature: options.temperature });
+    const result = await sampler.forward({ ...input, temperature: 1, logits: true });
+    const drawn = rows.map(({ prompt, tokens }, index) =>
+      drawProcessed(
+        result.logits![index]!,
+        { promptTokens: prompt.tokens, newTokens: tokens },
+        options,
+        input.draws[index]!.uniform,
+      ),
+    );
+    return { ...result, drawn };
+  }
+
   function newRow(prompt: SamplePrompt, sampleIndex: number): Row {
     const room = sampler.config.contextLength - prompt.tokens.length;
     const limit = Math.min(options.maxNewTokens, room);
-    return { prompt, sampleIndex, tokens: [], logProbs: [], limit, promptKeys: undefined };
+    return { prompt, sampleIndex, tokens: [], logProbs: [], stopped: false, limit, promptKeys: undefined };
   }
 
   function uniformOf(row: Row): number {
@@ -153,11 +177,12 @@ export async function sampleSequences(
     }
     row.tokens.push(draw.token);
     row.logProbs.push(draw.logProb);
+    row.stopped = options.stopTokens.includes(draw.token) || endsText(row.tokens);
     sampledTokens++;
   }
 
   function isFinished(row: Row): boolean {
-    return row.tokens.length >= row.limit || options.stopTokens.includes(row.tokens.at(-1)!);
+    return row.stopped || row.tokens.length >= row.limit;
   }
 
   function settle(row: Row, waiting: Row[]): void {
@@ -220,32 +245,15 @@ function takePrompts(ahead: SamplePrompt[], free: number, prefixLength: number, 
   return taken;
 }
 
-function inOrder(prompts: readonly SamplePrompt[], finished: Row[], options: SamplingOptions): SampledSequence[] {
+function inOrder(prompts: readonly SamplePrompt[], finished: Row[]): SampledSequence[] {
   const order = new Map(prompts.map((prompt, index) => [prompt, index]));
   return finished
     .sort((a, b) => order.get(a.prompt)! - order.get(b.prompt)! || a.sampleIndex - b.sampleIndex)
-    .map(({ prompt, sampleIndex, tokens, logProbs }) => ({
+    .map(({ prompt, sampleIndex, tokens, logProbs, stopped }) => ({
       promptId: prompt.id,
       sampleIndex,
       tokens,
       logProbs,
-      finishReason: options.stopTokens.includes(tokens.at(-1)!) ? 'stop' : 'length',
+      finishReason: stopped ? 'stop' : 'length',
     }));
-}
-
-function checkPrompt(sampler: Sampler, prompt: SamplePrompt, options: SamplingOptions): void {
-  const { vocabularySize, contextLength } = sampler.config;
-  const problem = (text: string) => new EngineError('invalidInput', `prompt '${prompt.id}': ${text}`);
-  if (prompt.tokens.length === 0) throw problem('has no tokens');
-  if (prompt.tokens.length >= contextLength)
-    throw problem(`has ${prompt.tokens.length} tokens, the model's context is ${contextLength}: shorten it`);
-  const strange = prompt.tokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
-  if (strange !== undefined)
-    throw problem(`token ${strange} is not in the vocabulary of ${vocabularySize}: use the model's own tokenizer`);
-  if (!Number.isInteger(prompt.prefixLength) || prompt.prefixLength < 0 || prompt.prefixLength > prompt.tokens.length)
-    throw problem(`prefixLength ${prompt.prefixLength} is not between 0 and its ${prompt.tokens.length} tokens`);
-  if (!(options.temperature >= 0 && Number.isFinite(options.temperature)))
-    throw problem(`temperature ${options.temperature} is not 0 or a positive number`);
-  if (!Number.isInteger(options.maxNewTokens) || options.maxNewTokens < 1)
-    throw problem(`maxNewTokens ${options.maxNewTokens} is not a positive whole number`);
 }

@@ -22,9 +22,13 @@ export interface ForwardInput {
   draws: readonly { row: number; token: number; uniform: number }[];
   /** 0 = the most likely token. */
   temperature: number;
+  /** Return the logits at the draws, divided by the temperature, too: 200 KB a row of SmolLM2. */
+  logits?: boolean;
 }
 
 export interface ForwardResult {
+  /** A row a draw [vocabulary], if asked for. */
+  logits?: Float32Array[];
   drawn: { token: number; logProb: number }[];
   /** New tokens a row, padding included. */
   width: number;
@@ -91,13 +95,16 @@ export async function openSampler(
           cos: { data: rotary.cos, shape: [rotary.positions, config.headDim / 2] },
           sin: { data: rotary.sin, shape: [rotary.positions, config.headDim / 2] },
         },
-        fetches,
+        input.logits ? ['logits', ...fetches] : fetches,
       );
       const tokens = results['drawn']!.data as BigInt64Array;
       const probabilities = results['probabilities']!.data as Float32Array;
+      const logits = results['logits']?.data as Float32Array | undefined;
+      const size = config.vocabularySize;
       const byLayer = (names: string[]) => names.map((name) => results[name]!.data as Float32Array);
       return {
         drawn: input.draws.map((_, i) => ({ token: Number(tokens[i]), logProb: Math.log(probabilities[i]!) })),
+        ...(logits ? { logits: input.draws.map((_, i) => logits.subarray(i * size, (i + 1) * size)) } : {}),
         width,
         newKeys: byLayer(layers.map((names) => names.newKeys)),
         newValues: byLayer(layers.map((names) => names.newValues)),

@@ -15,7 +15,7 @@ import { drawTokens } from './drawTokens.ts';
  *
  * Inputs: `tokens`, `positions` int64 [B, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [R], row * S + token
  * of the hidden states to draw from (a place may repeat); `uniforms` [R, 1]; `temperature` [1]; `greedy` bool [].
- * Outputs: `drawn` int64 [R], `probabilities` [R] of the tokens drawn, new keys and values of every layer.
+ * Outputs: `logits` [R, vocabulary], divided by the temperature; `drawn` int64 [R], `probabilities` [R] of the tokens drawn, new keys and values of every layer.
  */
 export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Graph {
   const { config } = weightFile;
@@ -38,6 +38,7 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Gr
   // Dividing the hidden state divides the logits, at a hundredth of the cost.
   const logits = op.matmul(op.div(chosen, temperature), outputHead(config, weights), { transB: true });
   const drawn = drawTokens(graph, logits, uniforms, greedy);
+  graph.output('logits', logits);
   graph.output('drawn', drawn.tokens);
   graph.output('probabilities', drawn.probabilities);
   return graph;
