@@ -98,7 +98,21 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
 
 type Ports = Pick<ServerRecord, 'port' | 'uiPort'>;
 
+/** Tries again while the database is locked: a server that was killed lets go of it a moment after its process has ended. */
 async function launch(options: EmbeddedServerOptions, ports: Ports): Promise<SupervisedChild> {
+  const deadline = Date.now() + PREDECESSOR_WAIT_MS;
+  for (;;) {
+    try {
+      return await launchOnce(options, ports);
+    } catch (error) {
+      const locked = /database is locked|SQLITE_BUSY/.test((error as Error).message);
+      if (!locked || Date.now() > deadline) throw error;
+      await sleep(500);
+    }
+  }
+}
+
+async function launchOnce(options: EmbeddedServerOptions, ports: Ports): Promise<SupervisedChild> {
   const child = await startChild({
     name: 'Temporal server',
     command: options.binaryPath,

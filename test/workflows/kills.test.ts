@@ -104,9 +104,10 @@ function amidWork(victim: Victim): Kill['kill'] {
   return async (at, installation, runId) => {
     const pid = await victim(at);
     process.kill(pid, 'SIGSTOP');
-    // What was already on its way to the worker arrives in this time.
-    await sleep(250);
-    const ended = (await installation.ledger(runId)).some((entry) => entry.msg === 'has' && entry.key === at.key);
+    // What was already on its way to the worker arrives in this time, on a busy machine too.
+    const ended = await endsWithin(4_000, async () =>
+      (await installation.ledger(runId)).some((entry) => entry.msg === 'has' && entry.key === at.key),
+    );
     process.kill(pid, ended ? 'SIGCONT' : 'SIGKILL');
     return !ended;
   };
@@ -156,6 +157,11 @@ async function untilLedger(installation: TestInstallation, runId: string, when: 
     await sleep(5);
   }
   throw new Error('the moment to kill did not come');
+}
+
+async function endsWithin(milliseconds: number, ended: () => Promise<boolean>): Promise<boolean> {
+  for (const until = Date.now() + milliseconds; Date.now() < until; await sleep(50)) if (await ended()) return true;
+  return false;
 }
 
 interface RunningProcess {
