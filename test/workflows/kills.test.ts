@@ -61,9 +61,9 @@ describe.concurrent('SIGKILL', () => {
     expect(adapter).toBe(undisturbed);
     expect(lines.filter((line) => line.includes('the Temporal server ended (SIGKILL)'))).toHaveLength(2);
     expect(lines.some((line) => line.includes('the judge worker ended (SIGKILL)'))).toBe(true);
-    // The engine's two kills cost a step each, the judge's at most one (it may have just ended its work), the server's none.
+    // The engine's two kills cost a step each, the server's none, the judge's what it had at work: none to as many as it scores at once.
     expect(again.filter((stage) => stage !== 'rewardChains')).toEqual(['generateChains', 'computeGradients']);
-    expect(again.length).toBeLessThanOrEqual(3);
+    expect(again.length - 2).toBeLessThanOrEqual(4);
   }, 240_000);
 
   test('of nothing: Ctrl-C in the middle of generation and of the RL step, each time the same command again', async () => {
