@@ -1,12 +1,11 @@
 /** The gradient of one shard: forward and backward over its sequences, summed as a balanced tree. */
 import { join } from 'node:path';
 import type { Configuration } from '../alignment/configuration/schema.ts';
-import { engineVersion } from '../engine/version.ts';
 import type { GradientRequest, SequenceMetrics } from '../engine/policy.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
-import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson } from './inputs.ts';
 import { reportOf } from './generateChains.ts';
 import type { GradientShard, ModelManifest, OptimisationPlan } from './plans.ts';
 import { runStage, withEngine, withinMemory, type Stage } from './stage.ts';
@@ -80,13 +79,8 @@ function gradientStage(
     stage: 'computeGradients',
     version: stageVersions.computeGradients,
     inputs: {
-      engine: engineVersion,
-      threads: configuration.engine.threads,
-      device: configuration.engine.device,
-      model: model.digest,
-      adapter: input.policy.adapter?.sha256 ?? null,
+      ...policyInputs(configuration, model, input.policy),
       reference: input.reference ? (input.reference.adapter?.sha256 ?? 'base') : null,
-      lora: configuration.lora,
       shard: shard.sha256,
     },
   };

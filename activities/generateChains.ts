@@ -3,11 +3,10 @@ import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { SamplePrompt } from '../engine/policy.ts';
 import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { engineVersion } from '../engine/version.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
-import { engineSettings, localPolicy, readConfiguration, readJson, toLines } from './inputs.ts';
+import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
 import { runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
@@ -93,13 +92,7 @@ function generationStage(
     stage: 'generateChains',
     version: stageVersions.generateChains,
     inputs: {
-      engine: engineVersion,
-      threads: configuration.engine.threads,
-      device: configuration.engine.device,
-      model: model.digest,
-      adapter: policy.adapter?.sha256 ?? null,
-      // The adapter's scale is no part of its bytes.
-      lora: policy.adapter ? configuration.lora : null,
+      ...policyInputs(configuration, model, policy),
       shard: plan.shards[shard]!.shard.sha256,
     },
   };

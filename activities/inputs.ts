@@ -5,6 +5,7 @@ import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { Library } from '../alignment/library/library.ts';
 import { parseLibrary } from '../alignment/library/parseLibrary.ts';
 import type { EngineSettings, PolicyWeights } from '../engine/policy.ts';
+import { engineVersion } from '../engine/version.ts';
 import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -51,6 +52,19 @@ export async function readLibrary(store: ArtifactStore, run: RunContext): Promis
 export function engineSettings(dependencies: ActivityDependencies, configuration: Configuration): EngineSettings {
   const { threads, device, decodeBatch, microBatchTokens } = configuration.engine;
   return { threads, device, decodeBatch, microBatchTokens, cachePath: join(dependencies.localPath, 'engine') };
+}
+
+/** What the engine and the policy that it runs add to a step's inputs. */
+export function policyInputs({ engine, lora }: Configuration, model: ModelManifest, { adapter }: PolicyState): object {
+  return {
+    engine: engineVersion,
+    threads: engine.threads,
+    device: engine.device,
+    model: model.digest,
+    adapter: adapter?.sha256 ?? null,
+    // The adapter's scale is no part of its bytes.
+    lora: adapter ? lora : null,
+  };
 }
 
 /** The policy as files on this machine: model folder and, if it has one, a PEFT folder. */

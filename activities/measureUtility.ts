@@ -1,13 +1,12 @@
 /** What alignment costs a policy elsewhere: its loss on the untouched model's own answers to harmless held-out requests. */
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { AnswerLoss } from '../alignment/evaluation/utility.ts';
-import { engineVersion } from '../engine/version.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { reportOf } from './generateChains.ts';
-import { engineSettings, localPolicy, readConfiguration, readJson, readLibrary } from './inputs.ts';
+import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
 import { runStage, withEngine, withinMemory } from './stage.ts';
 import { stageVersions } from './versions.ts';
@@ -32,21 +31,16 @@ export async function measureUtility(
   const configuration = await readConfiguration(store, run);
   const { split } = configuration.evaluation;
   const library = await readLibrary(store, run);
-  const harmless = library.requests[split].filter(({ label }) => label === 'harmless').map(({ id }) => id);
+  const harmless = new Set(library.requests[split].flatMap(({ id, label }) => (label === 'harmless' ? [id] : [])));
   const chains = (await readShards<ChainRecord>(dependencies, answers)).filter(
-    ({ requestId, tokens }) => harmless.includes(requestId) && tokens.length > 0,
+    ({ requestId, tokens }) => harmless.has(requestId) && tokens.length > 0,
   );
   const model = await readJson<ModelManifest>(store, policy.model);
   const stage = {
     stage: 'measureUtility',
     version: stageVersions.measureUtility,
     inputs: {
-      engine: engineVersion,
-      threads: configuration.engine.threads,
-      device: configuration.engine.device,
-      model: model.digest,
-      adapter: policy.adapter?.sha256 ?? null,
-      lora: policy.adapter ? configuration.lora : null,
+      ...policyInputs(configuration, model, policy),
       answers: chains.map(({ requestId, promptTokens, tokens }) => ({ requestId, promptTokens, tokens })),
     },
   };

@@ -88,7 +88,8 @@ export function comparisons(
       fromWarmStart && {
         requests: fromWarmStart,
         loss,
-        ...(benchmarksFromWarmStart ? { benchmarks: benchmarksFromWarmStart } : {}),
+        // A run of an older version knows none.
+        ...(configuration.evaluation.benchmarks?.length ? { benchmarks: benchmarksFromWarmStart ?? null } : {}),
       },
     ),
     fromBefore,

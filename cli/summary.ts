@@ -57,8 +57,9 @@ function learningTable({ evaluations, split }: RunSummary): string {
 /** Those with something to reach; the report has the others. */
 function headlineLines(headlines: readonly Headline[]): string {
   return headlines
-    .filter(({ met, target }) => met !== null && target !== null)
+    .filter(({ target }) => target !== null)
     .map(({ met, text, value, interval, target }) => {
+      if (met === null) return `${text}\n  not measured, to reach: ${target}`;
       const range = interval ? ` (95 % interval ${interval.map((end) => end.toFixed(2)).join(' to ')})` : '';
       return `${text}\n  ${met ? 'met' : 'not met'}: ${value?.toFixed(2) ?? '–'}${range}, to reach: ${target}`;
     })

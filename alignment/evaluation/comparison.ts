@@ -77,7 +77,8 @@ export interface Headline {
 export function headlines(
   after: EvaluationFigures,
   fromBefore: Comparison,
-  overWarmStart?: { requests: Comparison; loss: Change | null; benchmarks?: Comparison },
+  /** `benchmarks`: null where they were asked for and could not be had. */
+  overWarmStart?: { requests: Comparison; loss: Change | null; benchmarks?: Comparison | null },
 ): Headline[] {
   const format = after.all.format;
   return [
@@ -100,7 +101,9 @@ export function headlines(
     ...(overWarmStart
       ? [
           warmStartHeadline(overWarmStart.requests.gapLookAlike),
-          ...(overWarmStart.benchmarks ? [benchmarkHeadline(overWarmStart.benchmarks.gapLookAlike)] : []),
+          ...(overWarmStart.benchmarks === undefined
+            ? []
+            : [benchmarkHeadline(overWarmStart.benchmarks?.gapLookAlike ?? null)]),
           utilityHeadline(overWarmStart.loss),
         ]
       : []),

@@ -4,15 +4,18 @@
  */
 import { Eta } from 'eta';
 import { stringify } from 'yaml';
+import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { meanLoss } from '../evaluation/utility.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
-import { reportTemplate } from './reportTemplate.ts';
+import { changesTemplate, evaluationsTemplate, reportTemplate } from './reportTemplate.ts';
 import type { ReportData, ReportedAnswer, ReportedEvaluation, ReportedIteration } from './reportData.ts';
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
+eta.loadTemplate('@evaluations', evaluationsTemplate);
+eta.loadTemplate('@changes', changesTemplate);
 const samplesPerKind = 4;
 
 export function renderReport(data: ReportData): string {
@@ -26,6 +29,10 @@ export function renderReport(data: ReportData): string {
       .filter((svg) => svg !== ''),
     evaluationRows: evaluationRows(data.evaluations),
     benchmarkRows: benchmarkRows(data.evaluations),
+    changeRows: {
+      requests: changeRows(data, requestMeasures),
+      benchmarks: data.benchmarks ? changeRows(data.benchmarks, benchmarkMeasures) : [],
+    },
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
@@ -76,6 +83,33 @@ function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationR
     format.number(meanLoss(one.losses ?? []), 3),
   );
   return rows;
+}
+
+type Measure = [label: string, of: (comparison: Comparison) => Change | null];
+
+/** Benchmarks have no plain requests. */
+const benchmarkMeasures: Measure[] = [
+  ['refusals, harmful', ({ refusal }) => refusal.harmful],
+  ['refusals, look-alike harmless', ({ refusal }) => refusal['look-alike']],
+  ['harmful − look-alike', ({ gapLookAlike }) => gapLookAlike],
+];
+
+const requestMeasures: Measure[] = [
+  ['both parts present', (comparison) => comparison.format],
+  ['refusals, harmful', ({ refusal }) => refusal.harmful],
+  ['refusals, plain harmless', ({ refusal }) => refusal.plain],
+  ['refusals, look-alike harmless', ({ refusal }) => refusal['look-alike']],
+  ['harmful − plain', ({ gapPlain }) => gapPlain],
+  ['harmful − look-alike', ({ gapLookAlike }) => gapLookAlike],
+];
+
+/** One row a measure: the change over the untouched model, and over the warm start where that was evaluated. */
+function changeRows(
+  { fromBefore, fromWarmStart }: Pick<ReportData, 'fromBefore' | 'fromWarmStart'>,
+  measures: readonly Measure[],
+): { label: string; cells: string[] }[] {
+  const comparisons = [fromBefore, ...(fromWarmStart ? [fromWarmStart] : [])];
+  return measures.map(([label, of]) => ({ label, cells: comparisons.map((one) => format.change(of(one))) }));
 }
 
 /** Refusals on each public benchmark, one cell an evaluation. */

@@ -1,3 +1,21 @@
+/** One row a measure, one column an evaluation: of `evaluations` and `rows` ({label, n, cells}). */
+export const evaluationsTemplate = `<div class="scroll"><table>
+<thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.rows) { %><tr><td><%= row.label %></td><td class="n"><%= row.n %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+`;
+
+/** Changes after training: of `rows` ({label, cells}), the second cell over the warm start. */
+export const changesTemplate = `<div class="scroll"><table>
+<thead><tr><th>measure</th><th>after − before</th><% if (it.overWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.rows) { %><tr><td><%= row.label %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+`;
+
 /** The page, in Eta's syntax: `<%=` escapes, `<%~` does not (charts and style only, which are ours). */
 export const reportTemplate = `<!doctype html>
 <html lang="en">
@@ -19,7 +37,7 @@ export const reportTemplate = `<!doctype html>
 <h2>Did it learn?</h2>
 <ul class="headlines">
 <% for (const line of it.headlines) { %>
-<li class="<%= line.met === null ? 'plain' : line.met ? 'met' : 'missed' %>"><span class="mark"><%= line.met === null ? 'reported' : line.met ? 'met' : 'not met' %></span>
+<li class="<%= line.met === null ? 'plain' : line.met ? 'met' : 'missed' %>"><span class="mark"><%= line.value === null ? 'not measured' : line.met === null ? 'reported' : line.met ? 'met' : 'not met' %></span>
 <span><% const show = line.id === 'format' ? it.format.number : it.format.signed; %><strong><%= line.text %></strong>: <%= show(line.value) %> <%= it.format.interval(line.interval, show) %><% if (line.target) { %> <em>(target: <%= line.target %>)</em><% } %></span></li>
 <% } %>
 </ul>
@@ -28,35 +46,14 @@ export const reportTemplate = `<!doctype html>
 
 <section>
 <h2>Before and after</h2>
-<div class="scroll"><table>
-<thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
-<tbody>
-<% for (const row of it.evaluationRows) { %><tr><td><%= row.label %></td><td class="n"><%= row.n %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
-</tbody>
-</table></div>
+<%~ include('@evaluations', { evaluations: it.evaluations, rows: it.evaluationRows }) %>
 <h3>Changes, request by request</h3>
-<div class="scroll"><table>
-<thead><tr><th>measure</th><th>after − before</th><% if (it.fromWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
-<tbody>
-<% const changes = [['both parts present', (c) => c.format], ['refusals, harmful', (c) => c.refusal.harmful], ['refusals, plain harmless', (c) => c.refusal.plain], ['refusals, look-alike harmless', (c) => c.refusal['look-alike']], ['harmful − plain', (c) => c.gapPlain], ['harmful − look-alike', (c) => c.gapLookAlike]]; %>
-<% for (const [label, of] of changes) { %><tr><td><%= label %></td><td><%= it.format.change(of(it.fromBefore)) %></td><% if (it.fromWarmStart) { %><td><%= it.format.change(of(it.fromWarmStart)) %></td><% } %></tr><% } %>
-</tbody>
-</table></div>
-<% if (it.benchmarkRows.length > 0) { %>
+<%~ include('@changes', { rows: it.changeRows.requests, overWarmStart: it.fromWarmStart }) %>
+<% if (it.benchmarks) { %>
 <h3>Public benchmarks</h3>
 <p class="sub">Never used for training or tuning. Refusals by the same rules; the changes are over all of them together.</p>
-<div class="scroll"><table>
-<thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
-<tbody>
-<% for (const row of it.benchmarkRows) { %><tr><td><%= row.label %></td><td class="n"><%= row.n %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
-</tbody>
-</table></div>
-<div class="scroll"><table>
-<thead><tr><th>measure</th><th>after − before</th><% if (it.benchmarks.fromWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
-<tbody>
-<% for (const [label, of] of [['refusals, harmful', (c) => c.refusal.harmful], ['refusals, look-alike harmless', (c) => c.refusal['look-alike']], ['harmful − look-alike', (c) => c.gapLookAlike]]) { %><tr><td><%= label %></td><td><%= it.format.change(of(it.benchmarks.fromBefore)) %></td><% if (it.benchmarks.fromWarmStart) { %><td><%= it.format.change(of(it.benchmarks.fromWarmStart)) %></td><% } %></tr><% } %>
-</tbody>
-</table></div>
+<%~ include('@evaluations', { evaluations: it.evaluations, rows: it.benchmarkRows }) %>
+<%~ include('@changes', { rows: it.changeRows.benchmarks, overWarmStart: it.benchmarks.fromWarmStart }) %>
 <% } %>
 </section>
 

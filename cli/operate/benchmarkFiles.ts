@@ -14,6 +14,8 @@ export interface BenchmarkPlaces {
   cache: string;
 }
 
+const benchmarkFolder = 'benchmarks/';
+
 /**
  * Library files (`benchmarks/<name>.jsonl`) of the benchmarks that can be had. One that can't be is told through `note` and left out: the run is worth
  * having without it, and its report says that the figure is missing.
@@ -39,7 +41,7 @@ export async function readBenchmarks(
     }
     try {
       const requests = parse(found.map(({ text }) => text));
-      files[`benchmarks/${name}.jsonl`] = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
+      files[`${benchmarkFolder}${name}.jsonl`] = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
     } catch (error) {
       throw badInput(
         `${found.map(({ path }) => path).join(' or ')} is not ${title} as it was published: ${(error as Error).message}.`,
@@ -48,6 +50,11 @@ export async function readBenchmarks(
     }
   }
   return files;
+}
+
+/** The benchmarks that a run began with: it keeps to them, whatever can be had later. */
+export function benchmarksIn(libraryFiles: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(libraryFiles).filter(([path]) => path.startsWith(benchmarkFolder)));
 }
 
 async function findOrFetch(

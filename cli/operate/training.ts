@@ -17,6 +17,7 @@ import {
 } from '../../infra/temporal/connection.ts';
 import { runningServer } from '../../infra/temporal/runningServer.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { readJson } from '../../activities/inputs.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
@@ -29,7 +30,7 @@ import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../ope
 import { inStageOrder } from '../stageOrder.ts';
 import { followRun, type FollowOptions } from './following.ts';
 import { keepHistories } from './histories.ts';
-import { readBenchmarks } from './benchmarkFiles.ts';
+import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
@@ -192,11 +193,13 @@ async function publishInputs(
 ): Promise<RunInput> {
   const files = {
     ...(await readLibraryFiles(configuration.library.path)),
-    ...(await readBenchmarks(
-      configuration.evaluation.benchmarks,
-      { data: process.env['CADA_DATA'] || undefined, cache: cadaCache() },
-      (line) => report.line(line),
-    )),
+    ...(record
+      ? benchmarksIn(await readJson<Record<string, string>>(store, record.library))
+      : await readBenchmarks(
+          configuration.evaluation.benchmarks,
+          { data: process.env['CADA_DATA'] || undefined, cache: cadaCache() },
+          (line) => report.line(line),
+        )),
   };
   const library = parseLibrary(files);
   // Loaded here only: the formats cost the other commands time.

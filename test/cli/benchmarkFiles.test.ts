@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readBenchmarks } from '../../cli/operate/benchmarkFiles.ts';
 
 const xstest = 'id,prompt,type,label\n1,One,homonyms,safe\n2,Two,contrast_homonyms,unsafe\n';
@@ -12,6 +12,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cada-benchmarks-'));
   notes = [];
 });
+afterEach(() => vi.unstubAllEnvs());
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function write(path: string, text: string): Promise<void> {
@@ -35,6 +36,14 @@ describe('readBenchmarks', () => {
   test('a file that is another is refused by name', async () => {
     await write('data/xstest/xstest_prompts.csv', '<html>');
     await expect(read(['xstest'])).rejects.toThrow(/xstest_prompts\.csv is not XSTest as it was published/);
+  });
+
+  test('one that can not be had is left out, saying what to do', async () => {
+    // Nothing listens there: every download fails at once.
+    for (const name of ['HTTPS_PROXY', 'https_proxy']) vi.stubEnv(name, 'http://127.0.0.1:9');
+    for (const name of ['NO_PROXY', 'no_proxy']) vi.stubEnv(name, '');
+    expect(await read(['xstest'])).toEqual({});
+    expect(notes).toEqual([expect.stringMatching(/^XSTest could not be had .*CADA_DATA: xstest\/xstest_prompts\.csv/)]);
   });
 
   test('asks for nothing that is not configured', async () => {

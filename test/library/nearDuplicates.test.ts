@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
 import { readLines } from './readLibrary.ts';
 import type { CaseLine, RequestLine } from './readLibrary.ts';
@@ -89,15 +90,9 @@ function expectApart(title: string, left: readonly Entry[], right: readonly Entr
   expect(worst.value, worst.pair).toBeLessThan(below);
 }
 
-/** One column of a CSV file with quoted fields. */
 function readColumn(csv: string, column: string): string[] {
-  const rows: string[][] = [[]];
-  for (const [, quoted, plain, end] of csv.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
-    rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain ?? '');
-    if (end !== ',') rows.push([]);
-  }
-  const [header = [], ...body] = rows;
-  const index = header.indexOf(column);
-  if (index < 0) throw new Error(`no column "${column}" among ${header.join(', ')}`);
-  return body.flatMap((row) => (row.length > index && row[index] ? [row[index]] : []));
+  const rows: Record<string, string>[] = parse(csv, { bom: true, columns: true, skip_empty_lines: true });
+  const texts = rows.flatMap((row) => row[column] || []);
+  if (texts.length === 0) throw new Error(`no column "${column}" with texts`);
+  return texts;
 }

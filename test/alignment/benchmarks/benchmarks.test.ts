@@ -41,15 +41,14 @@ describe('benchmarks', () => {
   for (const name of benchmarkNames) {
     const { files, parse, title } = benchmarks[name];
     const places = files.map(({ paths }) => paths.map((path) => join(data, path)).find(existsSync));
-    it.skipIf(places.includes(undefined))(
-      `${title} as published (skipped where its files are in no data folder)`,
-      () => {
-        const requests = parse(places.map((path) => readFileSync(path!, 'utf8')));
-        expect(requests).toHaveLength(benchmarkSizes[name]);
-        expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
-        const harmfulCount = requests.filter(({ kind }) => kind === 'harmful').length;
-        expect(harmfulCount).toBe({ xstest: 200, jailbreakbench: 100 }[name]);
-      },
-    );
+    const absent = places.includes(undefined);
+    if (absent) console.warn(`skipped: ${title} as published, because its files are not in ${data}; set CADA_DATA`);
+    it.skipIf(absent)(`${title} as published`, () => {
+      const requests = parse(places.map((path) => readFileSync(path!, 'utf8')));
+      expect(requests).toHaveLength(benchmarkSizes[name]);
+      expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
+      const harmfulCount = requests.filter(({ kind }) => kind === 'harmful').length;
+      expect(harmfulCount).toBe({ xstest: 200, jailbreakbench: 100 }[name]);
+    });
   }
 });

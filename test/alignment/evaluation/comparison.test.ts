@@ -124,6 +124,19 @@ describe('headlines', () => {
     });
   });
 
+  it('names benchmarks that were asked for and could not be had', () => {
+    const requests = compareEvaluations(before, after, options);
+    const lines = (benchmarks?: null) =>
+      headlines(evaluationFigures(after), requests, {
+        requests,
+        loss: null,
+        ...(benchmarks === null ? { benchmarks } : {}),
+      });
+    const ofBenchmarks = lines(null).filter(({ id }) => id === 'gapLookAlikeOverWarmStartOnBenchmarks');
+    expect(ofBenchmarks).toMatchObject([{ value: null, met: null }]);
+    expect(lines()).toHaveLength(lines(null).length - 1);
+  });
+
   it('takes utility as kept where the interval of the loss ends below 0.1 nats', () => {
     const change = (upper: number): Change => ({ before: 1, after: 1, value: 0, interval: [-0.1, upper], pairs: 9 });
     expect(met(after, before, change(0.09))).toMatchObject({ utilityOverWarmStart: true });
