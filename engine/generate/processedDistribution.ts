@@ -63,7 +63,7 @@ export function processedScores(logits: Float32Array, history: RowHistory, optio
 
 /** Tokens not less likely than the k-th; equals of the k-th stay, as in Transformers. */
 function keepTopK(scores: Float64Array, k: number): void {
-  const { candidates } = mostLikely(scores, (count) => count >= k);
+  const candidates = mostLikely(scores, (count) => count >= k);
   keepFrom(scores, scores[candidates[k - 1]!]!);
 }
 
@@ -71,7 +71,7 @@ function keepTopK(scores: Float64Array, k: number): void {
 function keepTopP(scores: Float64Array, p: number): void {
   const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const target = p * scores.reduce((total, score) => total + Math.exp(score - largest), 0);
-  const { candidates } = mostLikely(scores, (_, mass) => mass >= target);
+  const candidates = mostLikely(scores, (_, mass) => mass >= target);
   let mass = 0;
   const kept = new Set<number>();
   for (const token of candidates) {
@@ -90,7 +90,7 @@ function keepFrom(scores: Float64Array, threshold: number): void {
  * The most likely tokens, best first, at least as many as are wanted: only those within some distance of the best one are sorted, and the distance
  * grows until there are enough (sorting whole vocabularies would take as long as the model).
  */
-function mostLikely(scores: Float64Array, enough: (count: number, mass: number) => boolean): { candidates: number[] } {
+function mostLikely(scores: Float64Array, enough: (count: number, mass: number) => boolean): number[] {
   const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   for (let distance = 4; ; distance *= 2) {
     const candidates: number[] = [];
@@ -101,7 +101,7 @@ function mostLikely(scores: Float64Array, enough: (count: number, mass: number) 
       mass += Math.exp(scores[token]! - largest);
     }
     if (enough(candidates.length, mass) || distance > 1e6 || candidates.length === scores.length) {
-      return { candidates: candidates.sort((a, b) => scores[b]! - scores[a]! || a - b) };
+      return candidates.sort((a, b) => scores[b]! - scores[a]! || a - b);
     }
   }
 }
