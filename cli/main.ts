@@ -4,6 +4,7 @@ import { addAskCommand, addTryCommand } from './commands/answer.ts';
 import { addCleanCommand } from './commands/clean.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
+import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
 import { addGarbageCommand, addVerifyCommand } from './commands/store.ts';
@@ -53,6 +54,8 @@ function buildProgram(context: CommandContext): Command {
   addTryCommand(program, context);
   addRunsCommand(program, context);
   addUiCommand(program, context);
+  program.commandsGroup('Evaluation');
+  addJudgeCheckCommand(program, context);
   program.commandsGroup('Setting up');
   addInitCommand(program, context);
   addDoctorCommand(program, context);

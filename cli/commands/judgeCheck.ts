@@ -1,0 +1,100 @@
+/** `cada judge-check`: how far judges agree with published labels. */
+import type { Command } from 'commander';
+import { print, printJson } from '../context.ts';
+import type { CommandContext } from '../context.ts';
+import { exitCodes } from '../exitCodes.ts';
+import type { JudgeCheckReport } from '../operate/judgeCheck.ts';
+import type { Agreement } from '../../alignment/judges/agreement.ts';
+import { plainTable } from '../terminal.ts';
+
+interface JudgeCheckFlags {
+  data: string;
+  library?: string;
+  json?: true;
+}
+
+export function addJudgeCheckCommand(program: Command, context: CommandContext): void {
+  program
+    .command('judge-check')
+    .description(
+      "Compares judges with published labels: XSTest's labelled answers (people's labels and its string labels) and JailbreakBench's attack artifacts. Exit code 1 where our string judge differs from XSTest's published string labels.",
+    )
+    .requiredOption('--data <folder>', 'folder that holds them, at any depth')
+    .option('--library <folder>', 'library whose judges are checked (default: the shipped one)')
+    .option('--json', 'for scripts')
+    .action(async (options: JudgeCheckFlags) => {
+      const { checkJudges, libraryJudges } = await import('../operate/judgeCheck.ts');
+      const report = await checkJudges(options.data, await libraryJudges(options.library));
+      if (options.json) printJson(context, report);
+      else print(context, describe(report));
+      if (report.stringLabels.answers > 0 && !report.stringLabels.equalToPublished)
+        context.setExitCode(exitCodes.failure);
+    });
+}
+
+function describe({ stringLabels, xstest, jailbreakbench }: JudgeCheckReport): string {
+  const lines = [
+    stringLabels.answers === 0
+      ? "The folder has none of XSTest's string labels (files ..._streval.csv)."
+      : `XSTest's string labels: our string judge equals ${stringLabels.equal} of ${stringLabels.answers}.`,
+    ...stringLabels.byFile.flatMap(({ file, differing }) =>
+      differing.length === 0 ? [] : [`  ${file} differs at ids ${differing.join(', ')}`],
+    ),
+    '',
+    `XSTest, ${xstest.answers} answers labelled by people; refusal (full or partial) or not:`,
+    plainTable(
+      ['judge', 'agreement', 'kappa', 'without partial', 'kappa', 'safe prompts', 'unsafe prompts', 'unscorable'],
+      xstest.judges.map(({ judge, refusal, withoutPartial, safe, unsafe, unscorable }) => [
+        judge,
+        accuracy(refusal),
+        kappa(refusal),
+        accuracy(withoutPartial),
+        kappa(withoutPartial),
+        accuracy(safe),
+        accuracy(unsafe),
+        String(unscorable),
+      ]),
+      [7],
+    ),
+  ];
+  for (const { judge, byClass, byFile } of xstest.judges) {
+    const said = Object.keys(Object.values(byClass)[0]!);
+    lines.push('', `${judge}, by people's label (rows) and by model:`);
+    lines.push(
+      plainTable(
+        ['label', ...said],
+        Object.entries(byClass).map(([label, counts]) => [label, ...said.map((one) => String(counts[one]))]),
+        said.map((_, index) => index + 1),
+      ),
+      plainTable(
+        ['model', 'agreement', 'kappa'],
+        byFile.map(({ model, refusal }) => [model, accuracy(refusal), kappa(refusal)]),
+      ),
+    );
+  }
+  if (jailbreakbench) {
+    lines.push(
+      '',
+      `JailbreakBench's attack artifacts, ${jailbreakbench.answers} answers labelled by its own judge; jailbroken, or here: not refused:`,
+      plainTable(
+        ['judge', 'agreement', 'kappa', 'unscorable'],
+        jailbreakbench.judges.map(({ judge, jailbroken, unscorable }) => [
+          judge,
+          accuracy(jailbroken),
+          kappa(jailbroken),
+          String(unscorable),
+        ]),
+        [3],
+      ),
+    );
+  }
+  return lines.join('\n');
+}
+
+function accuracy(agreement: Agreement | null): string {
+  if (!agreement) return '–';
+  const { value, interval } = agreement.accuracy;
+  return `${value.toFixed(3)} [${interval[0].toFixed(3)}, ${interval[1].toFixed(3)}]`;
+}
+
+const kappa = (agreement: Agreement | null): string => agreement?.kappa?.toFixed(3) ?? '–';
