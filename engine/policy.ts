@@ -15,12 +15,24 @@ export interface PolicyWeights {
   adapterPath?: string;
 }
 
+export type Device = 'cpu' | 'cuda' | 'webgpu' | 'auto';
+
+/** What a configured device came to on a machine. */
+export interface DeviceUse {
+  device: Device;
+  provider: 'cpu' | 'cuda' | 'webgpu';
+  /** Why it is this provider, where that is not plain from `device`. */
+  note?: string;
+}
+
 /** Settings of the engine that can change bits or speed; fixed for the life of an engine process. */
 export interface EngineSettings {
   /** Threads of one operator. Part of every step key. */
   threads: number;
-  /** Execution provider; `auto` picks the first that works and says which. */
-  device: 'cpu' | 'cuda' | 'webgpu' | 'auto';
+  /** Execution provider; `auto` picks the fastest that works and says which. */
+  device: Device;
+  /** Use the CPU where `device` does not work, and say so, instead of failing. Default false. */
+  allowFallback?: boolean;
   /** Most rows decoded together. Never changes bits. */
   decodeBatch: number;
   /** Most (padded) tokens of one forward + backward run. Never changes bits. */

@@ -245,9 +245,14 @@ export class Graph {
   /** The ONNX model, serialised, without what no output needs. Weights in files are referred to, not contained. */
   encode(): Uint8Array {
     if (this.parent) throw new Error(`graph ${this.name} is a sub-graph: encode the outermost graph`);
+    return encodeModel(this.toMessage(this.usedValues()), OPERATOR_SETS);
+  }
+
+  /** The values that the outputs need, those of sub-graphs included: all that is encoded. */
+  usedValues(): ReadonlySet<Value> {
     const used = new Set<Value>();
     this.markUsed(used);
-    return encodeModel(this.toMessage(used), OPERATOR_SETS);
+    return used;
   }
 
   private markUsed(used: Set<Value>): void {

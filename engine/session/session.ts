@@ -5,6 +5,9 @@ import type { ConstantData, DataType, Value } from '../graph/builder.ts';
 import { Graph } from '../graph/builder.ts';
 import { identity } from '../graph/operators.ts';
 import { factorsOf, formatShape } from '../graph/dimensions.ts';
+import type { Provider } from '../graph/providers.ts';
+import { graphForProvider } from '../graph/providers.ts';
+import { executionProviders, resolveDevice } from './device.ts';
 
 /** A tensor in JavaScript's memory. int64 is a BigInt64Array, bool a Uint8Array. */
 export interface Tensor {
@@ -12,7 +15,7 @@ export interface Tensor {
   shape: readonly number[];
 }
 
-export interface SessionSettings extends Pick<EngineSettings, 'threads' | 'device'> {
+export interface SessionSettings extends Pick<EngineSettings, 'threads' | 'device' | 'allowFallback'> {
   /** Folder of the external weight files that the graph refers to. */
   weightsFolder?: string;
   /** false: weights are used as they lie in the mapped file; starts faster, costs speed, and bits then depend on batch and threads. */
@@ -46,6 +49,8 @@ export interface GraphSession {
   ): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
   readonly raw: ort.InferenceSession;
+  /** Where it runs. */
+  readonly provider: Provider;
 }
 
 const ORT_TYPES: Record<DataType, ort.Tensor.Type> = {
@@ -75,11 +80,15 @@ export function treatDenormalsAsZero(): Promise<void> {
   return flushDenormals;
 }
 
-/** Compiles a graph. Throws EngineError('outOfMemory' | 'invalidInput') with ONNX Runtime's message. */
+/**
+ * Compiles a graph, in the operators of the device's provider (graph/providers.ts).
+ * Throws EngineError('outOfMemory' | 'invalidInput') with ONNX Runtime's message, or if the device does not work.
+ */
 export async function openSession(graph: Graph, settings: SessionSettings): Promise<GraphSession> {
   await treatDenormalsAsZero();
+  const { provider } = await resolveDevice(settings);
   const options: ort.InferenceSession.SessionOptions = {
-    executionProviders: executionProviders(settings.device),
+    executionProviders: executionProviders(provider),
     intraOpNumThreads: settings.threads,
     interOpNumThreads: 1,
     // Plans of whole memory layouts, one a shape: they cost a quarter more memory and gain nothing here.
@@ -99,7 +108,7 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
   };
   let raw: ort.InferenceSession;
   try {
-    raw = await ort.InferenceSession.create(graph.encode(), options);
+    raw = await ort.InferenceSession.create(graphForProvider(graph, provider).encode(), options);
   } catch (error) {
     throw engineError(`graph '${graph.name}' could not be compiled`, error);
   }
@@ -108,6 +117,7 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
 
   return {
     raw,
+    provider,
     async run(feeds, fetches, into = {}) {
       checkFeeds(graph.name, inputs, feeds);
       const tensors: Record<string, ort.Tensor> = {};
@@ -133,10 +143,6 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
     },
     release: () => raw.release(),
   };
-}
-
-function executionProviders(device: EngineSettings['device']): string[] {
-  return device === 'cpu' || device === 'auto' ? ['cpu'] : [device, 'cpu'];
 }
 
 function toOrt(value: Value, tensor: Tensor): ort.Tensor {

@@ -32,6 +32,14 @@ export function matmul(
   return one(a.graph.insertion, operator, [a, b], a.dtype, [...batch, m, n], attributes, MICROSOFT);
 }
 
+/** a b by the standard operator: for providers without FusedMatMul (graph/providers.ts). No gradient rule. */
+export function plainMatmul(a: Value, b: Value): Value {
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  if (!batch || a.shape.at(-1) !== b.shape.at(-2))
+    fail('MatMul', `shapes do not fit: ${described(a)}, ${described(b)}`);
+  return one(a.graph.insertion, 'MatMul', [a, b], a.dtype, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+}
+
 /** alpha * op(a) op(b) + beta * c for matrices; c broadcasts to the result. */
 export function gemm(
   a: Value,
