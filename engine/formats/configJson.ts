@@ -5,6 +5,8 @@ import type { DecoderConfig } from '../model/config.ts';
 type Json = Record<string, unknown>;
 
 const architectures = ['llama', 'mistral', 'qwen2', 'qwen3'] as const;
+/** Far above any real model's sizes: a vocabulary, a context, a layer. */
+const largestCount = 2 ** 28;
 const classNames = {
   llama: 'LlamaForCausalLM',
   mistral: 'MistralForCausalLM',
@@ -22,18 +24,21 @@ export function parseConfigJson(path: string, json: Json, generation: Json = {},
   const architecture = architectures.find((name) => name === json['model_type']);
   if (!architecture) {
     throw reject(
-      `model_type ${JSON.stringify(json['model_type'])} is not supported. Use one of ${architectures.join(', ')}.`,
+      `model_type ${JSON.stringify(json['model_type'])?.slice(0, 80)} is not supported. Use one of ${architectures.join(', ')}.`,
     );
   }
   const number = (key: string, fallback?: number) => {
     const value = json[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
-      throw reject(`"${key}" must be a positive number, not ${JSON.stringify(value)}.`);
+      throw reject(
+        `"${key}" must be a positive number, not ${JSON.stringify(value)?.slice(0, 80)}. Download the file again.`,
+      );
     return value;
   };
   const count = (key: string, fallback?: number) => {
     const value = number(key, fallback);
     if (!Number.isSafeInteger(value)) throw reject(`"${key}" must be a whole number, not ${value}.`);
+    if (value > largestCount) throw reject(`"${key}" is ${value}, more than any model has. Download the file again.`);
     return value;
   };
   refuseUnsupported(json, reject);
@@ -142,7 +147,7 @@ function parseRope(json: Json, reject: Reject): Pick<DecoderConfig, 'ropeTheta' 
   const current = isRecord(json['rope_parameters']) ? json['rope_parameters'] : undefined;
   const rope = current ?? (isRecord(json['rope_scaling']) ? json['rope_scaling'] : {});
   const ropeTheta = current?.['rope_theta'] ?? json['rope_theta'] ?? 10_000;
-  if (typeof ropeTheta !== 'number' || !(ropeTheta > 0))
+  if (typeof ropeTheta !== 'number' || !(ropeTheta > 0) || !Number.isFinite(ropeTheta))
     throw reject(`"rope_theta" must be a positive number, not ${JSON.stringify(ropeTheta)}.`);
   const kind = rope['rope_type'] ?? rope['type'] ?? 'default';
   if (kind === 'default') return { ropeTheta };
@@ -151,7 +156,7 @@ function parseRope(json: Json, reject: Reject): Pick<DecoderConfig, 'ropeTheta' 
   }
   const factor = (key: string) => {
     const value = rope[key];
-    if (typeof value !== 'number' || !(value > 0))
+    if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
       throw reject(`rotary scaling "llama3" needs a positive "${key}", not ${JSON.stringify(value)}.`);
     return value;
   };

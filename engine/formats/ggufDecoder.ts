@@ -4,6 +4,8 @@ import type { DecoderConfig } from '../model/config.ts';
 import type { GgufFile, GgufValue } from './gguf.ts';
 
 const architectures = ['llama', 'qwen2', 'qwen3'] as const;
+/** Far above any real model's sizes. */
+const largestCount = 2 ** 28;
 
 /**
  * The shape of the decoder in a GGUF file. Mistral models are stored as `llama` (without their sliding window, which GGUF does not record).
@@ -14,7 +16,9 @@ export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
   const named = gguf.metadata.get('general.architecture');
   const architecture = architectures.find((name) => name === named);
   if (!architecture)
-    throw reject(`architecture ${JSON.stringify(named)} is not supported. Use one of ${architectures.join(', ')}.`);
+    throw reject(
+      `architecture ${JSON.stringify(named)?.slice(0, 80)} is not supported. Use one of ${architectures.join(', ')}.`,
+    );
   const get = (key: string): GgufValue | undefined => gguf.metadata.get(`${architecture}.${key}`);
   const number = (key: string, fallback?: number) => {
     const stored = get(key);
@@ -27,15 +31,24 @@ export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
     }
     return value;
   };
+  const count = (key: string, fallback?: number) => {
+    const value = number(key, fallback);
+    if (!Number.isSafeInteger(value) || value > largestCount)
+      throw reject(`metadata "${architecture}.${key}" is ${value}, which no model has. Download it again.`);
+    return value;
+  };
   if (Number(get('expert_count') ?? 0) > 0) throw reject('mixtures of experts are not supported. Use a dense model.');
   const scalingType = get('rope.scaling.type') ?? 'none';
   if (scalingType !== 'none')
     throw reject(`rotary scaling ${JSON.stringify(scalingType)} is not supported in GGUF files.`);
   const embedding = gguf.tensors.get('token_embd.weight');
   if (!embedding) throw reject('has no tensor "token_embd.weight". The file is incomplete: download it again.');
-  const heads = number('attention.head_count');
-  const hiddenSize = number('embedding_length');
-  const headDim = number('attention.key_length', number('rope.dimension_count', hiddenSize / heads));
+  const heads = count('attention.head_count');
+  const hiddenSize = count('embedding_length');
+  const headDim = count('attention.key_length', number('rope.dimension_count', hiddenSize / heads));
+  const kvHeads = count('attention.head_count_kv', heads);
+  if (heads % kvHeads !== 0) throw reject(`${heads} attention heads can't share ${kvHeads} key-value heads.`);
+  if (headDim % 2 !== 0) throw reject(`a head of ${headDim} numbers is odd; rotary positions need pairs.`);
   if (number('rope.dimension_count', headDim) !== headDim)
     throw reject('rotary positions on a part of the head are not supported.');
   const ropeTheta = shortestDecimal(number('rope.freq_base', 10_000));
@@ -49,13 +62,13 @@ export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
   return {
     architecture,
     hiddenSize,
-    layers: number('block_count'),
+    layers: count('block_count'),
     heads,
-    kvHeads: number('attention.head_count_kv', heads),
+    kvHeads,
     headDim,
-    intermediateSize: number('feed_forward_length'),
+    intermediateSize: count('feed_forward_length'),
     vocabularySize: embedding.shape[0] ?? 0,
-    contextLength: number('context_length'),
+    contextLength: count('context_length'),
     ropeTheta,
     ...(ropeScaling ? { ropeScaling } : {}),
     rmsNormEpsilon: shortestDecimal(number('attention.layer_norm_rms_epsilon')),

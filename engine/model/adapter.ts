@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 import type { Graph } from '../graph/builder.ts';
 import { EngineError } from '../policy.ts';
+import { withinTime } from '../withinTime.ts';
 import type { DecoderConfig } from './config.ts';
 import type { LoraPairs } from './decoder.ts';
-import { expectedTensors } from './weights.ts';
+import { expectedTensors, firstNotFinite } from './weights.ts';
 
 /** One adapted projection. */
 export interface AdaptedModule {
@@ -51,7 +52,8 @@ const adapterConfigSchema = z.looseObject({
  * Throws EngineError('invalidInput') naming file and field or tensor.
  */
 export async function readAdapter(folder: string, config: DecoderConfig): Promise<Adapter> {
-  const settings = await readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE));
+  const configPath = join(folder, ADAPTER_CONFIG_FILE);
+  const settings = await readAdapterConfig(configPath);
   const path = join(folder, ADAPTER_FILE);
   const file = await readSafetensors(path);
   try {
@@ -64,28 +66,45 @@ export async function readAdapter(folder: string, config: DecoderConfig): Promis
       const entries = names.map((tensor) => file.tensors.get(tensor));
       if (!entries[0] && !entries[1]) continue;
       if (!entries[0] || !entries[1])
-        throw new EngineError('invalidInput', `${path}: '${module}' has one of lora_A and lora_B only`);
+        throw new EngineError(
+          'invalidInput',
+          `${path}: '${module}' has one of lora_A and lora_B only. Export the adapter again.`,
+        );
       const [outputs, inputs] = shape as [number, number];
-      const rank = entries[0].shape[0]!;
+      const rank = entries[0].shape[0] ?? 0;
       if (entries[0].shape.join() !== [rank, inputs].join() || entries[1].shape.join() !== [outputs, rank].join()) {
         throw new EngineError(
           'invalidInput',
-          `${path}: '${module}' has lora_A [${entries[0].shape.join(', ')}] and lora_B [${entries[1].shape.join(', ')}], but the model's weight is [${outputs}, ${inputs}]`,
+          `${path}: '${module}' has lora_A [${entries[0].shape.join(', ')}] and lora_B [${entries[1].shape.join(', ')}], but the model's weight is [${outputs}, ${inputs}]. Use the adapter on the model that it was trained on.`,
         );
       }
-      const alpha = patternValue(settings.alpha_pattern, module) ?? settings.lora_alpha;
+      const configured = patternValue(configPath, 'rank_pattern', settings.rank_pattern, module) ?? settings.r;
+      if (rank !== configured)
+        throw new EngineError(
+          'invalidInput',
+          `${path}: '${module}' has rank ${rank}, but ${ADAPTER_CONFIG_FILE} says ${configured}. Configuration and tensors are of different adapters: export it again.`,
+        );
+      const alpha = patternValue(configPath, 'alpha_pattern', settings.alpha_pattern, module) ?? settings.lora_alpha;
       modules.push({ module, rank, scale: alpha / (settings.use_rslora ? Math.sqrt(rank) : rank), inputs, outputs });
       for (const tensor of names) {
-        tensors.set(tensor, { data: await file.readFloat32(tensor), shape: [...file.tensors.get(tensor)!.shape] });
+        const data = await file.readFloat32(tensor);
+        const index = firstNotFinite(data);
+        if (index >= 0)
+          throw new EngineError(
+            'notFinite',
+            `${path}: tensor '${tensor}' holds ${data[index]} at element ${index}, which is not finite: its training diverged, or the file is damaged. Use an earlier adapter.`,
+          );
+        tensors.set(tensor, { data, shape: [...file.tensors.get(tensor)!.shape] });
         unused.delete(tensor);
       }
     }
     if (unused.size > 0)
       throw new EngineError(
         'invalidInput',
-        `${path}: tensor '${[...unused][0]}' belongs to no projection of this model`,
+        `${path}: tensor '${[...unused][0]}' belongs to no projection of this model. Use the adapter on the model that it was trained on.`,
       );
-    if (modules.length === 0) throw new EngineError('invalidInput', `${path}: no LoRA tensors`);
+    if (modules.length === 0)
+      throw new EngineError('invalidInput', `${path}: no LoRA tensors. Export the adapter again.`);
     return { modules, tensors };
   } finally {
     await file.close();
@@ -99,7 +118,7 @@ async function readAdapterConfig(path: string): Promise<z.infer<typeof adapterCo
   } catch (error) {
     throw new EngineError(
       'invalidInput',
-      `${path}: not readable as JSON (${error instanceof Error ? error.message : String(error)})`,
+      `${path}: not readable as JSON (${error instanceof Error ? error.message : String(error)}). Give the folder that PEFT's save_pretrained wrote.`,
       { cause: error },
     );
   }
@@ -108,16 +127,32 @@ async function readAdapterConfig(path: string): Promise<z.infer<typeof adapterCo
     const issue = parsed.error.issues[0]!;
     throw new EngineError(
       'invalidInput',
-      `${path}: ${issue.path.join('.')}: ${issue.message}; supported are plain LoRA adapters (PEFT)`,
+      `${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}; supported are plain LoRA adapters (PEFT)`,
     );
   }
   return parsed.data;
 }
 
+const patternMilliseconds = 1000;
+
 /** PEFT matches a pattern's key as a regular expression at the end of the module's name. */
-function patternValue(pattern: Record<string, number> | null | undefined, module: string): number | undefined {
+function patternValue(
+  path: string,
+  field: string,
+  pattern: Record<string, number> | null | undefined,
+  module: string,
+): number | undefined {
   for (const [key, value] of Object.entries(pattern ?? {})) {
-    if (new RegExp(`(.*\\.)?(${key})$`).test(module)) return value;
+    const wrong = (why: string) =>
+      new EngineError('invalidInput', `${path}: ${field}: the key ${JSON.stringify(key.slice(0, 80))} ${why}`);
+    let expression: RegExp;
+    try {
+      expression = new RegExp(`(.*\\.)?(${key})$`);
+    } catch (error) {
+      throw wrong(`is not a regular expression (${(error as Error).message}). Name the module itself.`);
+    }
+    const tooLong = () => wrong('takes too long to match. Name the module itself.');
+    if (withinTime(patternMilliseconds, () => expression.test(module), tooLong)) return value;
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
 /** Renders chats with a model's Jinja template, in the environment that Transformers gives it. */
-import { Template } from '@huggingface/jinja';
 import { EngineError } from '../policy.ts';
+import { parseTemplate } from './boundedTemplate.ts';
+import type { BoundedTemplate } from './boundedTemplate.ts';
 import type { TokenizerSource } from './tokenizerSource.ts';
 
 export interface ChatMessage {
@@ -12,7 +13,7 @@ export interface ChatMessage {
 export function createChatRenderer(
   source: TokenizerSource,
 ): (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string {
-  let template: Template | undefined;
+  let template: BoundedTemplate | undefined;
   return (messages, addGenerationPrompt) => {
     if (source.chatTemplate === undefined) {
       throw new EngineError(
@@ -29,7 +30,7 @@ export function createChatRenderer(
         );
     }
     try {
-      template ??= new Template(source.chatTemplate);
+      template ??= parseTemplate(source.chatTemplate);
       return template.render({
         messages: messages.map(({ role, content }) => ({ role, content })),
         add_generation_prompt: addGenerationPrompt,
@@ -43,7 +44,7 @@ export function createChatRenderer(
       if (cause instanceof EngineError) throw cause;
       throw new EngineError(
         'invalidInput',
-        `${source.path}: the chat template refuses the chat (${(cause as Error).message}).`,
+        `${source.path}: the chat template refuses the chat (${(cause as Error).message.slice(0, 300)}). Use a model whose template takes system, user and assistant turns.`,
         { cause },
       );
     }

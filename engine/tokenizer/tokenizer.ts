@@ -4,6 +4,7 @@
  */
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { EngineError } from '../policy.ts';
+import { withinTime } from '../withinTime.ts';
 import { createChatRenderer } from './chatTemplate.ts';
 import type { ChatMessage } from './chatTemplate.ts';
 import { mendPreTokenizer, setFirstSection } from './rustBehaviour.ts';
@@ -61,6 +62,9 @@ export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
     );
   }
 }
+
+/** Of processor time; a long chat takes a few milliseconds. */
+const mostMilliseconds = 5000;
 
 export function createTokenizer(source: TokenizerSource): Tokenizer {
   const added = ownAddedTokens(source);
@@ -130,10 +134,20 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     return { tokens, messageEnds };
   }
 
+  const bounded = <T>(work: () => T): T =>
+    withinTime(
+      mostMilliseconds,
+      work,
+      () =>
+        new EngineError(
+          'invalidInput',
+          `${source.path}: the tokenizer takes more than ${mostMilliseconds / 1000} s for one text: a pattern in its tokenizer.json never ends. Use another copy of the model.`,
+        ),
+    );
   return {
-    encode: (text, { allowSpecial }) => encodeWith(allowSpecial ? added : ordinary, text),
+    encode: (text, { allowSpecial }) => bounded(() => encodeWith(allowSpecial ? added : ordinary, text)),
     decode,
-    encodeChat,
+    encodeChat: (messages, options) => bounded(() => encodeChat(messages, options)),
     eosTokens: source.eosTokens,
     bosToken: source.bosToken,
     padToken: source.padToken,

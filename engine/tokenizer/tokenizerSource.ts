@@ -58,15 +58,8 @@ async function readFolder(folder: string): Promise<TokenizerSource> {
       `${folder}: has no tokenizer.json. Save the tokenizer with a current Transformers (save_pretrained), which writes it.`,
     );
   }
-  if (
-    typeof json.model !== 'object' ||
-    json.model === null ||
-    typeof json.model.vocab !== 'object' ||
-    json.model.vocab === null
-  ) {
-    throw new EngineError('invalidInput', `${path}: has no model with a vocabulary. Download it again.`);
-  }
-  json.added_tokens = Array.isArray(json.added_tokens) ? json.added_tokens : [];
+  json.added_tokens ??= [];
+  checkTokenizer(path, json);
   const config = (await readJson(join(folder, 'tokenizer_config.json'))) ?? {};
   const generation = (await readJson(join(folder, 'generation_config.json'))) ?? {};
   const modelConfig = (await readJson(join(folder, 'config.json'))) ?? {};
@@ -108,15 +101,57 @@ function defaultTemplate(template: unknown): string | undefined {
   if (typeof template === 'string') return template;
   if (!Array.isArray(template)) return undefined;
   const named = template.find(
-    (item): item is { template: string } => (item as { name?: unknown } | null)?.name === 'default',
+    (item): item is { template: unknown } => (item as { name?: unknown } | null)?.name === 'default',
   );
-  return named?.template;
+  return typeof named?.template === 'string' ? named.template : undefined;
 }
 
+/** Far above any real vocabulary; ids index tables. */
+const largestId = 2 ** 26;
+
+/**
+ * Checks what this engine and the library take for granted of a tokenizer.json: unchecked, a text where a number should be surfaces as an error in the
+ * middle of a run, or as wrong tokens.
+ */
+function checkTokenizer(path: string, { model, added_tokens: added }: TokenizerJson): void {
+  const wrong = (what: string) => new EngineError('invalidInput', `${path}: ${what}. Download it again.`);
+  const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 80) ?? 'nothing';
+  if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null)
+    throw wrong('has no model with a vocabulary');
+  // Unigram models list [token, score] pairs; the library reads them.
+  if (!Array.isArray(model.vocab)) {
+    for (const [token, id] of Object.entries(model.vocab)) {
+      if (!isTokenId(id) || id > largestId) throw wrong(`the vocabulary gives ${shown(token)} the id ${shown(id)}`);
+    }
+  }
+  if (model.merges !== undefined) {
+    if (!Array.isArray(model.merges)) throw wrong(`"merges" is ${shown(model.merges)}, not a list`);
+    for (const merge of model.merges as unknown[]) {
+      const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+      if (!Array.isArray(pair) || pair.length !== 2 || pair.some((part) => typeof part !== 'string' || part === ''))
+        throw wrong(`"merges" holds ${shown(merge)}, which is not a pair`);
+    }
+  }
+  if (!Array.isArray(added)) throw wrong(`"added_tokens" is ${shown(added)}, not a list`);
+  for (const token of added as unknown[]) {
+    const { id, content } = (token ?? {}) as Partial<AddedToken>;
+    if (!isTokenId(id) || id > largestId || typeof content !== 'string' || content === '')
+      throw wrong(`"added_tokens" holds ${shown(token)}, which has no id and content`);
+  }
+}
+
+/** Tokenizers of half a million tokens have 60 MB. */
+const longestJsonBytes = 256 * 2 ** 20;
+
 async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  if (size > longestJsonBytes)
+    throw new EngineError('invalidInput', `${path}: has ${size} bytes, more than any such file. Download it again.`);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    throw new EngineError('invalidInput', `${path}: can't be read (${error.message}).`, { cause: error });
+    throw new EngineError('invalidInput', `${path}: can't be read (${error.message}). Check the file.`, {
+      cause: error,
+    });
   });
   if (text === undefined) return undefined;
   try {
