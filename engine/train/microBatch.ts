@@ -36,9 +36,13 @@ export function checkSequences(config: DecoderConfig, sequences: readonly Scored
   }
 }
 
+/** What a run costs besides its tokens, in tokens: measured on 2 cores, a row of 48 or 96 alone against four of them. */
+const RUN_COST = 24;
+
 /**
- * Groups sequences (by index) of similar length into micro-batches of at most `tokenLimit` padded tokens (at least one sequence each), shortest
- * first. Sorting happens inside runs of `window` sequences, which bounds how many unsummed gradients wait.
+ * Groups sequences (by index) into micro-batches of at most `tokenLimit` padded tokens (at least one sequence each), shortest first, such that the
+ * computed tokens plus `RUN_COST` a micro-batch are fewest: a run of one long sequence is nearly as fast as one of many, so padding is worth avoiding.
+ * Sorting happens inside runs of `window` sequences, which bounds how many unsummed gradients wait. Bits do not depend on the plan.
  */
 export function planMicroBatches(sequences: readonly ScoredSequence[], tokenLimit: number, window: number): number[][] {
   const batches: number[][] = [];
@@ -47,17 +51,32 @@ export function planMicroBatches(sequences: readonly ScoredSequence[], tokenLimi
       .slice(start, start + window)
       .map((sequence, i) => ({ index: start + i, length: paddedLength(sequence) }));
     order.sort((a, b) => a.length - b.length || a.index - b.index);
-    let batch: number[] = [];
-    for (const { index, length } of order) {
-      if (batch.length > 0 && (batch.length + 1) * length > tokenLimit) {
-        batches.push(batch);
-        batch = [];
-      }
-      batch.push(index);
-    }
-    if (batch.length > 0) batches.push(batch);
+    const cuts = cheapestCuts(
+      order.map(({ length }) => length),
+      tokenLimit,
+    );
+    for (const [from, to] of cuts) batches.push(order.slice(from, to).map(({ index }) => index));
   }
   return batches;
+}
+
+/** Cuts rising lengths into runs [from, to) of least cost: each costs its rows times its longest length, plus RUN_COST. */
+function cheapestCuts(lengths: readonly number[], tokenLimit: number): [number, number][] {
+  const best: { cost: number; from: number }[] = [{ cost: 0, from: 0 }];
+  for (let to = 1; to <= lengths.length; to++) {
+    const length = lengths[to - 1]!;
+    let choice = { cost: Infinity, from: to - 1 };
+    for (let from = to - 1; from >= 0; from--) {
+      const tokens = (to - from) * length;
+      if (from < to - 1 && tokens > tokenLimit) break;
+      const cost = best[from]!.cost + tokens + RUN_COST;
+      if (cost < choice.cost) choice = { cost, from };
+    }
+    best.push(choice);
+  }
+  const cuts: [number, number][] = [];
+  for (let to = lengths.length; to > 0; to = best[to]!.from) cuts.unshift([best[to]!.from, to]);
+  return cuts;
 }
 
 /** Inputs of one run, and where each sequence's tokens are among the gathered ones. */

@@ -6,7 +6,7 @@ import { readSafetensors } from '../../../engine/formats/safetensors.ts';
 import { createAdapter } from '../../../engine/model/createAdapter.ts';
 import { describeModel } from '../../../engine/model/describe.ts';
 import type { EngineProgress, GradientRequest, TrainingSequence } from '../../../engine/policy.ts';
-import { planMicroBatches } from '../../../engine/train/microBatch.ts';
+import { paddedLength, planMicroBatches } from '../../../engine/train/microBatch.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
 import { TreeSum } from '../../../engine/train/treeSum.ts';
 import { update } from '../../../engine/train/update.ts';
@@ -93,10 +93,30 @@ describe('micro-batches', () => {
       [0, 2],
     ]);
     expect(planMicroBatches(list, 1, 4)).toEqual([[1], [3], [0], [2]]);
-    expect(planMicroBatches(list, 1000, 2)).toEqual([
-      [1, 0],
-      [3, 2],
-    ]);
+    // Padding 10 to 40 tokens costs more than a run of its own.
+    expect(planMicroBatches(list, 1000, 2)).toEqual([[1], [0], [3], [2]]);
+  });
+
+  it('pad no more than a tenth of the computed positions where lengths are mixed', () => {
+    for (const count of [8, 32, 64]) {
+      // 40 to 600 tokens, in no order.
+      const list = Array.from({ length: count }, (_, i) => {
+        const tokens = 40 + ((i * 7919) % 561);
+        return {
+          id: String(i),
+          promptTokens: [1],
+          completionTokens: Array.from({ length: tokens - 1 }, () => 1),
+        };
+      });
+      const plan = planMicroBatches(list, 1536, count);
+      expect(plan.flat().sort((a, b) => a - b)).toEqual(list.map((_, i) => i));
+      const computed = plan.reduce(
+        (sum, batch) => sum + batch.length * Math.max(...batch.map((i) => paddedLength(list[i]!))),
+        0,
+      );
+      const real = list.reduce((sum, { completionTokens }) => sum + 1 + completionTokens.length, 0);
+      expect(1 - real / computed).toBeLessThan(0.1);
+    }
   });
 });
 
