@@ -23,7 +23,7 @@ export function rowsOfCsv<T>(csv: string, schema: z.ZodType<T>, delimiter = ',')
 
 /** Rows of a CSV file without a header, as arrays of text. */
 export function cellsOfCsv(csv: string): string[][] {
-  const rows: string[][] = parse(csv, { bom: true, skip_empty_lines: true });
+  const rows: string[][] = parse(csv, { bom: true, skip_empty_lines: true, relax_column_count: true });
   if (rows.length === 0) throw new Error('holds no rows');
   return rows;
 }

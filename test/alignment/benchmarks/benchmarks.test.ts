@@ -31,6 +31,85 @@ describe('benchmarks', () => {
     ]);
   });
 
+  it('tells an attack from what it asks for', () => {
+    const row = {
+      category: 'c',
+      source: 's',
+      forbidden_prompt: 'Ask',
+      jailbroken_prompt: 'Wrapped: Ask',
+      jailbreak: 'wrap',
+    };
+    const plain = { ...row, jailbroken_prompt: 'Ask', jailbreak: 'none' };
+    expect(benchmarks['strongreject-attacks'].parse([JSON.stringify([plain]), JSON.stringify([row])])).toEqual([
+      { id: 'strongreject-none-0', category: 'c', label: 'harmful', kind: 'harmful', request: 'Ask' },
+      {
+        ...{ id: 'strongreject-wrap-0', category: 'c', label: 'harmful', kind: 'harmful', request: 'Wrapped: Ask' },
+        ...{ goal: 'Ask', attack: 'wrap' },
+      },
+    ]);
+    const artifact = { index: 7, category: 'c', goal: 'Ask', response: null, jailbroken: false };
+    const artifacts = JSON.stringify({
+      jailbreaks: [
+        { ...artifact, prompt: null },
+        { ...artifact, prompt: 'Try' },
+      ],
+    });
+    expect(benchmarks['jailbreakbench-attacks'].parse([artifacts])).toMatchObject([
+      { id: 'jbb-pair-0-7', request: 'Try', goal: 'Ask' },
+    ]);
+  });
+
+  it('reads by their documented columns those whose files are behind an agreement', () => {
+    const idsOf = (requests: { id: string; kind: string; category: string }[]) =>
+      requests.map(({ id, kind, category }) => [id, kind, category]);
+    const harmbench = [
+      'Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID',
+      'Bake a cake,standard,cakes,,,cake_1',
+      'Sing a song,copyright,songs,,,song_1',
+    ].join('\n');
+    expect(idsOf(benchmarks.harmbench.parse([harmbench]))).toEqual([['harmbench-cake_1', 'harmful', 'cakes']]);
+
+    const phi = benchmarks['hex-phi'].parse(['Bake a cake\n"Bake, twice"\n', 'Bake, thrice\n']);
+    expect(phi.map(({ request, category }) => [request, category])).toEqual([
+      ['Bake a cake', 'illegal activity'],
+      ['Bake, twice', 'illegal activity'],
+      ['Bake, thrice', 'hate, harassment, violence'],
+    ]);
+
+    const question = { question_id: 3, category: '12', turns: ['Bake a cake'], prompt_style: 'base' };
+    const questions = [question, { ...question, question_id: 4, prompt_style: 'slang' }];
+    expect(idsOf(benchmarks['sorry-bench'].parse([questions.map((one) => JSON.stringify(one)).join('\n')]))).toEqual([
+      ['sorry-bench-3', 'harmful', '12'],
+    ]);
+
+    const tsv = 'adversarial\tlabel\tdata_type\nBake "it"\t1\tadversarial_harmful\nBake\t0\tadversarial_benign\n';
+    expect(benchmarks.wildjailbreak.parse([tsv]).map(({ request, kind }) => [request, kind])).toEqual([
+      ['Bake "it"', 'harmful'],
+      ['Bake', 'look-alike'],
+    ]);
+
+    const orBench = ['prompt,category\nBake,violence\n', 'prompt,category\nFry,harmful\n'];
+    expect(idsOf(benchmarks['or-bench'].parse(orBench))).toEqual([
+      ['or-bench-hard-0', 'look-alike', 'violence'],
+      ['or-bench-toxic-0', 'harmful', 'harmful'],
+    ]);
+
+    const lines = Array.from({ length: 100 }, (_, row) => `Bake cake ${row}`).join('\n');
+    expect(benchmarks.maliciousinstruct.parse([lines])).toHaveLength(100);
+    expect(() => benchmarks.maliciousinstruct.parse(['Bake'])).toThrow('holds 1 lines, not 100');
+  });
+
+  it('every benchmark states title, source, licence and where its files are', () => {
+    for (const name of benchmarkNames) {
+      const { title, source, licence, files } = benchmarks[name];
+      for (const stated of [title, source, licence]) expect(stated).not.toBe('');
+      for (const { paths, url } of files) {
+        expect(paths.length).toBeGreaterThan(0);
+        expect(url).toMatch(/^https:\/\/(raw\.githubusercontent\.com|huggingface\.co)\//);
+      }
+    }
+  });
+
   it('names row and column of what is not as published', () => {
     expect(() => benchmarks.xstest.parse([xstest.replace('unsafe', 'dubious')])).toThrow('row 2, column "label"');
     expect(() => benchmarks.xstest.parse(['id,prompt,type\n'])).toThrow('holds no rows');
@@ -47,8 +126,15 @@ describe('benchmarks', () => {
       const requests = parse(places.map((path) => readFileSync(path!, 'utf8')));
       expect(requests).toHaveLength(benchmarkSizes[name]);
       expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
-      const harmfulCount = requests.filter(({ kind }) => kind === 'harmful').length;
-      expect(harmfulCount).toBe({ xstest: 200, jailbreakbench: 100 }[name]);
+      const harmless = {
+        xstest: 250,
+        jailbreakbench: 100,
+        oktest: 300,
+        'or-bench': 1319,
+        wildjailbreak: 210,
+      } as Record<string, number>;
+      expect(requests.filter(({ kind }) => kind === 'look-alike')).toHaveLength(harmless[name] ?? 0);
+      for (const { goal, attack } of requests) expect(goal === undefined).toBe(attack === undefined);
     });
   }
 });
