@@ -1,42 +1,65 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { convertedWeights } from '../../engine/model/weightFile.ts';
+import { openModel } from '../../engine/model/weights.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
-import { absoluteError, describeGolden, goldenArrays, goldenCase, GOLDEN_DIR } from './golden.ts';
+import { logitsOf } from './decoderGraph.ts';
+import { absoluteError, describeCases, goldenArrays } from './golden.ts';
 
 interface ForwardCase {
+  model_dir: string;
   batch: { rows: number[][] };
-  tolerance: { logprobs: { suggested_atol: number } };
+  tolerance: Record<'logits' | 'logprobs', { suggested_atol: number }>;
 }
 
-const CASES = ['llama', 'llama_rope_llama3', 'mistral', 'mistral_sliding_window', 'qwen2', 'qwen3', 'smollm_tied'];
+/** `t1`, `t07`, `t15`: the digits of a temperature without its point. */
+const temperatureOf = (digits: string) => Number(digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits);
 
-describeGolden('log-probabilities of the trainer graph against Transformers', () => {
+describeCases<ForwardCase>('forward', 'the forward pass against Transformers', (golden) => {
+  const { batch, tolerance } = golden.info;
+  const modelPath = join(golden.folder, golden.info.model_dir);
   let cachePath: string;
   beforeAll(() => void (cachePath = mkdtempSync(join(tmpdir(), 'forward-'))));
   afterAll(() => rmSync(cachePath, { recursive: true }));
 
-  it.each(CASES)('%s, temperatures 1 and 0.7', async (name) => {
-    const golden = goldenCase<ForwardCase>(`forward/${name}`);
-    const expected = await goldenArrays(`forward/${name}`);
+  it('logits at every token', async () => {
+    const weightFile = await convertedWeights({ modelPath, modelDigest: 'model' }, cachePath);
+    const expected = await goldenArrays(golden);
+    const logits = await logitsOf(weightFile, batch.rows);
+    expect(absoluteError(logits, await expected.read('logits_f64'))).toBeLessThan(tolerance.logits.suggested_atol);
+    await expected.close();
+  });
+
+  it("log-probabilities of the trainer's graph, and its entropy, at every temperature", async () => {
+    const expected = await goldenArrays(golden);
     const trainer = new Trainer({ threads: 2, device: 'cpu', decodeBatch: 1, microBatchTokens: 4096, cachePath });
-    const sequences = golden.batch.rows.map((row, i) => ({
+    const sequences = batch.rows.map((row, i) => ({
       id: `row ${i}`,
       promptTokens: row.slice(0, 1),
       completionTokens: row.slice(1),
     }));
-    for (const [temperature, key] of [
-      [1, 'logprobs_t1_f64'],
-      [0.7, 'logprobs_t07_f64'],
-    ] as const) {
-      const policy = { modelPath: join(GOLDEN_DIR, 'forward', name), modelDigest: name };
-      const logProbs = await trainer.logProbs({ policy, sequences, temperature });
-      expect(absoluteError(logProbs.flat(), await expected.read(key))).toBeLessThan(
-        golden.tolerance.logprobs.suggested_atol,
+    const temperatures = expected.names.flatMap((name) => /^logprobs_t(\d+)_f64$/.exec(name)?.slice(1) ?? []);
+    expect(temperatures).not.toEqual([]);
+    for (const digits of temperatures) {
+      const policy = { modelPath, modelDigest: 'model' };
+      const logProbs = await trainer.logProbs({ policy, sequences, temperature: temperatureOf(digits) });
+      expect(absoluteError(logProbs.flat(), await expected.read(`logprobs_t${digits}_f64`)), digits).toBeLessThan(
+        tolerance.logprobs.suggested_atol / Math.min(1, temperatureOf(digits)),
       );
     }
     await trainer.release();
     await expected.close();
+  });
+
+  it('a config.json of Transformers before version 5 says the same', async () => {
+    const legacy = join(cachePath, 'legacy');
+    mkdirSync(legacy);
+    copyFileSync(join(modelPath, 'config.legacy.json'), join(legacy, 'config.json'));
+    copyFileSync(join(modelPath, 'model.safetensors'), join(legacy, 'model.safetensors'));
+    const [old, current] = [await openModel(legacy), await openModel(modelPath)];
+    expect(old.config).toEqual(current.config);
+    await Promise.all([old.close(), current.close()]);
   });
 });

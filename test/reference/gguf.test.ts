@@ -1,63 +1,67 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
-import { readGguf } from '../../engine/formats/gguf.ts';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseConfigJson } from '../../engine/formats/configJson.ts';
+import { readGguf } from '../../engine/formats/gguf.ts';
 import { readSafetensors } from '../../engine/formats/safetensors.ts';
+import { convertedWeights } from '../../engine/model/weightFile.ts';
 import { openModel } from '../../engine/model/weights.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
+import { logitsOf } from './decoderGraph.ts';
+import { absoluteError, describeCases, goldenArrays, hasCases } from './golden.ts';
 import { smollm2Gguf } from './ggufModel.ts';
 
-const golden = '../shared/golden/gguf';
-const sha256 = (values: Float32Array) =>
-  createHash('sha256')
-    .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
-    .digest('hex');
-const bits = (values: Float32Array) =>
-  Buffer.from(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)).toString('hex');
+const bytesOf = (values: Float32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+const sha256 = (values: Float32Array) => createHash('sha256').update(bytesOf(values)).digest('hex');
 
-interface GgufCase {
+interface BlocksCase {
+  file: string;
+  arrays: Record<'expected.safetensors', Record<string, { shape: number[] }>>;
+}
+
+describeCases<BlocksCase>('ggufBlocks', 'edge blocks against gguf-py', (golden) => {
+  const expectedArrays = golden.info.arrays['expected.safetensors'];
+  it.each(Object.keys(expectedArrays))('dequantises %s to the same bits', async (name) => {
+    const blocks = await readGguf(join(golden.folder, golden.info.file));
+    const expected = await readSafetensors(join(golden.folder, 'expected.safetensors'));
+    expect(blocks.tensors.get(name)?.shape).toEqual(expectedArrays[name]!.shape);
+    const [ours, theirs] = [await blocks.readFloat32(name), await expected.readFloat32(name)];
+    for (let i = 0; i < theirs.length; i++)
+      if (!Object.is(ours[i], theirs[i])) expect([i, ours[i]]).toEqual([i, theirs[i]]);
+    expect(Buffer.from(bytesOf(ours)).equals(bytesOf(theirs))).toBe(true);
+    await blocks.close();
+    await expected.close();
+  });
+});
+
+interface ModelCase {
   file: string;
   tied_embeddings: boolean;
-  tensors: Record<string, { shape: number[]; sha256: string; gguf_name?: string }>;
+  rows: number[][];
+  tensors: Record<string, { shape: number[]; sha256: string }>;
+  tokenizer?: { text: string; ids: number[] };
+  tolerance: { logits: { suggested_atol: number } };
 }
-const readCase = async (name: string) => JSON.parse(await readFile(`${golden}/${name}/case.json`, 'utf8')) as GgufCase;
 
-const present = existsSync(golden);
-const smollm2 = present ? await smollm2Gguf() : undefined;
-if (!present) console.warn(`skipped: the reference numbers are not at ${golden}`);
+describeCases<ModelCase>('ggufModel', 'a model in GGUF against gguf-py and Transformers', (golden) => {
+  const { info } = golden;
+  const path = join(golden.folder, info.file);
+  let cachePath: string;
+  beforeAll(() => void (cachePath = mkdtempSync(join(tmpdir(), 'gguf-'))));
+  afterAll(() => rmSync(cachePath, { recursive: true }));
 
-describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
-  it.each(['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k'])(
-    'dequantises edge blocks of %s to the same bits',
-    async (type) => {
-      const blocks = await readGguf(`${golden}/blocks/blocks.gguf`);
-      const expected = await readSafetensors(`${golden}/blocks/expected.safetensors`);
-      const name = [...blocks.tensors.keys()].find((key) => key.toLowerCase().startsWith(type));
-      expect(name).toBeDefined();
-      expect(blocks.tensors.get(name!)!.shape).toEqual([4, 512]);
-      const [ours, theirs] = [await blocks.readFloat32(name!), await expected.readFloat32(type)];
-      for (let i = 0; i < theirs.length; i++)
-        if (!Object.is(ours[i], theirs[i])) expect([i, ours[i]]).toEqual([i, theirs[i]]);
-      expect(bits(ours)).toBe(bits(theirs));
-      await blocks.close();
-      await expected.close();
-    },
-  );
-
-  it.each([
-    ...['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'k_quants'].map((type) => `llama_${type}`),
-    'qwen2_q8_0',
-  ])('reads every tensor of %s under its Hugging Face name, q and k in Hugging Face order', async (name) => {
-    const reference = await readCase(name);
-    const model = await openModel(`${golden}/${name}/${reference.file}`);
-    expect(model.config.tiedEmbeddings).toBe(reference.tied_embeddings);
-    expect([...model.tensors.keys()].sort()).toEqual(Object.keys(reference.tensors).sort());
-    for (const [tensor, { shape, sha256: digest }] of Object.entries(reference.tensors)) {
+  it('every tensor under its Hugging Face name, q and k in Hugging Face order', async () => {
+    const model = await openModel(path);
+    expect(model.config.tiedEmbeddings).toBe(info.tied_embeddings);
+    expect([...model.tensors.keys()].sort()).toEqual(Object.keys(info.tensors).sort());
+    for (const [tensor, { shape, sha256: digest }] of Object.entries(info.tensors)) {
       expect(model.tensors.get(tensor)).toEqual(shape);
       expect([tensor, sha256(await model.readTensor(tensor))]).toEqual([tensor, digest]);
     }
-    const json = JSON.parse(await readFile(`${golden}/${name}/config.json`, 'utf8')) as Record<string, unknown>;
+    const json = JSON.parse(await readFile(join(golden.folder, 'config.json'), 'utf8')) as Record<string, unknown>;
     const { bosToken: _b, eosTokens: _e, padToken: _p, ...shape } = model.config;
     const { bosToken: _b2, eosTokens: _e2, padToken: _p2, ...expectedShape } = parseConfigJson('config.json', json);
     // The reference's own conversion left the float32 rounding in its config.json.
@@ -65,8 +69,29 @@ describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
     await model.close();
   });
 
-  it.skipIf(!smollm2)('reads SmolLM2-135M-Instruct', async () => {
-    const reference = await readCase('smollm2');
+  it('logits', async () => {
+    const weightFile = await convertedWeights({ modelPath: path, modelDigest: 'model' }, cachePath);
+    const expected = await goldenArrays(golden);
+    expect(absoluteError(await logitsOf(weightFile, info.rows), await expected.read('logits_f64'))).toBeLessThan(
+      info.tolerance.logits.suggested_atol,
+    );
+    await expected.close();
+  });
+
+  it.skipIf(!info.tokenizer)('its tokenizer', async () => {
+    const tokenizer = await loadTokenizer(path);
+    expect(tokenizer.encode(info.tokenizer!.text, { allowSpecial: true })).toEqual(info.tokenizer!.ids);
+  });
+});
+
+interface DigestsCase {
+  tensors: Record<string, { shape: number[]; sha256: string }>;
+}
+
+const smollm2 = hasCases('ggufDigests') ? await smollm2Gguf() : undefined;
+
+describeCases<DigestsCase>('ggufDigests', 'SmolLM2-135M-Instruct in GGUF', (golden) => {
+  it.skipIf(!smollm2)('tensors by digest', async () => {
     const model = await openModel(smollm2!);
     expect(model.config).toMatchObject({
       layers: 30,
@@ -77,7 +102,7 @@ describe.skipIf(!present)('GGUF against gguf-py and Transformers', () => {
       ropeTheta: 100_000,
       contextLength: 8192,
     });
-    for (const [tensor, { shape, sha256: digest }] of Object.entries(reference.tensors)) {
+    for (const [tensor, { shape, sha256: digest }] of Object.entries(golden.info.tensors)) {
       expect(model.tensors.get(tensor)).toEqual(shape);
       expect([tensor, sha256(await model.readTensor(tensor))]).toEqual([tensor, digest]);
     }

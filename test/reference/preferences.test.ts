@@ -3,8 +3,10 @@ import { expect, it } from 'vitest';
 import { dpo } from '../../alignment/preferences/dpo.ts';
 import type { DpoSettings } from '../../alignment/preferences/dpo.ts';
 import { kto } from '../../alignment/preferences/kto.ts';
+import type { KtoSettings } from '../../alignment/preferences/kto.ts';
 import { tokenWeight } from '../../alignment/preferences/sequenceScore.ts';
-import { absoluteError, describeGolden, goldenArrays, goldenCase } from './golden.ts';
+import type { GoldenCase } from './golden.ts';
+import { absoluteError, describeCases, goldenArrays } from './golden.ts';
 
 interface DpoCase {
   results: Record<
@@ -29,21 +31,31 @@ interface KtoCase {
   tolerance: { 'float64 engine': number };
 }
 
-async function arraysOf(path: string, names: string[]): Promise<Float64Array[]> {
-  const file = await goldenArrays(path, 'inputs.safetensors');
+const dpoLosses = ['sigmoid', 'hinge', 'ipo', 'robust', 'sigmoid-norm'];
+const ktoLosses: Record<string, KtoSettings['loss']> = { kto: 'kto', apo_zero_unpaired: 'apo-zero' };
+
+/** Our name of TRL's loss. */
+function lossNamed(name: string): DpoSettings['loss'] {
+  const own = name.replace('_', '-');
+  if (!dpoLosses.includes(own)) throw new Error(`TRL's DPO loss '${name}' is not among ours`);
+  return own as DpoSettings['loss'];
+}
+
+async function arraysOf(golden: GoldenCase, names: string[]): Promise<Float64Array[]> {
+  const file = await goldenArrays(golden, 'inputs.safetensors');
   const arrays = [];
   for (const name of names) arrays.push(await file.read(name));
   await file.close();
   return arrays;
 }
 
-describeGolden('DPO as TRL computes it', () => {
-  const golden = goldenCase<DpoCase>('objectives/dpo');
-  const tolerance = golden.tolerance['float64 engine'];
+describeCases<DpoCase>('dpo', 'DPO as TRL computes it', (golden) => {
+  const { results } = golden.info;
+  const tolerance = golden.info.tolerance['float64 engine'];
 
-  it.each(Object.keys(golden.results))('%s', async (name) => {
-    const { config, loss_f64: loss } = golden.results[name]!;
-    const [logProbs, mask, chosen, rejected, referenceChosen, referenceRejected] = (await arraysOf('objectives/dpo', [
+  it.each(Object.keys(results))('%s', async (name) => {
+    const { config, loss_f64: loss } = results[name]!;
+    const [logProbs, mask, chosen, rejected, referenceChosen, referenceRejected] = (await arraysOf(golden, [
       'logp',
       'completion_mask',
       'chosen_logps',
@@ -61,44 +73,56 @@ describeGolden('DPO as TRL computes it', () => {
       chosen: { logProb, referenceLogProb: referenceChosen[i]!, tokens: tokensOf(i) },
       rejected: { logProb: rejected[i]!, referenceLogProb: referenceRejected[i]!, tokens: tokensOf(count + i) },
     }));
-    const result = dpo(pairs, {
-      loss: config.loss_type[0]!.replace('_', '-') as DpoSettings['loss'],
-      beta: config.beta,
-      ...(config.label_smoothing === undefined ? {} : { labelSmoothing: config.label_smoothing }),
-    });
-    // A second loss, SFT on the chosen completions, adds its own weights.
-    const sftWeight = config.loss_type[1] === 'sft' ? config.loss_weights![1]! : 0;
+    // Several losses are added, SFT on the chosen completions among them.
     const chosenTokens = pairs.reduce((sum, pair) => sum + pair.chosen.tokens, 0);
-    const weights = [
-      ...result.coefficients.map((pair) => tokenWeight(pair.chosen) + sftWeight / chosenTokens),
-      ...result.coefficients.map((pair) => tokenWeight(pair.rejected)),
-    ];
-    const sft = logProbs.reduce(
-      (sum, value, i) => (i < count * (width - 1) ? sum - (trained[i]! * value) / chosenTokens : sum),
-      0,
-    );
-    expect(Math.abs(result.loss + sftWeight * sft - loss)).toBeLessThanOrEqual(tolerance * Math.max(1, loss));
+    const coefficients = pairs.map(() => ({ chosen: 0, rejected: 0 }));
+    let total = 0;
+    let sftWeight = 0;
+    for (const [i, name] of config.loss_type.entries()) {
+      const weight = config.loss_weights?.[i] ?? 1;
+      if (name === 'sft') {
+        sftWeight += weight;
+        const ofChosen = logProbs.subarray(0, count * (width - 1));
+        total -= (weight * ofChosen.reduce((sum, value, at) => sum + trained[at]! * value, 0)) / chosenTokens;
+        continue;
+      }
+      const result = dpo(pairs, {
+        loss: lossNamed(name),
+        beta: config.beta,
+        ...(config.label_smoothing === undefined ? {} : { labelSmoothing: config.label_smoothing }),
+      });
+      total += weight * result.loss;
+      for (const [pair, { chosen: ofChosen, rejected: ofRejected }] of result.coefficients.entries()) {
+        coefficients[pair]!.chosen += weight * ofChosen;
+        coefficients[pair]!.rejected += weight * ofRejected;
+      }
+    }
+    expect(Math.abs(total - loss)).toBeLessThanOrEqual(tolerance * Math.max(1, loss));
 
-    const expected = await goldenArrays('objectives/dpo');
-    // The objective `sft` has the gradient -weight.
+    const expected = await goldenArrays(golden);
+    // The trainer takes weights of tokens for its objective `sft`, whose gradient is -weight.
+    const weights = [
+      ...coefficients.map((pair) => tokenWeight(pair.chosen) + sftWeight / chosenTokens),
+      ...coefficients.map((pair) => tokenWeight(pair.rejected)),
+    ];
     const gradient = trained.map((value, i) => value * -weights[Math.floor(i / (width - 1))]!);
     expect(absoluteError(gradient, await expected.read(`${name}.grad_token_f64`))).toBeLessThanOrEqual(tolerance);
     for (const side of ['chosen', 'rejected'] as const) {
       if (!expected.names.includes(`${name}.grad_${side}_f64`)) continue;
-      const own = result.coefficients.map((pair) => pair[side]);
+      const own = coefficients.map((pair) => pair[side]);
       expect(absoluteError(own, await expected.read(`${name}.grad_${side}_f64`))).toBeLessThanOrEqual(tolerance);
     }
     await expected.close();
   });
 });
 
-describeGolden('KTO as TRL computes it', () => {
-  const golden = goldenCase<KtoCase>('objectives/kto');
-  const tolerance = golden.tolerance['float64 engine'];
+describeCases<KtoCase>('kto', 'KTO as TRL computes it', (golden) => {
+  const { results } = golden.info;
+  const tolerance = golden.info.tolerance['float64 engine'];
 
-  it.each(Object.keys(golden.results))('%s', async (name) => {
-    const { config, kl_ref_logps: klReference, loss_f64: loss, kl_estimate: klEstimate } = golden.results[name]!;
-    const [logProbs, references, desirable, klLogProbs, klReferences] = (await arraysOf('objectives/kto', [
+  it.each(Object.keys(results))('%s', async (name) => {
+    const { config, kl_ref_logps: klReference, loss_f64: loss, kl_estimate: klEstimate } = results[name]!;
+    const [logProbs, references, desirable, klLogProbs, klReferences] = (await arraysOf(golden, [
       'logps',
       'ref_logps',
       'desirable',
@@ -113,13 +137,13 @@ describeGolden('KTO as TRL computes it', () => {
       })),
       Array.from(klLogProbs, (logProb, i) => ({ logProb, referenceLogProb: klReferences[i]! })),
       {
-        loss: config.loss_type === 'apo_zero_unpaired' ? 'apo-zero' : 'kto',
+        loss: ktoLosses[config.loss_type ?? 'kto']!,
         beta: config.beta,
         desirableWeight: config.desirable_weight ?? 1,
         undesirableWeight: config.undesirable_weight ?? 1,
       },
     );
-    const expected = await goldenArrays('objectives/kto');
+    const expected = await goldenArrays(golden);
     expect(Math.abs(result.loss - loss)).toBeLessThanOrEqual(tolerance);
     expect(Math.abs(result.klEstimate - klEstimate)).toBeLessThanOrEqual(tolerance);
     expect(absoluteError(result.coefficients, await expected.read(`${name}.grad_f64`))).toBeLessThanOrEqual(tolerance);
