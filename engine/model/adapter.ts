@@ -135,7 +135,7 @@ async function readAdapterConfig(path: string): Promise<z.infer<typeof adapterCo
 
 const patternMilliseconds = 1000;
 
-/** PEFT matches a pattern's key as a regular expression at the end of the module's name. */
+/** PEFT matches a pattern's key as a regular expression against the module's name, or the end of it after a dot: the first key that fits counts. */
 function patternValue(
   path: string,
   field: string,
@@ -147,7 +147,7 @@ function patternValue(
       new EngineError('invalidInput', `${path}: ${field}: the key ${JSON.stringify(key.slice(0, 80))} ${why}`);
     let expression: RegExp;
     try {
-      expression = new RegExp(`(.*\\.)?(${key})$`);
+      expression = new RegExp(`^(.*\\.)?(${key})$`);
     } catch (error) {
       throw wrong(`is not a regular expression (${(error as Error).message}). Name the module itself.`);
     }
