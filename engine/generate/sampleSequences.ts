@@ -94,14 +94,14 @@ export async function sampleSequences(
       }
       if (running.length === 0) continue;
 
-      const { drawn, newKeys, newValues } = await draw(running, {
+      const { drawn, newKeys, newValues, nonFinite } = await draw(running, {
         tokens: running.map((row) => [row.tokens.at(-1)!]),
         prefix,
         past: cache,
         draws: running.map((row, index) => ({ row: index, token: 0, uniform: uniformOf(row) })),
       });
       cache.append(newKeys, newValues);
-      drawn.forEach((draw, index) => addToken(running[index]!, draw));
+      drawn.forEach((draw, index) => addToken(running[index]!, draw, nonFinite));
       for (let index = running.length - 1; index >= 0; index--) {
         if (!isFinished(running[index]!)) continue;
         finished.push(running[index]!);
@@ -119,7 +119,7 @@ export async function sampleSequences(
     const rows = started.flatMap((prompt, promptRow) =>
       prompt.seeds.map((_, sampleIndex) => ({ promptRow, row: newRow(prompt, sampleIndex) })),
     );
-    const { drawn, width, newKeys, newValues } = await draw(
+    const { drawn, width, newKeys, newValues, nonFinite } = await draw(
       rows.map(({ row }) => row),
       {
         tokens: rests,
@@ -137,7 +137,7 @@ export async function sampleSequences(
       return { length: rest.length, width, keys: own(newKeys), values: own(newValues) };
     });
     return rows.map(({ promptRow, row }, index) => {
-      addToken(row, drawn[index]!);
+      addToken(row, drawn[index]!, nonFinite);
       row.promptKeys = promptKeys[promptRow];
       return row;
     });
@@ -168,11 +168,11 @@ export async function sampleSequences(
     return options.temperature === 0 ? 0 : uniformNumber(row.prompt.seeds[row.sampleIndex]!, row.tokens.length);
   }
 
-  function addToken(row: Row, draw: { token: number; logProb: number }): void {
+  function addToken(row: Row, draw: { token: number; logProb: number }, nonFinite: string | undefined): void {
     if (!Number.isFinite(draw.logProb)) {
       throw new EngineError(
         'notFinite',
-        `prompt '${row.prompt.id}', sample ${row.sampleIndex}, token ${row.tokens.length}: the model's probabilities are not finite`,
+        `prompt '${row.prompt.id}', sample ${row.sampleIndex}, token ${row.tokens.length}: the model's probabilities are not finite${nonFinite ? `: ${nonFinite}` : ''}`,
       );
     }
     row.tokens.push(draw.token);
@@ -222,7 +222,13 @@ async function computePrefix(sampler: Sampler, tokens: readonly number[], onChun
   let prefix = emptyPrefix(sampler.config);
   while (prefix.length < tokens.length) {
     const chunk = tokens.slice(prefix.length, prefix.length + PREFILL_CHUNK);
-    const { width, newKeys, newValues } = await sampler.forward({ tokens: [chunk], prefix, draws: [], temperature: 0 });
+    const input = { tokens: [chunk], prefix, draws: [], temperature: 0 };
+    const { width, newKeys, newValues, nonFinite } = await sampler.forward(input);
+    if (nonFinite)
+      throw new EngineError(
+        'notFinite',
+        `the first ${prefix.length + chunk.length} tokens of a prompt: the model's keys and values are not finite: ${nonFinite}`,
+      );
     prefix = extendPrefix(sampler.config, prefix, { added: chunk.length, width, keys: newKeys, values: newValues });
     onChunk();
   }

@@ -4,6 +4,7 @@ import { rotaryTables } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import type { EngineSettings } from '../policy.ts';
 import type { Tensor } from '../session/session.ts';
+import { allFinite, nonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import { cacheNames } from './cachedAttention.ts';
 import type { Prefix } from './prefix.ts';
@@ -35,6 +36,8 @@ export interface ForwardResult {
   /** By layer [rows (or more), kvHeads, width, headDim]. */
   newKeys: Float32Array[];
   newValues: Float32Array[];
+  /** Where NaN or infinity began, in words, if the last layer or a probability has any. */
+  nonFinite?: string;
 }
 
 export interface Sampler {
@@ -87,22 +90,25 @@ export async function openSampler(
         const positions = Math.ceil(lastPosition / POSITION_STEP) * POSITION_STEP;
         rotary = { positions, ...rotaryTables(config, positions) };
       }
-      const results = await session.run(
-        {
-          ...tokenFeeds(input, rows, width),
-          ...cacheFeeds(config, input, rows),
-          ...maskFeeds(config, input, rows, width),
-          cos: { data: rotary.cos, shape: [rotary.positions, config.headDim / 2] },
-          sin: { data: rotary.sin, shape: [rotary.positions, config.headDim / 2] },
-        },
-        input.logits ? ['logits', ...fetches] : fetches,
-      );
+      const feeds = {
+        ...tokenFeeds(input, rows, width),
+        ...cacheFeeds(config, input, rows),
+        ...maskFeeds(config, input, rows, width),
+        cos: { data: rotary.cos, shape: [rotary.positions, config.headDim / 2] },
+        sin: { data: rotary.sin, shape: [rotary.positions, config.headDim / 2] },
+      };
+      const results = await session.run(feeds, input.logits ? ['logits', ...fetches] : fetches);
       const tokens = results['drawn']!.data as BigInt64Array;
       const probabilities = results['probabilities']!.data as Float32Array;
       const logits = results['logits']?.data as Float32Array | undefined;
       const size = config.vocabularySize;
       const byLayer = (names: string[]) => names.map((name) => results[name]!.data as Float32Array);
+      const last = layers.at(-1)!;
+      const finite = ['probabilities', last.newKeys, last.newValues].every((name) =>
+        allFinite(results[name]!.data as Float32Array),
+      );
       return {
+        ...(finite ? {} : { nonFinite: await nonFiniteCause(session, feeds) }),
         drawn: input.draws.map((_, i) => ({ token: Number(tokens[i]), logProb: Math.log(probabilities[i]!) })),
         ...(logits ? { logits: input.draws.map((_, i) => logits.subarray(i * size, (i + 1) * size)) } : {}),
         width,

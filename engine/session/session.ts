@@ -7,6 +7,8 @@ import { identity } from '../graph/operators.ts';
 import { factorsOf, formatShape } from '../graph/dimensions.ts';
 import type { Provider } from '../graph/providers.ts';
 import { graphForProvider } from '../graph/providers.ts';
+import { findNonFinite } from './nonFinite.ts';
+import type { NonFiniteSource } from './nonFinite.ts';
 import { executionProviders, resolveDevice } from './device.ts';
 
 /** A tensor in JavaScript's memory. int64 is a BigInt64Array, bool a Uint8Array. */
@@ -47,6 +49,8 @@ export interface GraphSession {
     fetches?: readonly string[],
     into?: Record<string, Tensor>,
   ): Promise<Record<string, Tensor>>;
+  /** Where NaN or infinity first appears when the graph runs on these inputs: runs it again, with counts, on the CPU. */
+  findNonFinite(feeds: Record<string, Tensor>): Promise<NonFiniteSource | undefined>;
   release(): Promise<void>;
   readonly raw: ort.InferenceSession;
   /** Where it runs. */
@@ -141,6 +145,7 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
         }),
       );
     },
+    findNonFinite: (feeds) => findNonFinite(graph, feeds, settings, openSession),
     release: () => raw.release(),
   };
 }

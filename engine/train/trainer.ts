@@ -14,6 +14,7 @@ import type {
   SequenceMetrics,
   TrainingSequence,
 } from '../policy.ts';
+import { allFinite, withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import type { GraphSession, Tensor } from '../session/session.ts';
 import { checkSequences, layOut, planMicroBatches, trainingFeeds } from './microBatch.ts';
@@ -177,12 +178,14 @@ async function score(
   }
   const { logProbs } = await open.session.run(feeds, ['logProbs']);
   const values = logProbs!.data as Float32Array;
-  const split = batch.spans.map(({ start, end }, i) => {
-    const own = Array.from(values.subarray(start, end));
-    if (!own.every(Number.isFinite))
-      throw new EngineError('notFinite', `sequence '${sequences[i]!.id}': a log-probability is not finite`);
-    return own;
-  });
+  const split = await withNonFiniteCause(open.session, feeds, () =>
+    batch.spans.map(({ start, end }, i) => {
+      const own = Array.from(values.subarray(start, end));
+      if (!own.every(Number.isFinite))
+        throw new EngineError('notFinite', `sequence '${sequences[i]!.id}': a log-probability is not finite`);
+      return own;
+    }),
+  );
   return { logProbs: split, realTokens: batch.realTokens };
 }
 
@@ -218,7 +221,7 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
     };
     const outputs = await open.session.run(feeds);
     const values = (name: string) => outputs[name]!.data as Float32Array;
-    own.forEach((sequence, row) => {
+    const take = (sequence: TrainingSequence, row: number) => {
       metrics[indices[row]!] = sequenceMetrics(sequence, (name) =>
         values(name).subarray(batch.spans[row]!.start, batch.spans[row]!.end),
       );
@@ -231,7 +234,8 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
         offset += sizes[i]!;
       });
       sum.add(indices[row]!, gradient);
-    });
+    };
+    await withNonFiniteCause(open.session, feeds, () => own.forEach(take));
     done += own.length;
     result.computedTokens += batch.computedTokens;
     result.realTokens += batch.realTokens;
@@ -272,8 +276,5 @@ function sequenceMetrics(sequence: TrainingSequence, valuesOf: (name: string) =>
 
 /** Throws EngineError('notFinite') naming what holds NaN or infinity. */
 export function checkFinite(values: Float32Array, what: string): void {
-  // A sum of finite numbers times zero is zero; one NaN or infinity makes it NaN.
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
-  if (sum !== 0) throw new EngineError('notFinite', `not finite: ${what}`);
+  if (!allFinite(values)) throw new EngineError('notFinite', `not finite: ${what}`);
 }
