@@ -6,12 +6,12 @@ import * as jinja from '@huggingface/jinja';
 
 /** Far above the longest real template, and above what one needs for a chat of hundreds of turns. */
 const longestTemplate = 2 ** 20;
-const mostSteps = 2_000_000;
+const mostSteps = 1_000_000;
 const longestText = 2 ** 25;
-const mostElements = 2 ** 20;
+const mostElements = 2 ** 15;
 /** Of all texts and lists made, so that many of a permitted size do not add up. */
 const mostCharacters = 2 ** 28;
-const mostElementsMade = 2 ** 24;
+const mostElementsMade = 2 ** 19;
 
 export class TemplateTooLarge extends Error {
   override readonly name = 'TemplateTooLarge';

@@ -108,6 +108,7 @@ function defaultTemplate(template: unknown): string | undefined {
 
 /** Far above any real vocabulary; ids index tables. */
 const largestId = 2 ** 26;
+const modelTypes = ['BPE', 'WordPiece', 'Unigram'];
 
 /**
  * Checks what this engine and the library take for granted of a tokenizer.json: unchecked, a text where a number should be surfaces as an error in the
@@ -118,6 +119,8 @@ function checkTokenizer(path: string, { model, added_tokens: added }: TokenizerJ
   const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 80) ?? 'nothing';
   if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null)
     throw wrong('has no model with a vocabulary');
+  if (model.type !== undefined && !modelTypes.includes(model.type))
+    throw wrong(`the model is of type ${shown(model.type)}; ${modelTypes.join(', ')} are supported`);
   // Unigram models list [token, score] pairs; the library reads them.
   if (!Array.isArray(model.vocab)) {
     for (const [token, id] of Object.entries(model.vocab)) {

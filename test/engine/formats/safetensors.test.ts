@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../../engine/formats/safetensors.ts';
+import { safetensorsBytes } from './safetensorsBytes.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -11,20 +11,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A file with the given header text and data bytes, well-formed or not. */
-async function file(
-  header: string | object,
-  data: Uint8Array = new Uint8Array(0),
-  claimedLength?: bigint,
-): Promise<string> {
-  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(claimedLength ?? BigInt(json.length));
-  const path = join(
-    folder,
-    `${createHash('sha256').update(json).update(length).digest('hex').slice(0, 16)}.safetensors`,
-  );
-  await writeFile(path, Buffer.concat([length, json, data]));
+async function file(header: object, data: Uint8Array): Promise<string> {
+  const path = join(folder, 'every-dtype.safetensors');
+  await writeFile(path, safetensorsBytes(header, data));
   return path;
 }
 
@@ -62,51 +51,6 @@ describe('readSafetensors', () => {
     expect([...(await tensors.readFloat32('flag'))]).toEqual([1]);
     await expect(tensors.readFloat32('missing')).rejects.toThrow(/has no tensor "missing"/);
     await tensors.close();
-  });
-
-  const bytes4 = new Uint8Array(4);
-  const entry = (more: object) => ({ t: { dtype: 'F32', shape: [1], data_offsets: [0, 4], ...more } });
-  it.each<[string, () => Promise<string>, RegExp]>([
-    ['an absurd header length', () => file('{}', bytes4, 2n ** 63n), /claims a header of 9223372036854775808 bytes/],
-    ['a header longer than the file', () => file('{}', bytes4, 7n), /claims a header of 7 bytes; the file has 6/],
-    ['a header that is not JSON', () => file('{"a":'), /not JSON/],
-    ['a header that is no object', () => file('[1,2]'), /not a JSON object/],
-    [
-      'a name given twice',
-      () => file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061" : 1}', bytes4),
-      /"a" twice/,
-    ],
-    ['metadata that are not strings', () => file({ __metadata__: { a: 1 } }), /metadata/],
-    ['an unknown dtype', () => file(entry({ dtype: 'Q4' }), bytes4), /unknown dtype "Q4"/],
-    ['a dtype out of the prototype', () => file(entry({ dtype: 'constructor' }), bytes4), /unknown dtype/],
-    ['a negative size', () => file(entry({ shape: [-1] }), bytes4), /shape \[-1\]/],
-    ['a fractional size', () => file(entry({ shape: [0.5, 2] }), bytes4), /shape/],
-    ['a shape that overflows', () => file(entry({ shape: [2 ** 40, 2 ** 40] }), bytes4), /needs/],
-    [
-      'a shape that does not fit its bytes',
-      () => file(entry({ shape: [2] }), bytes4),
-      /needs 8 bytes, data_offsets give 4/,
-    ],
-    ['offsets past the end', () => file(entry({ data_offsets: [4, 8] }), bytes4), /outside of the 4 bytes/],
-    ['offsets in the wrong order', () => file(entry({ data_offsets: [4, 0] }), bytes4), /outside/],
-    [
-      'bytes that no tensor describes',
-      () => file(entry({}), new Uint8Array(8)),
-      /has 8 bytes of data, its header describes 4/,
-    ],
-    [
-      'tensors that overlap',
-      () => file({ ...entry({}), u: { dtype: 'U8', shape: [2], data_offsets: [3, 5] } }, new Uint8Array(5)),
-      /gap or an overlap before tensor "u"/,
-    ],
-  ])('refuses %s', async (_, make, message) => {
-    const path = await make();
-    await expect(readSafetensors(path)).rejects.toThrow(message);
-    await expect(readSafetensors(path)).rejects.toMatchObject({
-      name: 'EngineError',
-      kind: 'invalidInput',
-      message: expect.stringContaining(path),
-    });
   });
 
   it('refuses a path that is not there', async () => {

@@ -119,7 +119,7 @@ describe('a tokenizer of a Hugging Face folder', () => {
     ['no tokenizer.json', {}, /has no tokenizer.json/],
     ['a tokenizer.json that is not JSON', { 'tokenizer.json': '{' }, /is not JSON/],
     ['no vocabulary', { 'tokenizer.json': '{"model":{}}' }, /has no model with a vocabulary/],
-    ['an unknown model', { 'tokenizer.json': '{"model":{"type":"New","vocab":{}}}' }, /can't be built/],
+    ['an unknown model', { 'tokenizer.json': '{"model":{"type":"New","vocab":{}}}' }, /is of type "New"; BPE/],
   ])('refuses a folder with %s', async (_, files, message) => {
     const broken = await mkdtemp(join(folder, 'broken-'));
     for (const [name, content] of Object.entries(files)) await writeFile(join(broken, name), content);
