@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
 import type { Graph } from '../graph/builder.ts';
 import { EngineError } from '../policy.ts';
-import { withinTime } from '../withinTime.ts';
 import type { DecoderConfig } from './config.ts';
 import type { LoraPairs } from './decoder.ts';
+import { patternValue } from './modulePatterns.ts';
 import { expectedTensors, firstNotFinite } from './weights.ts';
 
 /** One adapted projection. */
@@ -78,13 +78,13 @@ export async function readAdapter(folder: string, config: DecoderConfig): Promis
           `${path}: '${module}' has lora_A [${entries[0].shape.join(', ')}] and lora_B [${entries[1].shape.join(', ')}], but the model's weight is [${outputs}, ${inputs}]. Use the adapter on the model that it was trained on.`,
         );
       }
-      const configured = patternValue(configPath, 'rank_pattern', settings.rank_pattern, module) ?? settings.r;
+      const configured = patternValue(settings.rank_pattern, module, `${configPath}: rank_pattern`) ?? settings.r;
       if (rank !== configured)
         throw new EngineError(
           'invalidInput',
           `${path}: '${module}' has rank ${rank}, but ${ADAPTER_CONFIG_FILE} says ${configured}. Configuration and tensors are of different adapters: export it again.`,
         );
-      const alpha = patternValue(configPath, 'alpha_pattern', settings.alpha_pattern, module) ?? settings.lora_alpha;
+      const alpha = patternValue(settings.alpha_pattern, module, `${configPath}: alpha_pattern`) ?? settings.lora_alpha;
       modules.push({ module, rank, scale: alpha / (settings.use_rslora ? Math.sqrt(rank) : rank), inputs, outputs });
       for (const tensor of names) {
         const data = await file.readFloat32(tensor);
@@ -131,30 +131,6 @@ async function readAdapterConfig(path: string): Promise<z.infer<typeof adapterCo
     );
   }
   return parsed.data;
-}
-
-const patternMilliseconds = 1000;
-
-/** PEFT matches a pattern's key as a regular expression against the module's name, or the end of it after a dot: the first key that fits counts. */
-function patternValue(
-  path: string,
-  field: string,
-  pattern: Record<string, number> | null | undefined,
-  module: string,
-): number | undefined {
-  for (const [key, value] of Object.entries(pattern ?? {})) {
-    const wrong = (why: string) =>
-      new EngineError('invalidInput', `${path}: ${field}: the key ${JSON.stringify(key.slice(0, 80))} ${why}`);
-    let expression: RegExp;
-    try {
-      expression = new RegExp(`^(.*\\.)?(${key})$`);
-    } catch (error) {
-      throw wrong(`is not a regular expression (${(error as Error).message}). Name the module itself.`);
-    }
-    const tooLong = () => wrong('takes too long to match. Name the module itself.');
-    if (withinTime(patternMilliseconds, () => expression.test(module), tooLong)) return value;
-  }
-  return undefined;
 }
 
 /** Writes adapter_model.safetensors: tensors sorted by name, metadata only `format`. */
