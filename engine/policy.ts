@@ -221,6 +221,12 @@ export interface LoraSettings {
   targets: string[];
   /** alpha / sqrt(rank) instead of alpha / rank. */
   rankStabilized: boolean;
+  /**
+   * Other ranks and alphas for some modules, as PEFT's rank_pattern and alpha_pattern: by the module's name or the end of it after a dot (`q_proj`,
+   * `layers.0.mlp.up_proj`), read as a regular expression; the first key that fits counts.
+   */
+  rankPattern?: Record<string, number>;
+  alphaPattern?: Record<string, number>;
 }
 
 /** Progress of a long verb: at least one call a batch or micro-batch. */
@@ -263,6 +269,8 @@ export interface PolicyEngine {
   exportMerged(request: { policy: PolicyWeights; outputPath: string }, onProgress?: OnProgress): Promise<void>;
   /** Peak resident memory of the engine's process so far, bytes. */
   peakMemoryBytes(): Promise<number>;
+  /** What the configured device came to, once the engine has computed something. */
+  deviceUse?(): DeviceUse | undefined;
   close(): Promise<void>;
 }
 

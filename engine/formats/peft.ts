@@ -15,7 +15,7 @@ export function writeAdapterConfig(lora: LoraSettings, baseModelName: string): U
     );
   }
   const config = {
-    alpha_pattern: {},
+    alpha_pattern: lora.alphaPattern ?? {},
     auto_mapping: null,
     base_model_name_or_path: baseModelName,
     bias: 'none',
@@ -32,7 +32,7 @@ export function writeAdapterConfig(lora: LoraSettings, baseModelName: string): U
     modules_to_save: null,
     peft_type: 'LORA',
     r: lora.rank,
-    rank_pattern: {},
+    rank_pattern: lora.rankPattern ?? {},
     revision: null,
     target_modules: lora.targets.toSorted(),
     task_type: 'CAUSAL_LM',
