@@ -14,14 +14,14 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { planUpdate } from './planUpdate.ts';
 import { planWarmStart } from './planWarmStart.ts';
 import { prepareModel } from './prepareModel.ts';
+import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
 import { summariseEvaluation, type EvaluationParts } from './summariseEvaluation.ts';
 import { writeReport } from './writeReport.ts';
 
 export function createControlActivities(dependencies: ActivityDependencies) {
-  return {
-    prepareModel: (run: RunContext) => prepareModel(dependencies, run),
+  const bookkeeping = withPulse({
     /** Requests of an evaluation: no codes, no cases. */
     selectRequests: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
     sampleCases: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
@@ -37,7 +37,9 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
     writeReport: (run: RunContext, input: { exported: ArtifactRef }) => writeReport(dependencies, run, input),
-  };
+  });
+  // Its heartbeats tell the progress of its download.
+  return { prepareModel: (run: RunContext) => prepareModel(dependencies, run), ...bookkeeping };
 }
 
 export type ControlActivities = ReturnType<typeof createControlActivities>;

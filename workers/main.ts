@@ -3,9 +3,10 @@ import { resolveTemporal } from '../infra/temporal/connection.ts';
 import { artifactsFolder, cadaCache, cadaHome } from '../infra/paths.ts';
 import type { WorkerKind } from '../activities/types.ts';
 import { openLog } from '../infra/logging/log.ts';
-import { serve } from './serve.ts';
+import { serve, type ServeOptions } from './serve.ts';
 
-export async function main(kind: WorkerKind): Promise<void> {
+/** @param more what else the worker is to be served with: tests add interceptors. */
+export async function main(kind: WorkerKind, more: Pick<ServeOptions, 'workflowInterceptors'> = {}): Promise<void> {
   const log = openLog({ name: `${kind} worker` });
   const stopping = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort());
@@ -15,6 +16,7 @@ export async function main(kind: WorkerKind): Promise<void> {
       throw new Error('TEMPORAL_ADDRESS is not set: a worker needs the address of a Temporal server');
     const home = cadaHome();
     await serve({
+      ...more,
       kind,
       storeUri: process.env.CADA_STORE || artifactsFolder(home),
       endpoint: target,

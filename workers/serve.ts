@@ -24,6 +24,8 @@ export interface ServeOptions {
   signal: AbortSignal;
   log: ActivityDependencies['log'];
   onReady?: () => void;
+  /** Paths of further workflow interceptor modules of a control worker. */
+  workflowInterceptors?: string[];
 }
 
 /** How long running activities may go on after the worker was asked to stop; the engine is killed then. */
@@ -86,6 +88,7 @@ function workerOptions(
       return {
         ...common,
         workflowsPath: fileURLToPath(new URL(`../workflows/index${extension}`, import.meta.url)),
+        ...(options.workflowInterceptors ? { interceptors: { workflowModules: options.workflowInterceptors } } : {}),
         activities: createControlActivities(dependencies),
         maxConcurrentActivityTaskExecutions: 8,
         maxCachedWorkflows: 100,

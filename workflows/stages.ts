@@ -13,9 +13,11 @@ const retry: ActivityOptions['retry'] = {
   maximumAttempts: 12,
 };
 
+/** They heartbeat by the clock: silence means that the worker is gone. */
 export const control = proxyActivities<ControlActivities>({
   taskQueue: taskQueues.control,
   startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '45 seconds',
   retry,
 });
 
