@@ -15,13 +15,14 @@ import { buildS3Server } from './buildS3Server.ts';
 export interface S3Server {
   endpoint: string;
   credentials: { accessKeyId: string; secretAccessKey: string };
-  /** Makes a fresh bucket and returns its name. */
-  makeBucket(): Promise<string>;
+  /** Makes a bucket, of a fresh name unless one is given, and returns its name. */
+  makeBucket(name?: string): Promise<string>;
   /** Variables with which the AWS SDK of a child process finds this server. */
   env: { AWS_ENDPOINT_URL_S3: string; AWS_REGION: string; AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string };
   /** Folder that holds the buckets, for tests that damage objects on the disk; undefined for a server that is not ours. */
   folder: string | undefined;
-  /** Kills the server as a crash would (SIGKILL), and starts it again on the same port and folder. Ours only. */
+  /** Process id of the server, while it runs and is ours. `kill` ends it as a crash would (SIGKILL), `restart` starts it again on the same port and folder. Ours only. */
+  pid(): number | undefined;
   kill(): Promise<void>;
   restart(): Promise<void>;
   /** Ends the server and removes its folder. */
@@ -86,6 +87,7 @@ async function ownServer(binary: string): Promise<S3Server> {
   return {
     ...withBuckets(`http://127.0.0.1:${port}`, credentials),
     folder,
+    pid: () => child?.pid,
     kill,
     restart: start,
     stop: async () => {
@@ -103,7 +105,14 @@ function externalServer(endpoint: string): S3Server {
     secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'] ?? '',
   };
   const server = withBuckets(endpoint, credentials);
-  return { ...server, folder: undefined, kill: notOurs, restart: notOurs, stop: () => Promise.resolve() };
+  return {
+    ...server,
+    folder: undefined,
+    pid: () => undefined,
+    kill: notOurs,
+    restart: notOurs,
+    stop: () => Promise.resolve(),
+  };
 }
 
 function withBuckets(endpoint: string, credentials: S3Server['credentials']) {
@@ -118,8 +127,8 @@ function withBuckets(endpoint: string, credentials: S3Server['credentials']) {
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     },
-    makeBucket: async () => {
-      const name = `cada-test-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
+    makeBucket: async (given?: string) => {
+      const name = given ?? `cada-test-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
       await client.send(new CreateBucketCommand({ Bucket: name }));
       return name;
     },

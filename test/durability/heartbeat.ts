@@ -1,0 +1,2 @@
+/** Kept apart from the interceptor, which is bundled for the workflow sandbox. */
+export const heartbeatTimeoutMs = 12_000;

@@ -1,0 +1,37 @@
+/** Which computations were done again, and on account of which fault, from the workers' ledgers. */
+import type { Injected } from './faults.ts';
+import type { LedgerLine } from './logFollower.ts';
+
+export interface Redone {
+  stage: string;
+  key: string;
+  /** Of `injected`; undefined: without any fault. */
+  fault: Injected | undefined;
+  /** What the promise allows: it was unfinished, and a fault came in between. */
+  allowed: boolean;
+  why: string;
+}
+
+export function attributeRedone(ledger: readonly LedgerLine[], injected: readonly Injected[]): Redone[] {
+  const redone: Redone[] = [];
+  const begun = new Map<string, LedgerLine>();
+  for (const line of ledger) {
+    if (line.msg !== 'computes') continue;
+    const before = begun.get(line.key);
+    begun.set(line.key, line);
+    if (!before) continue;
+    const finished = ledger.some(
+      ({ msg, key, cached, time }) => msg === 'has' && key === line.key && cached === false && time < line.time,
+    );
+    const fault = faultBetween(before, line, injected);
+    const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : 'no fault came in between';
+    redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why });
+  }
+  return redone;
+}
+
+/** The one that hit the worker of the first computation, else one that hit all; it must not have been over when that began. */
+function faultBetween(before: LedgerLine, again: LedgerLine, injected: readonly Injected[]): Injected | undefined {
+  const possible = injected.filter(({ at, until }) => until >= before.time && at <= again.time);
+  return possible.find(({ pids }) => pids.includes(before.pid)) ?? possible.find(({ pids }) => pids.length === 0);
+}
