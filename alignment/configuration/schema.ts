@@ -40,7 +40,16 @@ const engine = z.strictObject({
     .max(256)
     .default(2)
     .describe('Threads of one operator. Part of every step key: results are only promised equal for equal numbers.'),
-  device: z.enum(['cpu', 'cuda', 'webgpu', 'auto']).default('cpu').describe('Execution provider.'),
+  device: z
+    .enum(['cpu', 'cuda', 'webgpu', 'auto'])
+    .default('cpu')
+    .describe(
+      'What computes (docs/devices.md); `auto`: the fastest that works. Part of every step key: bits are promised on the CPU only.',
+    ),
+  allowFallback: z
+    .boolean()
+    .optional()
+    .describe('Where `device` does not work: use the CPU and say so; absent = fail, naming the cause.'),
   decodeBatch: positive.default(32).describe('Most sequences decoded together. Changes speed and memory, never bits.'),
   microBatchTokens: positive
     .default(1536)
