@@ -8,7 +8,7 @@ import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson } from './inputs.ts';
 import { reportOf } from './generateChains.ts';
 import type { GradientShard, ModelManifest, OptimisationPlan } from './plans.ts';
-import { runStage, withEngine, withinMemory, type Stage } from './stage.ts';
+import { deviceFigures, runStage, withEngine, withinMemory, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface UpdateStepInput {
@@ -49,6 +49,7 @@ export async function computeGradients(
       async (engine) => ({
         ...(await withEngine(engine, (onProgress) => engine.gradients(request, onProgress))),
         peakMemoryBytes: await engine.peakMemoryBytes(),
+        device: deviceFigures(dependencies, engine),
       }),
     );
     const seconds = (performance.now() - startedAt) / 1000;
@@ -62,6 +63,7 @@ export async function computeGradients(
         computedTokens: result.computedTokens,
         seconds,
         peakMemoryBytes: result.peakMemoryBytes,
+        ...result.device,
         ...(microBatchTokens === configuration.engine.microBatchTokens ? {} : { microBatchTokens }),
       },
     };

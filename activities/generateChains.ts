@@ -8,7 +8,7 @@ import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
-import { runStage, withEngine, type Stage } from './stage.ts';
+import { deviceFigures, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface GenerationInput {
@@ -74,6 +74,7 @@ export async function generateChains(
         seconds,
         cut: chains.filter((chain) => chain.finishReason === 'length').length,
         peakMemoryBytes: await engine.peakMemoryBytes(),
+        ...deviceFigures(dependencies, engine),
       },
     };
   });

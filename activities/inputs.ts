@@ -50,8 +50,15 @@ export async function readLibrary(store: ArtifactStore, run: RunContext): Promis
 }
 
 export function engineSettings(dependencies: ActivityDependencies, configuration: Configuration): EngineSettings {
-  const { threads, device, decodeBatch, microBatchTokens } = configuration.engine;
-  return { threads, device, decodeBatch, microBatchTokens, cachePath: join(dependencies.localPath, 'engine') };
+  const { threads, device, allowFallback, decodeBatch, microBatchTokens } = configuration.engine;
+  return {
+    threads,
+    device,
+    ...(allowFallback ? { allowFallback } : {}),
+    decodeBatch,
+    microBatchTokens,
+    cachePath: join(dependencies.localPath, 'engine'),
+  };
 }
 
 /** What the engine and the policy that it runs add to a step's inputs. */
@@ -60,6 +67,8 @@ export function policyInputs({ engine, lora }: Configuration, model: ModelManife
     engine: engineVersion,
     threads: engine.threads,
     device: engine.device,
+    // Then the results may be those of the CPU.
+    ...(engine.allowFallback && engine.device !== 'cpu' ? { allowFallback: true } : {}),
     model: model.digest,
     adapter: adapter?.sha256 ?? null,
     // The adapter's scale is no part of its bytes.

@@ -8,7 +8,7 @@ import type { GpuDependencies } from './dependencies.ts';
 import { reportOf } from './generateChains.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
-import { runStage, withEngine, withinMemory } from './stage.ts';
+import { deviceFigures, runStage, withEngine, withinMemory } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface UtilityInput {
@@ -60,6 +60,7 @@ export async function measureUtility(
           engine.logProbs({ policy: weights, temperature: 1, sequences }, onProgress),
         ),
         peakMemoryBytes: await engine.peakMemoryBytes(),
+        device: deviceFigures(dependencies, engine),
       }),
     );
     const losses = chains.map(({ requestId, tokens }, row): AnswerLoss => ({
@@ -73,6 +74,7 @@ export async function measureUtility(
         tokens: losses.reduce((sum, { tokens }) => sum + tokens, 0),
         seconds: (performance.now() - startedAt) / 1000,
         peakMemoryBytes: result.peakMemoryBytes,
+        ...result.device,
       },
     };
   });

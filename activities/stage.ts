@@ -60,6 +60,14 @@ export async function withEngine<T>(
   }
 }
 
+/** For a step's figures: where the engine ran, and why there, unless that is the CPU as configured. A choice or fallback is logged too. */
+export function deviceFigures({ log }: ActivityDependencies, engine: KillableEngine): Record<string, string> {
+  const use = engine.deviceUse?.();
+  if (!use || use.device === 'cpu') return {};
+  if (use.note !== undefined) log.warn({ device: use.device, provider: use.provider }, use.note);
+  return { device: use.provider, ...(use.note === undefined ? {} : { deviceNote: use.note }) };
+}
+
 /**
  * Calls the engine; where its memory does not suffice, again with half the micro-batch, down to `fewestMicroBatchTokens`. That changes speed and memory,
  * never bits: every sequence's gradient is kept apart (design.md, determinism). The micro-batch that fitted is returned, to be recorded.

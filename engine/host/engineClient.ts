@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { EngineSettings, OnProgress, PolicyEngine } from '../policy.ts';
+import type { DeviceUse, EngineSettings, OnProgress, PolicyEngine } from '../policy.ts';
 import { EngineError } from '../policy.ts';
 import type { CallMessage, ReplyMessage, VerbArgument, VerbName, VerbResult } from './messages.ts';
 
@@ -53,6 +53,7 @@ export function startEngine(settings: EngineSettings, options: EngineOptions = {
   let running: RunningProcess | undefined;
   let calls = 0;
   let peakMemoryBytes = 0;
+  let device: DeviceUse | undefined;
 
   function call<Name extends VerbName>(
     verb: Name,
@@ -91,6 +92,7 @@ export function startEngine(settings: EngineSettings, options: EngineOptions = {
     });
     child.on('message', (message: ReplyMessage) => {
       if ('peakMemoryBytes' in message) peakMemoryBytes = Math.max(peakMemoryBytes, message.peakMemoryBytes);
+      if ('device' in message) device = message.device;
       settle(process_, message);
     });
     child.on('error', (error) => (errorTail += error.message));
@@ -121,6 +123,7 @@ export function startEngine(settings: EngineSettings, options: EngineOptions = {
     createAdapter: (request) => call('createAdapter', request),
     exportMerged: (request, onProgress) => call('exportMerged', request, onProgress),
     peakMemoryBytes: () => Promise.resolve(peakMemoryBytes),
+    deviceUse: () => device,
     kill,
     pid: () => running?.child.pid,
     async close() {

@@ -4,13 +4,15 @@
  */
 import type { EngineProgress, EngineSettings, OnProgress } from '../policy.ts';
 import { EngineError } from '../policy.ts';
+import { resolvedDevice } from '../session/device.ts';
 import type { CallMessage, ErrorMessage, ReplyMessage } from './messages.ts';
 import { engineVerbs } from './verbs.ts';
 
 /** Least time between two progress messages of a call; a change of phase and the last one are always sent. */
 const PROGRESS_INTERVAL_MS = 100;
 
-const verbs = engineVerbs(JSON.parse(process.argv[2]!) as EngineSettings);
+const settings = JSON.parse(process.argv[2]!) as EngineSettings;
+const verbs = engineVerbs(settings);
 let previous: Promise<void> = Promise.resolve();
 
 process.on('message', (message: CallMessage) => {
@@ -27,7 +29,8 @@ async function serve({ call, verb, argument }: CallMessage): Promise<void> {
       argument,
       throttled((progress) => reply({ call, progress })),
     );
-    reply({ call, result, peakMemoryBytes: peakMemoryBytes() });
+    const device = resolvedDevice(settings);
+    reply({ call, result, peakMemoryBytes: peakMemoryBytes(), ...(device ? { device } : {}) });
   } catch (error) {
     reply({ call, error: describeError(error), peakMemoryBytes: peakMemoryBytes() });
   }

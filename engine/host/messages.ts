@@ -1,7 +1,7 @@
-import type { EngineErrorKind, EngineProgress, PolicyEngine } from '../policy.ts';
+import type { DeviceUse, EngineErrorKind, EngineProgress, PolicyEngine } from '../policy.ts';
 
-/** The verbs that the engine's process serves. `close` ends it, and its peak memory comes with every answer. */
-export type VerbName = Exclude<keyof PolicyEngine, 'close' | 'peakMemoryBytes'>;
+/** The verbs that the engine's process serves. `close` ends it; its peak memory and its device come with every answer. */
+export type VerbName = Exclude<keyof PolicyEngine, 'close' | 'peakMemoryBytes' | 'deviceUse'>;
 
 export type VerbArgument<Name extends VerbName> = Parameters<PolicyEngine[Name]>[0];
 export type VerbResult<Name extends VerbName> = Awaited<ReturnType<PolicyEngine[Name]>>;
@@ -25,6 +25,8 @@ export interface ResultMessage {
   call: number;
   result: unknown;
   peakMemoryBytes: number;
+  /** Once a session was opened. */
+  device?: DeviceUse;
 }
 
 export interface ErrorMessage {

@@ -37,12 +37,24 @@ export function offeredProviders(): Provider[] {
 export function resolveDevice(settings: Pick<EngineSettings, 'device' | 'allowFallback'>): Promise<DeviceUse> {
   const { device, allowFallback = false } = settings;
   const key = `${device} ${allowFallback}`;
-  const resolved = resolvedDevices.get(key) ?? resolve(device, allowFallback);
-  resolvedDevices.set(key, resolved);
-  return resolved;
+  let resolving = resolvingDevices.get(key);
+  if (!resolving) {
+    resolving = resolve(device, allowFallback).then((use) => {
+      resolvedDevices.set(key, use);
+      return use;
+    });
+    resolvingDevices.set(key, resolving);
+  }
+  return resolving;
 }
 
-const resolvedDevices = new Map<string, Promise<DeviceUse>>();
+/** What `resolveDevice` came to in this process; undefined before it did. */
+export function resolvedDevice({ device, allowFallback = false }: Pick<EngineSettings, 'device' | 'allowFallback'>) {
+  return resolvedDevices.get(`${device} ${allowFallback}`);
+}
+
+const resolvingDevices = new Map<string, Promise<DeviceUse>>();
+const resolvedDevices = new Map<string, DeviceUse>();
 
 async function resolve(device: EngineSettings['device'], allowFallback: boolean): Promise<DeviceUse> {
   if (device === 'cpu') return { device, provider: 'cpu' };
