@@ -52,7 +52,7 @@ describe('problems name file, line, column, key, what was found and what is allo
         key: 'engine.thread',
         message: 'there is no such setting',
         found: 'thread',
-        allowed: 'threads, device, decodeBatch, microBatchTokens',
+        allowed: 'threads, device, allowFallback, decodeBatch, microBatchTokens',
         suggestion: '`threads`',
       },
     ]);
