@@ -32,7 +32,7 @@ test('the commented configuration is the default one, names every setting, and s
     .split('\n')
     .filter(
       (line) =>
-        !/^\s*(path|revision|harmful|plain|lookAlike|topK|topP|minP|repetitionPenalty|minNewTokens|stopStrings): {2}#/.test(
+        !/^\s*(allowFallback|path|revision|harmful|plain|lookAlike|topK|topP|minP|repetitionPenalty|minNewTokens|stopStrings): {2}#/.test(
           line,
         ),
     )
