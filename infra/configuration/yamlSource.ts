@@ -81,6 +81,9 @@ function explainSyntax(error: YAMLError, text: string): Pick<ConfigurationProble
   return { key: '', message: `not valid YAML: ${lowerFirst(error.message.trim())}` };
 }
 
+/** Tags of the core schema: they say what the value is anyway. */
+const plainTag = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/;
+
 function refusedConstructs(
   document: Document,
   place: (offset: number) => Pick<ConfigurationProblem, 'file' | 'line' | 'column'>,
@@ -92,8 +95,7 @@ function refusedConstructs(
     Node(_key, node) {
       if (isAlias(node)) refuse(node, `the alias \`*${node.source}\` stands here`);
       else if (node.anchor !== undefined) refuse(node, `the anchor \`&${node.anchor}\` stands here`);
-      else if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:'))
-        refuse(node, `the tag \`${node.tag}\` stands here`);
+      else if (node.tag !== undefined && !plainTag.test(node.tag)) refuse(node, `the tag \`${node.tag}\` stands here`);
     },
   });
   return problems;

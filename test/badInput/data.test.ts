@@ -1,0 +1,11 @@
+import { refuses } from './badInput.ts';
+import { configurationFiles, wrongKinds } from './tables/configuration.ts';
+import { benchmarkFiles, caseFiles, codeFiles, judgeFiles, requestFiles } from './tables/library.ts';
+
+refuses('a configuration:', configurationFiles);
+refuses('a setting:', wrongKinds);
+refuses('requests:', requestFiles);
+refuses('cases:', caseFiles);
+refuses('codes:', codeFiles);
+refuses('judge rules:', judgeFiles);
+refuses('a published benchmark:', benchmarkFiles);

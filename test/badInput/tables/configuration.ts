@@ -1,0 +1,180 @@
+/** Malformed configurations: YAML, values, combinations, paths; and every setting with a value of the wrong kind. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listSettings } from '../../../infra/configuration/jsonSchema.ts';
+import { readConfiguration } from '../../../infra/configuration/readConfiguration.ts';
+import type { BadInput } from '../badInput.ts';
+
+type Says = (string | RegExp)[];
+
+function file(name: string, content: string | Uint8Array, ...says: Says): BadInput {
+  return {
+    name,
+    input: async (folder) => {
+      const path = join(folder, 'run.yaml');
+      await writeFile(path, content);
+      return () => readConfiguration(path);
+    },
+    says: [/The configuration has (one problem|\d+ problems):\n/, ...says],
+  };
+}
+
+/** The lines stand below `name: a`, so the first of them is line 2. */
+const lines = (name: string, text: string, ...says: Says): BadInput => file(name, `name: a\n${text}\n`, ...says);
+
+const startFrom = '`cada init` writes a commented';
+
+export const configurationFiles: BadInput[] = [
+  file('an empty file', '', 'run.yaml:1:1  the file holds no settings', startFrom),
+  file('comments alone', '# nothing\n', 'the file holds no settings', startFrom),
+  file('a list', '- a\n', 'run.yaml:1:1  the file is not a list of settings', 'found:    a list', startFrom),
+  file('a text', 'hello\n', 'the file is not a list of settings', 'found:    a single text'),
+  file('a number', '7\n', 'the file is not a list of settings'),
+  file('JSON cut off', '{"name": "a"', 'run.yaml:1:', 'not valid YAML'),
+  file('bytes of an image', new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0, 0, 0, 1]), 'run.yaml:1:'),
+  file('a tab', 'name: a\nengine:\n\tthreads: 2\n', 'run.yaml:3:', 'a tab indents this line', 'spaces only'),
+  file('a key given twice', 'name: a\nseed: 1\nseed: 2\n', 'run.yaml:3:1  seed: the key stands twice', 'remove one'),
+  file('an anchor', 'name: &run a\n', 'run.yaml:1:', 'the anchor `&run` stands here', 'written out'),
+  file('an alias', 'name: a\nseed: *x\n', 'run.yaml:2:'),
+  file(
+    'a tag that runs code elsewhere',
+    'name: !!js/function "x"\n',
+    'run.yaml:1:',
+    'the tag `tag:yaml.org,2002:js/function`',
+  ),
+  file('a tag of its own', 'name: !env a\n', 'the tag `!env` stands here'),
+  file(
+    'two documents',
+    'name: a\n---\nname: b\n',
+    'run.yaml:2:',
+    'a second document begins here',
+    'one configuration a file',
+  ),
+  file('an unclosed quote', 'name: "a\n', 'not valid YAML'),
+  file('an unclosed list', 'name: a\nlora: { targets: [q_proj }\n', 'run.yaml:2:', 'not valid YAML'),
+  file('brackets thousands deep', `name: ${'['.repeat(20_000)}`, 'run.yaml:'),
+  file('a merge key', 'name: a\n<<: { seed: 1 }\n', 'run.yaml:2:', 'there is no such setting'),
+  file('a key that is a list', 'name: a\n? [x]\n: 1\n', 'run.yaml:', 'there is no such setting'),
+  file('__proto__', 'name: a\n__proto__: { seed: 1 }\n', '__proto__: there is no such setting'),
+  file('no name', 'seed: 1\n', 'name: this setting is missing'),
+  file(
+    'a name in capitals',
+    'name: My Run\n',
+    'run.yaml:1:7  name: the value is not allowed',
+    'lower-case letters, digits and dashes',
+  ),
+  file('a name that climbs', 'name: ../../etc\n', 'name: the value is not allowed', 'lower-case letters'),
+  file('a name of fifty letters', `name: ${'a'.repeat(50)}\n`, 'name: the value is not allowed', 'at most 40'),
+  file('a name that is a number', 'name: 7\n', 'found:    7', 'allowed:'),
+  lines(
+    'an alias that stands for gigabytes',
+    'a: &a [x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]',
+    'the anchor `&a` stands here',
+  ),
+  lines(
+    'a mistyped section',
+    'warmstart: { epochs: 2 }',
+    'run.yaml:2:1  warmstart: there is no such setting',
+    'did you mean `warmStart`?',
+  ),
+  lines(
+    'a mistyped setting',
+    'engine: { thread: 2 }',
+    'engine.thread: there is no such setting',
+    'did you mean `threads`?',
+  ),
+  lines(
+    'a setting in the wrong section',
+    'epochs: 2',
+    'epochs: there is no such setting',
+    'did you mean `warmStart.epochs`?',
+  ),
+  lines('an empty section', 'rewards:', 'rewards: the section is empty: give it settings or leave it out'),
+  lines('a setting without value', 'seed:', 'seed: the setting has no value: give it one or leave it out'),
+  lines('a section that is a number', 'engine: 2', 'engine: the value is not allowed', 'found:    2', 'a section with'),
+  lines('booleans of YAML 1.1', 'model: { fallback: yes }', 'found:    "yes" (a text)', 'allowed:  true or false'),
+  lines(
+    'a device that is none',
+    'engine: { device: tpu }',
+    'found:    "tpu" (a text)',
+    'one of cpu, cuda, webgpu, auto',
+  ),
+  lines('a projection that is none', 'lora: { targets: [q_prj] }', 'lora.targets[0]: ', '"q_prj"', 'one of q_proj'),
+  lines('no projections', 'lora: { targets: [] }', 'lora.targets: the value is not allowed'),
+  lines('an odd number of cases', 'cases: { count: 3 }', 'run.yaml:2:', 'contrast pairs', 'use an even number'),
+  lines('too many cases', 'cases: { count: 98 }', 'a whole number from 0 to 16'),
+  lines(
+    'guidance without cases',
+    'cases: { count: 0 }\niteration: { guidance: cases }',
+    'iteration.guidance: ',
+    "raise it or use 'raw'",
+  ),
+  lines(
+    'nothing to train',
+    'warmStart: { enabled: false }\niteration: { count: 0 }',
+    'nothing to train: enable the warm start',
+  ),
+  lines('KL to a warm start that is off', 'warmStart: { enabled: false }', 'iteration.klReference: ', "use 'base'"),
+  lines('a negative seed', 'seed: -1', 'seed: the value is not allowed', 'a whole number, 0 or more'),
+  lines('a seed beyond exact numbers', 'seed: 1e300', 'seed: the value is not allowed', 'a whole number'),
+  lines('not a number', 'lora: { alpha: .nan }', 'found:    NaN', 'a number, more than 0'),
+  lines('infinity', 'iteration: { learningRate: .inf }', 'iteration.learningRate: the value is not allowed'),
+  lines('a learning rate of zero', 'iteration: { learningRate: 0 }', 'iteration.learningRate: ', 'more than 0'),
+  lines(
+    'a temperature of zero for sampling',
+    'iteration: { temperature: 0 }',
+    'iteration.temperature: ',
+    'more than 0',
+  ),
+  lines('a group of one', 'iteration: { samplesPerRequest: 1 }', 'iteration.samplesPerRequest: ', '2 or more'),
+  lines('a share above one', 'iteration: { maxUnscorable: 1.5 }', 'iteration.maxUnscorable: ', 'from 0 to 1'),
+  lines(
+    'shards that are no power of two',
+    'shards: { gradientSequences: 6 }',
+    'shards.gradientSequences: ',
+    'a power of two',
+  ),
+  lines('threads by the thousand', 'engine: { threads: 100000 }', 'engine.threads: ', 'from 1 to 256'),
+  lines(
+    'a model that is not there',
+    'model: { source: ./no.gguf }',
+    'model.source: there is nothing at ',
+    'hub id such as',
+  ),
+  lines(
+    'a library that is not there',
+    'library: { path: nowhere }',
+    'library.path: there is nothing at ',
+    'a folder with codes/',
+  ),
+  lines(
+    'a model whose name is empty',
+    'model: { source: "" }',
+    'model.source: the value is not allowed',
+    'an empty text',
+  ),
+  lines('a model that is a null byte', 'model: { source: "a\\0b" }', 'model.source: '),
+  {
+    name: 'a file that is not there',
+    input: (folder) => () => readConfiguration(join(folder, 'no.yaml')),
+    says: ['no.yaml:1:1  there is no such file', startFrom],
+  },
+  {
+    name: 'a folder',
+    input: async (folder) => {
+      await mkdir(join(folder, 'run.yaml'));
+      return () => readConfiguration(join(folder, 'run.yaml'));
+    },
+    says: ['this is a folder, not a file', startFrom],
+  },
+];
+
+/** What no setting takes: a list of sections. */
+const wrong = '[{ a: 1 }]';
+
+export const wrongKinds: BadInput[] = listSettings().map(({ path, key }) => {
+  const text = path.reduceRight((inner, part) => `{ ${part}: ${inner} }`, wrong);
+  const content = key === 'name' ? `name: ${wrong}\n` : `name: a\n${text.slice(2, -2)}\n`;
+  const place = key === 'name' ? 'run.yaml:1:' : 'run.yaml:2:';
+  return file(`a list of sections for ${key}`, content, place, `${key}`, 'allowed:');
+});
