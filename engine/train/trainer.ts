@@ -16,7 +16,7 @@ import type {
 } from '../policy.ts';
 import { allFinite, withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
-import type { GraphSession, Tensor } from '../session/session.ts';
+import type { GraphSession, SessionSettings, Tensor } from '../session/session.ts';
 import { checkSequences, layOut, planMicroBatches, trainingFeeds } from './microBatch.ts';
 import type { ScoredSequence } from './microBatch.ts';
 import { objectiveGraph } from './objectives/objectiveGraph.ts';
@@ -26,6 +26,9 @@ import { TreeSum } from './treeSum.ts';
 
 /** Unsummed gradients that may wait for their neighbours, bytes. */
 const WAITING_GRADIENT_BYTES = 256 * 2 ** 20;
+
+/** @param profilePrefix see SessionSettings: profiles are written when graphs are released */
+type TrainerSettings = EngineSettings & Pick<SessionSettings, 'profilePrefix'>;
 
 interface OpenGraph {
   key: string;
@@ -39,11 +42,11 @@ interface OpenGraph {
  * shape and kind of objective stay the same; a graph made for training also scores.
  */
 export class Trainer {
-  private readonly settings: EngineSettings;
+  private readonly settings: TrainerSettings;
   private current: OpenGraph | undefined;
   private readonly weightFiles = new Map<string, WeightFile>();
 
-  constructor(settings: EngineSettings) {
+  constructor(settings: TrainerSettings) {
     this.settings = settings;
   }
 
@@ -128,6 +131,7 @@ export class Trainer {
       threads: this.settings.threads,
       device: this.settings.device,
       weightsFolder: weightFile.folder,
+      ...(this.settings.profilePrefix ? { profilePrefix: this.settings.profilePrefix } : {}),
     });
     onProgress?.({ phase: 'load', done: 1, total: 1, tokens: 0 });
     this.current = { key, session, weightFile, objective };
