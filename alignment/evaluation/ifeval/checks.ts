@@ -94,7 +94,7 @@ export const instructionChecks: Readonly<Record<string, Check>> = {
   'change_case:english_lowercase': (response) => isAllLowercase(response) && looksEnglish(response),
   'change_case:capital_word_frequency': (response, given) => {
     // Hyphenated words count as one; NLTK splits "I'M" in two.
-    const words = response.match(/[\p{L}\p{N}][\p{L}\p{N}\-]*|'\p{L}+/gu) ?? [];
+    const words = response.match(/[\p{L}\p{N}][\p{L}\p{N}-]*|'\p{L}+/gu) ?? [];
     return related(
       words.filter(isAllCapitals).length,
       text(given, 'capital_relation'),
