@@ -9,6 +9,7 @@ import type { DecoderWeights } from '../../engine/model/decoder.ts';
 import type { WeightFile } from '../../engine/model/weightFile.ts';
 import { openSession } from '../../engine/session/session.ts';
 import { layOut } from '../../engine/train/microBatch.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 
 /** A graph from the feeds of `layOut` to the logits of the gathered rows: [tokens, vocabulary]. */
 export function decoderGraph(
@@ -37,7 +38,7 @@ export async function logitsOf(weightFile: WeightFile, rows: number[][], adapter
   const { config } = weightFile;
   const { graph, logits } = decoderGraph(weightFile, adapter);
   graph.output('logits', logits);
-  const session = await openSession(graph, { threads: 2, device: 'cpu', weightsFolder: weightFile.folder });
+  const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
   // A token after the end has the last token's logits gathered; which one does not matter.
   const sequences = rows.map((row, i) => ({
     id: `row ${i}`,

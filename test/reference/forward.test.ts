@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { convertedWeights } from '../../engine/model/weightFile.ts';
 import { openModel } from '../../engine/model/weights.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 import { logitsOf } from './decoderGraph.ts';
 import { absoluteError, describeCases, goldenArrays } from './golden.ts';
 
@@ -34,7 +35,7 @@ describeCases<ForwardCase>('forward', 'the forward pass against Transformers', (
 
   it("log-probabilities of the trainer's graph, and its entropy, at every temperature", async () => {
     const expected = await goldenArrays(golden);
-    const trainer = new Trainer({ threads: 2, device: 'cpu', decodeBatch: 1, microBatchTokens: 4096, cachePath });
+    const trainer = new Trainer({ threads: 2, device: testDevice, decodeBatch: 1, microBatchTokens: 4096, cachePath });
     const sequences = batch.rows.map((row, i) => ({
       id: `row ${i}`,
       promptTokens: row.slice(0, 1),

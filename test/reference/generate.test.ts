@@ -7,6 +7,7 @@ import { openSampler } from '../../engine/generate/sampler.ts';
 import { sampleSequences } from '../../engine/generate/sampleSequences.ts';
 import { convertedWeights } from '../../engine/model/weightFile.ts';
 import type { SampledSequence, SamplePrompt } from '../../engine/policy.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 import { absoluteError, describeCases, goldenArrays, hasCases } from './golden.ts';
 import { smollm2Gguf } from './ggufModel.ts';
 
@@ -17,7 +18,7 @@ afterAll(() => rmSync(cachePath, { recursive: true }));
 const open = async (modelPath: string) =>
   openSampler(await convertedWeights({ modelPath, modelDigest: modelPath }, cachePath), undefined, {
     threads: 2,
-    device: 'cpu',
+    device: testDevice,
   });
 
 const asPrompts = (tokens: number[][], prefixLength: (tokens: number[]) => number): SamplePrompt[] =>

@@ -9,6 +9,7 @@ import { convertedWeights } from '../../engine/model/weightFile.ts';
 import { openSession } from '../../engine/session/session.ts';
 import { layOut } from '../../engine/train/microBatch.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 import { decoderGraph } from './decoderGraph.ts';
 import { describeCases, goldenArrays, relativeError } from './golden.ts';
 
@@ -40,7 +41,13 @@ describeCases<GradientCase>(
 
     it('of every LoRA matrix, by the trainer', async () => {
       const expected = await goldenArrays(golden);
-      const trainer = new Trainer({ threads: 2, device: 'cpu', decodeBatch: 1, microBatchTokens: 4096, cachePath });
+      const trainer = new Trainer({
+        threads: 2,
+        device: testDevice,
+        decodeBatch: 1,
+        microBatchTokens: 4096,
+        cachePath,
+      });
       const outputPath = join(cachePath, 'gradient.safetensors');
       const result = await trainer.gradients({
         model,
@@ -77,7 +84,7 @@ describeCases<GradientCase>(
         graph.output(`gradient/${[...weights.keys()][i]}`, gradient!),
       );
 
-      const session = await openSession(graph, { threads: 2, device: 'cpu', weightsFolder: weightFile.folder });
+      const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
       const batch = layOut(weightFile.config, sequences, 1);
       const { temperature: _, ...feeds } = batch.feeds;
       const tokenWeights = new Float32Array(batch.gatheredTokens).fill(

@@ -7,6 +7,7 @@ import { readAdapter } from '../../engine/model/adapter.ts';
 import { writeMergedWeights } from '../../engine/model/mergedWeights.ts';
 import { convertedWeights } from '../../engine/model/weightFile.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 import { logitsOf, logProbsFrom } from './decoderGraph.ts';
 import { absoluteError, describeCases, goldenArrays } from './golden.ts';
 
@@ -45,7 +46,7 @@ describeCases<LoraCase>('lora', 'a LoRA adapter against PEFT', (golden) => {
       info.tolerance.logits.suggested_atol,
     );
 
-    const trainer = new Trainer({ threads: 1, device: 'cpu', decodeBatch: 1, microBatchTokens: 4096, cachePath });
+    const trainer = new Trainer({ threads: 1, device: testDevice, decodeBatch: 1, microBatchTokens: 4096, cachePath });
     const sequences = rows.map((row, i) => ({
       id: `row ${i}`,
       promptTokens: row.slice(0, 1),

@@ -6,6 +6,7 @@ import { readSafetensors } from '../../engine/formats/safetensors.ts';
 import type { Objective, TrainingSequence } from '../../engine/policy.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
 import { update } from '../../engine/train/update.ts';
+import { testDevice } from '../gpu/testDevice.ts';
 import { absoluteError, describeCases, goldenArrays, relativeError } from './golden.ts';
 import { lossWeights } from './lossNormaliser.ts';
 
@@ -41,7 +42,13 @@ describeCases<TrainCase>('train', 'training steps against TRL and PEFT', (golden
   it('gradients, norms, adapters, log-probabilities', async () => {
     const { info } = golden;
     const expected = await goldenArrays(golden);
-    const trainer = new Trainer({ threads: 2, device: 'cpu', decodeBatch: 1, microBatchTokens: 64, cachePath: folder });
+    const trainer = new Trainer({
+      threads: 2,
+      device: testDevice,
+      decodeBatch: 1,
+      microBatchTokens: 64,
+      cachePath: folder,
+    });
     const model = { modelPath: join(golden.folder, info.model_dir), modelDigest: 'model' };
     const { objective: settings, optimizer, batch } = info;
     const sequences = batch.prompts.map((promptTokens, i) => ({
