@@ -1,7 +1,7 @@
-/** One run under the faults of one seed, and what it came to. */
+/** A run that is harmed while it is at work, by the faults of a seed or by a scenario, and what it came to. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3ServerChoice } from '../servers/s3Server.ts';
-import { removeCluster, startCluster, type Cluster } from './cluster.ts';
+import { removeCluster, startCluster, type Cluster, type MachineOptions } from './cluster.ts';
 import { inject, machineOnSmallDisk, smallDisk, type Injected } from './faults.ts';
 import { differences, readOutcome, type Fingerprint } from './fingerprint.ts';
 import { momentOf } from './moments.ts';
@@ -10,7 +10,8 @@ import { describeFault, kills, schedule, type Amounts, type Fault, type PlannedF
 import { ledgerOf, startRun, untilEnded, type Ending } from './training.ts';
 
 export interface ChaosOutcome {
-  seed: number;
+  /** "seed 3", or the scenario's. */
+  name: string;
   ending: Ending;
   injected: Injected[];
   /** Faults whose moment did not come before the run ended. */
@@ -49,9 +50,7 @@ export async function undisturbedRun(s3: S3ServerChoice, configurationFile: stri
   }
 }
 
-export interface ChaosOptions {
-  seed: number;
-  amounts: Amounts;
+export interface HarmedRunOptions {
   s3: S3ServerChoice;
   configurationFile: string;
   undisturbed: Undisturbed;
@@ -60,7 +59,18 @@ export interface ChaosOptions {
   keepLogs?: boolean;
 }
 
-export async function chaosRun(options: ChaosOptions): Promise<ChaosOutcome> {
+export interface Course {
+  /** What the run is called in reports. */
+  name: string;
+  machineOptions?: (machine: string) => MachineOptions;
+  /** @default one `cada train --detach` */
+  start?: (cluster: Cluster, configurationFile: string) => Promise<string>;
+  /** Harms the run while it is at work; what it did goes into `outcome`. The signal is aborted when the run has ended. */
+  act: (cluster: Cluster, outcome: ChaosOutcome, signal: AbortSignal) => Promise<void>;
+}
+
+/** The faults of a seed. */
+export async function chaosRun(options: HarmedRunOptions & { seed: number; amounts: Amounts }): Promise<ChaosOutcome> {
   const { seed, amounts, undisturbed, say } = options;
   const disk = await smallDisk();
   const without: Fault[] = 'missing' in disk ? ['disk full'] : [];
@@ -69,13 +79,26 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosOutcome> {
   for (const fault of planned) say(`planned: ${describeFault(fault)}`);
   // A full disk is one machine's.
   const onDisk = 'missing' in disk ? undefined : disk.folder;
+  try {
+    return await harmedRun(options, {
+      name: `seed ${seed}`,
+      machineOptions: (name) => (name === machineOnSmallDisk && onDisk ? { home: onDisk } : {}),
+      act: (cluster, outcome, signal) => drive(planned, cluster, undisturbed.computations, signal, outcome, say),
+    });
+  } finally {
+    if (!('missing' in disk)) await disk.remove();
+  }
+}
+
+export async function harmedRun(options: HarmedRunOptions, course: Course): Promise<ChaosOutcome> {
+  const { undisturbed, say } = options;
   const cluster = await startCluster({
     s3: options.s3,
-    machineOptions: (name) => (name === machineOnSmallDisk && onDisk ? { home: onDisk } : {}),
+    ...(course.machineOptions ? { machineOptions: course.machineOptions } : {}),
   });
   const over = new AbortController();
   const outcome: ChaosOutcome = {
-    seed,
+    name: course.name,
     ending: { state: 'hung', seconds: 0 },
     injected: [],
     missed: [],
@@ -86,16 +109,17 @@ export async function chaosRun(options: ChaosOptions): Promise<ChaosOutcome> {
     problems: [],
   };
   try {
-    const runId = await startRun(cluster, options.configurationFile);
-    const driving = drive(planned, cluster, undisturbed.computations, over.signal, outcome, say);
+    const runId = await (course.start ?? startRun)(cluster, options.configurationFile);
+    const acting = course.act(cluster, outcome, over.signal).catch((error: unknown) => {
+      if (!over.signal.aborted) outcome.problems.push(error instanceof Error ? (error.stack ?? '') : String(error));
+    });
     outcome.ending = await untilEnded(cluster, runId);
     over.abort(new Error('the run has ended'));
-    await driving;
+    await acting;
     await judge(cluster, runId, outcome, undisturbed);
   } finally {
     over.abort(new Error('the run has ended'));
     outcome.orphans = await cluster.stop();
-    if (!('missing' in disk)) await disk.remove();
     if (options.keepLogs && isWrong(outcome)) say(`logs: ${cluster.folder}`);
     else await removeCluster(cluster);
   }
@@ -136,7 +160,7 @@ async function drive(
 }
 
 /** Distinct steps: what is computed again does not count. */
-async function untilComputed(cluster: Cluster, steps: number, signal: AbortSignal): Promise<void> {
+export async function untilComputed(cluster: Cluster, steps: number, signal: AbortSignal): Promise<void> {
   const begun = (): number => new Set(ledgerOf(cluster).map(({ key }) => key)).size;
   while (begun() < steps) await sleep(20, undefined, { signal });
 }
@@ -160,4 +184,4 @@ async function judge(cluster: Cluster, runId: string, outcome: ChaosOutcome, und
   ];
 }
 
-export const isKill = ({ fault }: PlannedFault): boolean => (kills as readonly Fault[]).includes(fault);
+export const isKill = ({ fault }: Injected): boolean => (kills as readonly string[]).includes(fault);

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,6 +35,8 @@ export interface Machine {
   keep: boolean;
   start(): void;
   stop(): Promise<void>;
+  /** Shifts the clock that its processes see: "+3h", "-2d". */
+  setClock(offset: string): Promise<void>;
 }
 
 export interface Cluster {
@@ -62,6 +64,8 @@ export interface MachineOptions {
   env?: NodeJS.ProcessEnv;
   /** An empty folder to use as `CADA_HOME`. */
   home?: string;
+  /** Path of libfaketime, so that `setClock` works. */
+  fakeTime?: string;
 }
 
 export interface ClusterOptions {
@@ -117,6 +121,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     mkdirSync(join(folder, 'logs'), { recursive: true });
     const log = followLog(logFile, name);
     const sources = own.sources ?? fileURLToPath(new URL('../..', import.meta.url));
+    const clockFile = join(folder, `${name}.clock`);
+    if (own.fakeTime) await writeFile(clockFile, '+0');
+    // Timers go by the monotonic clock, which no jump touches.
+    const fakeTime = own.fakeTime && {
+      LD_PRELOAD: own.fakeTime,
+      FAKETIME_TIMESTAMP_FILE: clockFile,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
     let child: ChildProcess | undefined;
     const machine: Machine = {
       name,
@@ -129,6 +142,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       starts: 0,
       keep: true,
       engine: () => engineOf(machine.pid),
+      setClock: (offset) => writeFile(clockFile, offset),
       start() {
         const output = openSync(logFile, 'a');
         const started = spawn(process.execPath, [join(sources, 'test/durability/worker.ts'), kind], {
@@ -138,6 +152,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
             CADA_HOME: home,
             TEMPORAL_ADDRESS: temporalProxy.address,
             AWS_ENDPOINT_URL_S3: s3Proxy.endpoint,
+            ...fakeTime,
             ...own.env,
           },
           stdio: ['pipe', output, output],

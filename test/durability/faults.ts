@@ -12,7 +12,10 @@ import { heartbeatTimeoutMs } from './heartbeat.ts';
 import type { Come } from './moments.ts';
 import type { Fault, PlannedFault } from './schedule.ts';
 
-export interface Injected extends PlannedFault {
+/** A fault that was brought in. */
+export interface Injected {
+  fault: string;
+  moment: string;
   machine: string;
   /** Worker processes that it touched; none: any may have been. */
   pids: number[];
@@ -25,10 +28,11 @@ export interface Injected extends PlannedFault {
 /** Does it, undoes what lasts, and returns when the process or connection is back. */
 export async function inject(planned: PlannedFault, { machine, held }: Come, cluster: Cluster): Promise<Injected> {
   const at = new Date().toISOString();
-  const { fault, lastsMs } = planned;
+  const { fault, moment, lastsMs } = planned;
   const pid = machine.pid;
   const done = (pids: (number | undefined)[], harmed?: number): Injected => ({
-    ...planned,
+    fault,
+    moment,
     machine: machine.name,
     pids: pids.filter((each) => each !== undefined),
     at,
@@ -180,7 +184,7 @@ async function engineOf(machine: Machine): Promise<number> {
   return pid!;
 }
 
-function signal(pid: number | undefined, name: NodeJS.Signals): void {
+export function signal(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {
     process.kill(pid, name);

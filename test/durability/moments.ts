@@ -4,6 +4,7 @@ import type { WorkerKind } from '../../activities/types.ts';
 import type { Cluster, Machine } from './cluster.ts';
 import type { LedgerLine } from './logFollower.ts';
 import type { PlannedFault } from './schedule.ts';
+import { ledgerOf } from './training.ts';
 import type { HeldRequest, SeenRequest } from './wire.ts';
 
 /** The moment has come. */
@@ -63,7 +64,8 @@ export async function momentOf(planned: PlannedFault, cluster: Cluster, signal: 
     }
     case 'report': {
       // The first that the report's activity does is to read the record, after the export has been recorded.
-      await nextComputation(cluster, 'exportPolicy', signal);
+      if (!ledgerOf(cluster).some(({ stage }) => stage === 'exportPolicy'))
+        await nextComputation(cluster, 'exportPolicy', signal);
       return held(
         ({ machine, method, key }) =>
           cluster.machine(machine).kind === 'control' && method === 'PUT' && /\/run\.json$/.test(key),

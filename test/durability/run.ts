@@ -9,11 +9,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findS3Server } from '../servers/s3Server.ts';
-import { chaosRun, isWrong, undisturbedRun, type ChaosOutcome } from './chaosRun.ts';
+import { chaosRun, harmedRun, isWrong, undisturbedRun, type ChaosOutcome } from './chaosRun.ts';
+import { courseOf, scenarios, type Scenario } from './scenarios.ts';
 import { printTable, totals } from './table.ts';
 import { writeConfiguration } from './training.ts';
 
 const { values } = parseArgs({
+  allowNegative: true,
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '10' },
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     harms: { type: 'string', default: '3' },
     out: { type: 'string' },
     short: { type: 'boolean', default: false },
+    scenarios: { type: 'boolean', default: true },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -33,6 +36,9 @@ const first = number(values.seed);
 const count = values.short ? 1 : number(values.seeds);
 const amounts = { kills: number(values.kills), harms: number(values.harms) };
 
+// Servers are ended on the way out of the process.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(130));
+
 const s3 = await findS3Server();
 if ('missing' in s3 || s3.kind === 'external') {
   console.log(
@@ -41,7 +47,6 @@ if ('missing' in s3 || s3.kind === 'external') {
   process.exit(2);
 }
 const folder = await mkdtemp(join(tmpdir(), 'cada-durability-configuration-'));
-process.once('exit', () => undefined);
 const configurationFile = await writeConfiguration(folder);
 const undisturbed = await undisturbedRun(s3, configurationFile);
 console.log(
@@ -49,26 +54,48 @@ console.log(
 );
 
 const outcomes: ChaosOutcome[] = [];
+const options = {
+  s3,
+  configurationFile,
+  undisturbed,
+  say: (line: string) => console.log(`  ${line}`),
+  keepLogs: values.keep,
+};
 for (let seed = first; seed < first + count; seed++) {
   console.log(`\nseed ${seed}`);
-  const say = (line: string): void => console.log(`  ${line}`);
-  const outcome = await chaosRun({ seed, amounts, s3, configurationFile, undisturbed, say, keepLogs: values.keep });
-  outcomes.push(outcome);
-  for (const line of [
-    ...outcome.differing.slice(0, 8),
-    ...outcome.lost.slice(0, 8),
-    ...outcome.orphans,
-    ...outcome.problems,
-  ])
-    say(`WRONG ${line}`);
-  for (const { stage, why, allowed } of outcome.redone) say(`${allowed ? '' : 'WRONG '}redone ${stage}: ${why}`);
-  for (const { fault, moment } of outcome.missed) say(`did not come: ${fault}, ${moment}`);
-  const { state, seconds, cause } = outcome.ending;
-  say(
-    `${state}${cause ? `, ${cause}` : ''} after ${seconds.toFixed(0)} s: ${isWrong(outcome) ? `WRONG, again with --seed ${seed} --seeds 1 --kills ${amounts.kills} --harms ${amounts.harms}` : 'identical'}`,
+  take(
+    await chaosRun({ ...options, seed, amounts }),
+    `--seed ${seed} --seeds 1 --kills ${amounts.kills} --harms ${amounts.harms}`,
   );
-  if (values.out) writeFileSync(values.out, `${JSON.stringify(totals(outcomes), null, 2)}\n`);
+}
+for (const group of await scenarioGroups()) {
+  const course = courseOf(group, undisturbed, configurationFile);
+  console.log(`\n${course.name}`);
+  take(await harmedRun(options, course), '--seeds 0');
 }
 await rm(folder, { recursive: true, force: true });
 printTable(totals(outcomes));
 process.exit(outcomes.some(isWrong) ? 1 : 0);
+
+/** In the long form each by itself. */
+async function scenarioGroups(): Promise<Scenario[][]> {
+  const possible: Scenario[] = [];
+  for (const scenario of values.scenarios ? scenarios : []) {
+    const missing = await scenario.missing?.();
+    if (missing) console.log(`\n${scenario.name}: skipped, ${missing}`);
+    else possible.push(scenario);
+  }
+  return values.short ? [possible] : possible.map((scenario) => [scenario]);
+}
+
+function take(outcome: ChaosOutcome, again: string): void {
+  const { say } = options;
+  outcomes.push(outcome);
+  const { differing, lost, orphans, problems, redone, missed, ending } = outcome;
+  for (const line of [...differing.slice(0, 8), ...lost.slice(0, 8), ...orphans, ...problems]) say(`WRONG ${line}`);
+  for (const { stage, why, allowed } of redone) say(`${allowed ? '' : 'WRONG '}redone ${stage}: ${why}`);
+  for (const { fault, moment } of missed) say(`did not come: ${fault}, ${moment}`);
+  const verdict = isWrong(outcome) ? `WRONG, again with ${again}` : 'identical';
+  say(`${ending.state}${ending.cause ? `, ${ending.cause}` : ''} after ${ending.seconds.toFixed(0)} s: ${verdict}`);
+  if (values.out) writeFileSync(values.out, `${JSON.stringify(totals(outcomes), null, 2)}\n`);
+}

@@ -124,7 +124,7 @@ export function schedule(seed: number, amounts: Amounts, without: readonly Fault
     return {
       fault,
       moment,
-      after: momentComesLast(moment) ? 0.95 : random() * 0.85,
+      after: armedAfter(moment, random()),
       delayMs: Math.round(random() * 250),
       lastsMs: Math.round(2_000 + random() * 6_000),
       pick: random(),
@@ -133,7 +133,12 @@ export function schedule(seed: number, amounts: Amounts, without: readonly Fault
   return planned.sort((a, b) => a.after - b.after);
 }
 
-const momentComesLast = (moment: Moment): boolean => moment === 'mid-export' || moment === 'report';
+/** The driver waits for one moment after the other: those that come late are not to keep the others waiting. */
+function armedAfter(moment: Moment, uniform: number): number {
+  if (moment === 'report') return 0.99;
+  if (moment === 'mid-export') return 0.95;
+  return moment === 'continue-as-new' ? 0.5 + uniform * 0.3 : uniform * 0.85;
+}
 
 export function describeFault({ fault, moment, after, delayMs, lastsMs }: PlannedFault): string {
   return `${fault}, ${moment} (after ${Math.round(after * 100)} % of the work, +${delayMs} ms, for ${(lastsMs / 1000).toFixed(1)} s)`;

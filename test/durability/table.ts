@@ -3,14 +3,15 @@ import Table from 'cli-table3';
 import { isKill, isWrong, type ChaosOutcome } from './chaosRun.ts';
 
 export interface Totals {
-  seeds: number;
+  /** Whole runs: seeds and scenarios. */
+  runs: number;
   /** Processes ended by SIGKILL or SIGTERM. */
   kills: number;
   /** Those, and everything else that was done. */
   faults: number;
   lost: number;
   redoneShards: number;
-  /** Runs that came out bit for bit as the undisturbed one; must be `seeds`. */
+  /** Runs that came out bit for bit as the undisturbed one; must be `runs`. */
   identical: number;
   hung: number;
   orphans: number;
@@ -18,7 +19,7 @@ export interface Totals {
   redoneWrongly: number;
   table: { fault: string; times: number; lost: number; redone: number; mostRedone: number; identical: boolean }[];
   wrong: {
-    seed: number;
+    run: string;
     state: string;
     differing: string[];
     lost: string[];
@@ -33,7 +34,7 @@ export function totals(outcomes: readonly ChaosOutcome[]): Totals {
   const redone = outcomes.flatMap((outcome) => outcome.redone);
   const names = [...new Set(injected.map(({ fault }) => fault.fault))].sort();
   return {
-    seeds: outcomes.length,
+    runs: outcomes.length,
     kills: injected.filter(({ fault }) => isKill(fault)).length,
     faults: injected.length,
     lost: sum(outcomes, ({ lost }) => lost.length),
@@ -56,8 +57,8 @@ export function totals(outcomes: readonly ChaosOutcome[]): Totals {
         identical: [...runs].every(({ ending, differing }) => ending.state === 'done' && differing.length === 0),
       };
     }),
-    wrong: outcomes.filter(isWrong).map(({ seed, ending, differing, lost, orphans, problems, redone }) => ({
-      seed,
+    wrong: outcomes.filter(isWrong).map(({ name, ending, differing, lost, orphans, problems, redone }) => ({
+      run: name,
       state: ending.cause ? `${ending.state}: ${ending.cause}` : ending.state,
       differing: differing.slice(0, 20),
       lost: lost.slice(0, 20),
@@ -76,8 +77,8 @@ export function printTable(of: Totals): void {
   for (const row of of.table)
     table.push([row.fault, row.times, row.lost, row.redone, row.mostRedone, row.identical ? 'yes' : 'NO']);
   console.log(`\n${table.toString()}`);
-  const { seeds, kills, faults, lost, redoneShards, identical, hung, orphans } = of;
-  console.log(JSON.stringify({ seeds, kills, faults, lost, redoneShards, identical, hung, orphans }));
+  const { runs, kills, faults, lost, redoneShards, identical, hung, orphans } = of;
+  console.log(JSON.stringify({ runs, kills, faults, lost, redoneShards, identical, hung, orphans }));
 }
 
 function sum<T>(list: readonly T[], of: (item: T) => number): number {
