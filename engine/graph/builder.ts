@@ -267,6 +267,8 @@ export class Graph {
   private toMessage(used: ReadonlySet<Value>): GraphMessage {
     const nodes = this.nodes.filter((node) => node.outputs.some((output) => used.has(output)));
     const consumed = new Set(nodes.flatMap((node) => node.inputs));
+    const outputs = new Set(this.outputs);
+    const isInner = (value: Value) => used.has(value) && !outputs.has(value);
     const isLeaf = (node: GraphNode) => node.outputs.every((output) => !consumed.has(output));
     return {
       name: this.name,
@@ -278,6 +280,7 @@ export class Graph {
       initializer: this.initializers.filter(({ value }) => used.has(value)).map(initializerMessage),
       input: this.inputs.map(valueInfoMessage),
       output: this.outputs.map(valueInfoMessage),
+      valueInfo: nodes.flatMap((node) => node.outputs.filter(isInner)).map(valueInfoMessage),
     };
 
     function nodeMessage(node: GraphNode, used: ReadonlySet<Value>): NodeMessage {
