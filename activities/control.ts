@@ -3,20 +3,24 @@ import type {
   IterationLineage,
   IterationMeasures,
   RunContext,
-  RunRecord,
+  CourseRequest,
+  ToldRecord,
   GenerationPurpose,
   PolicyState,
   ArtifactRef,
 } from './types.ts';
+import { changeCourse } from './changeCourse.ts';
 import { collectChains } from './collectChains.ts';
 import { collectRewards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { archiveHistories } from './histories.ts';
 import { planUpdate } from './planUpdate.ts';
 import { planWarmStart } from './planWarmStart.ts';
 import { prepareModel } from './prepareModel.ts';
 import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
+import { requestCancellation, skipBackOff } from './serverRequests.ts';
 import { summariseEvaluation, type EvaluationParts } from './summariseEvaluation.ts';
 import { writeReport } from './writeReport.ts';
 
@@ -33,9 +37,13 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>
       planUpdate(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
-    saveRun: (run: RunContext, record: RunRecord) => saveRun(dependencies, run, record),
+    saveRun: (run: RunContext, record: ToldRecord) => saveRun(dependencies, run, record),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
+    changeCourse: (run: RunContext, request: CourseRequest) => changeCourse(dependencies, run, request),
+    skipBackOff: (workflowIds: string[]) => skipBackOff(workflowIds),
+    requestCancellation: (run: RunContext) => requestCancellation(run),
+    archiveHistories: (run: RunContext, executionId: string) => archiveHistories(dependencies, run, executionId),
     writeReport: (run: RunContext, input: { exported: ArtifactRef }) => writeReport(dependencies, run, input),
   });
   // Its heartbeats tell the progress of its download.

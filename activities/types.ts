@@ -2,6 +2,7 @@
  * What workflows and activities say to each other. Everything here is small plain data: references to artifacts, indices and a few figures; a
  * payload stays under 4 KB whatever the model's size or the number of shards.
  */
+import type { GuardSettings } from '../alignment/guard/iterationGuard.ts';
 import type { ArtifactRef } from '../infra/artifacts/artifactStore.ts';
 
 export type { ArtifactRef };
@@ -18,6 +19,27 @@ export interface RunContext {
   /** The files of the library as one JSON object, path -> text. */
   library: ArtifactRef;
 }
+
+/** What of the configuration the workflow itself goes by. */
+export interface RunPlan {
+  warmStart: boolean;
+  evaluateAfterWarmStart: boolean;
+  iterations: number;
+  klReference: 'warmStart' | 'base' | 'none';
+  probe: boolean;
+  guard?: GuardSettings;
+}
+
+/** What of its Temporal server a run must know. */
+export interface ServerTraits {
+  /** The namespace has the search attribute {@link stateAttribute}. */
+  searchable: boolean;
+  /** The server outlives the command that started the run: the run sees to its histories itself. */
+  archive: boolean;
+}
+
+/** Search attribute (Keyword) with the state of a run: `CadaState = 'waiting'` lists those that wait for their operator. */
+export const stateAttribute = 'CadaState';
 
 /** The policy at one moment: which base model, which adapter on top of it. */
 export interface PolicyState {
@@ -91,12 +113,62 @@ export interface IterationLineage {
 export interface IterationMeasures {
   figures: Figures;
   seconds: Figures;
+  /** By the clock, from the child's start; absent in records of older versions. */
+  wallSeconds?: number;
   /** The engine's largest resident memory; 0 where no shard has told. */
   peakMemoryBytes: number;
 }
 
 /** One finished iteration, as the run's lineage lists it: written by the child workflow, in two parts so that each payload stays small. */
-export type IterationRecord = IterationLineage & IterationMeasures;
+export interface IterationRecord extends IterationLineage, IterationMeasures {
+  /** The configuration that it was computed by: settings may be changed while a run is at work. Absent in records of older versions. */
+  configuration?: ArtifactRef;
+  /** The name that the history of its workflow has in the store. */
+  history?: string;
+}
+
+/** What is asked of a run's course: settings changed, iterations given up or added. */
+export interface CourseRequest {
+  /** Counts the changes of a run, from 1. */
+  number: number;
+  kind: 'settings' | 'rollBack' | 'extend' | 'fork' | 'stop';
+  by: 'operator' | 'guard';
+  /** Where the run stands: epoch, and finished iterations. */
+  epoch: number;
+  iteration: number;
+  /** Why the guard asks. */
+  cause?: string;
+  /** Iteration to go back to; the epoch rises. */
+  rollBackTo?: number;
+  changes?: Figures;
+  /** The learning rate is multiplied by it. */
+  rateFactor?: number;
+  /** Iterations to add. */
+  more?: number;
+}
+
+/** A change of a run's course, as `runs/<id>/course/<number>.json` keeps it. */
+export interface CourseChange extends Omit<CourseRequest, 'changes' | 'rateFactor'> {
+  /** ISO time. */
+  at: string;
+  /** A sentence that says what was done. */
+  told: string;
+  /** By name: the values before and after; null = absent. */
+  settings: Record<string, { from: number | null; to: number }>;
+  /** The configuration from here on. */
+  configuration: ArtifactRef;
+  /** The iteration that the run went back to. */
+  returnedTo?: { epoch: number; iteration: number };
+  forkedFrom?: { runId: string; epoch: number; iteration: number };
+}
+
+export interface CourseOutcome {
+  told: string;
+  configuration: ArtifactRef;
+  plan: RunPlan;
+  /** Of the iteration gone back to; absent for 0: what the iterations started from is the run's to know. */
+  policy?: PolicyState;
+}
 
 /** What the run itself needs of a finished iteration. */
 export interface TrainedPolicy extends Pick<IterationMeasures, 'figures' | 'peakMemoryBytes'> {
@@ -111,7 +183,7 @@ export interface FinishedStage {
   figures?: Figures;
 }
 
-export type RunState = 'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped';
+export type RunState = 'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped' | 'cancelled';
 
 /** Snapshot of a run, answered by the `progress` query and kept in the run's record. */
 export interface RunProgress {
@@ -148,4 +220,16 @@ export interface RunRecord {
   report?: ArtifactRef;
   wallSeconds: Figures;
   peakMemoryBytes: Figures;
+  /** Rises at each roll-back. This and what follows is absent in records of older versions. */
+  epoch?: number;
+  /** Adapter that the iterations started from: warm-started, or fresh. */
+  originAdapter?: ArtifactRef;
+  /** Chains of the untouched model's evaluation: what utility is measured on. */
+  baseAnswers?: ArtifactRef;
+  /** How many changes of its course the run has seen. */
+  courseChanges?: number;
+  forkedFrom?: { runId: string; epoch: number; iteration: number };
 }
+
+/** What the workflow tells of its record; the rest follows from the run or stays as it is. */
+export type ToldRecord = Omit<RunRecord, 'runId' | 'configuration' | 'library' | 'forkedFrom'>;

@@ -5,14 +5,7 @@ import { runFolders, cadaCache } from '../infra/paths.ts';
 import { resolveTemporal } from '../infra/temporal/connection.ts';
 import { findServer } from '../infra/temporal/findServer.ts';
 import { startEmbeddedServer } from '../infra/temporal/embeddedServer.ts';
-import {
-  pauseUpdate,
-  progressQuery,
-  resumeUpdate,
-  retryStageUpdate,
-  stopAfterIterationUpdate,
-  stopRunUpdate,
-} from '../workflows/messages.ts';
+import { progressQuery } from '../workflows/messages.ts';
 import { badInput, badEnvironment } from './errors.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,19 +18,22 @@ import { busyQueues, missingWorkerNote, missingWorkers, quickSnapshot, unknownSn
 import { train, watch, withRun } from './operate/training.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import type { RunRecord } from '../activities/types.ts';
-import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
+import type { CadaOperations, RunRequest, WorkRequest } from './operations.ts';
 
 export async function openOperations(): Promise<CadaOperations> {
   return Promise.resolve({
     train,
     watch,
     progress: (request) => progress(request).catch(() => undefined),
-    control: (request, verb) =>
+    control: (request, verb, ...args) =>
       withRun(request, async (_, handle) => {
         // A run that waits has no iteration to end: it is ended where it is.
         const waits = verb === 'stopAfterIteration' && (await handle.query(progressQuery)).state === 'waiting';
-        return handle.executeUpdate(updates[waits ? 'stopRun' : verb]);
+        // Most take no argument; the client's types ask for one wherever an update is named by a text.
+        return handle.executeUpdate<string, [unknown]>(waits ? 'stopRun' : verb, { args: args as [unknown] });
       }),
+    changeEnded: async (request, asked) => (await import('./operate/course.ts')).changeEnded(request, asked),
+    fork: async (request) => (await import('./operate/course.ts')).prepareFork(request),
     work,
     examine,
     // The engine's native library costs half a second: only for those who need it.
@@ -51,14 +47,6 @@ export async function openOperations(): Promise<CadaOperations> {
     serveUi,
   });
 }
-
-const updates = {
-  pause: pauseUpdate,
-  resume: resumeUpdate,
-  retryStage: retryStageUpdate,
-  stopAfterIteration: stopAfterIterationUpdate,
-  stopRun: stopRunUpdate,
-} satisfies Record<ControlVerb, unknown>;
 
 /** Nobody may answer for a run whose control worker is missing: that is told with what the store knows. */
 function progress(request: RunRequest): Promise<ProgressSnapshot> {

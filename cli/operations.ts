@@ -18,7 +18,11 @@ export interface CadaOperations {
   /** Live progress of a run whose server is up; undefined where none is. Quick: gives up within a second or two. */
   progress(request: RunRequest): Promise<ProgressSnapshot | undefined>;
   /** Pauses, resumes, ... a run on its server; answers with the workflow's sentence. */
-  control(request: RunRequest, verb: ControlVerb): Promise<string>;
+  control(request: RunRequest, verb: ControlVerb, ...args: ControlArgument): Promise<string>;
+  /** Changes the course of a run that has ended, in the store; `train` then goes on with it. Answers with a sentence. */
+  changeEnded(request: RunRequest, asked: AskedCourse): Promise<string>;
+  /** Makes a run that branches off another one, for `train` to go on with. Answers with its id. */
+  fork(request: ForkRequest): Promise<string>;
   /** Serves one task queue until the signal is aborted. */
   work(request: WorkRequest): Promise<void>;
   /** Checks machine, Node, Temporal, store, model, disk and memory; downloads nothing. */
@@ -70,6 +74,18 @@ export interface CollectedGarbage {
   removed?: { objects: number; bytes: number; steps: number };
 }
 
+export interface ForkRequest extends Omit<RunRequest, 'signal' | 'home'> {
+  /** Iteration of the other run after which this one begins; 0 = where its iterations begin. */
+  from: number;
+  configuration: Configuration;
+}
+
+/** Another course for a run: see workflows/messages.ts. */
+export type AskedCourse =
+  | { kind: 'extend'; more: number }
+  | { kind: 'rollBack'; rollBackTo: number }
+  | { kind: 'settings'; changes: Record<string, number> };
+
 export interface TrainRequest extends RunRequest {
   configuration: Configuration;
   /** Hand the run to an external Temporal server and its workers, and return. */
@@ -104,8 +120,19 @@ export interface WorkRequest {
   signal: AbortSignal;
 }
 
-export const controlVerbs = ['pause', 'resume', 'retryStage', 'stopAfterIteration', 'stopRun'] as const;
-export type ControlVerb = (typeof controlVerbs)[number];
+export type ControlVerb =
+  | 'pause'
+  | 'resume'
+  | 'retryStage'
+  | 'stopAfterIteration'
+  | 'stopRun'
+  | 'cancelRun'
+  | 'skipBackOff'
+  | 'changeSettings'
+  | 'rollBack'
+  | 'extend';
+/** What the last three need: settings by name, the iteration to go back to, how many more. */
+export type ControlArgument = (number | Record<string, number>)[];
 
 export interface Answer {
   /** 'nothing', 'codes', 'codes and cases'; 'base', 'aligned'. */

@@ -32,7 +32,8 @@ export function statusOf(record: RunRecord, delivered: { report?: string; adapte
   const { policy, report, evaluations } = record;
   return {
     runId: record.runId,
-    state: record.state === 'stopped' ? 'done' : record.state,
+    // Scripts know five states.
+    state: record.state === 'stopped' ? 'done' : record.state === 'cancelled' ? 'failed' : record.state,
     iteration: record.iteration,
     iterations: record.iterations,
     adapter: policy?.adapter

@@ -7,7 +7,7 @@ import { runFolders } from '../infra/paths.ts';
 import { embeddedEnvironment } from '../infra/temporal/connection.ts';
 import { startEmbeddedServer, type EmbeddedServer } from '../infra/temporal/embeddedServer.ts';
 import { findServer } from '../infra/temporal/findServer.ts';
-import type { WorkerKind } from '../activities/types.ts';
+import { stateAttribute, type WorkerKind } from '../activities/types.ts';
 
 export interface EmbeddedOptions {
   runId: string;
@@ -67,7 +67,7 @@ async function startServer({ runId, home, env, report, signal }: EmbeddedOptions
   const server: EmbeddedServer = await startEmbeddedServer({
     binaryPath: found.path,
     databaseFile: folders.temporalDatabase,
-    searchAttributes: {},
+    searchAttributes: { [stateAttribute]: 'Keyword' },
     logFile: join(folders.logs, 'temporal.log'),
     onExit: (exit) => {
       report(`the Temporal server ended (${exit.signal ?? `code ${exit.code}`}) and is started again`);

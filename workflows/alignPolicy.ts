@@ -1,20 +1,23 @@
 /**
  * The run: prepare the model, evaluate it, warm-start it, iterate CADA, evaluate again, export, report.
  *
- * Nothing here holds more than references and a few figures. A stage that fails for good does not end the run: it waits for its operator (retry or
- * stop), and every finished stage stays finished, because its activities find their step keys in the store.
+ * Nothing here holds more than references and a few figures. A stage that fails for good does not end the run: it waits for its operator (retry, roll
+ * back or stop), and every finished stage stays finished, because its activities find their step keys in the store.
  */
 import {
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
+  ContinueAsNew,
   executeChild,
   isCancellation,
-  ParentClosePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
+import { archiveAfterwards } from './archiveRun.ts';
+import { goBack, heal, judge, rejectionOf } from './course.ts';
 import { evaluatePolicy } from './evaluatePolicy.ts';
-import { handleMessages } from './operator.ts';
+import { Interrupted, Operator } from './operator.ts';
 import { runIteration } from './runIteration.ts';
 import {
   cardFigures,
@@ -22,145 +25,142 @@ import {
   noteEnginePeak,
   noteRecord,
   recordOf,
+  referenceOf,
   saveRecord,
   showCard,
-  stageKey,
   startMemory,
+  type RunAtWork,
   type RunMemory,
-  type RunPlan,
 } from './runMemory.ts';
+import { createRunStages, type RunStages } from './runStages.ts';
 import { control, gpu, preparation } from './stages.ts';
-import type { Figures, PolicyState, RunContext, RunRecord, TrainedPolicy } from '../activities/types.ts';
+import { handleUpdates } from './updates.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
+import type { PolicyState, RunContext, RunPlan, ServerTraits, ToldRecord } from '../activities/types.ts';
 
 export interface RunInput {
   run: RunContext;
   plan: RunPlan;
+  server: ServerTraits;
 }
 
 const recentIterations = 12;
 
-/** @param carried what an earlier execution of the run has reached, where it continued as new. */
-export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory): Promise<RunRecord> {
-  const memory = carried ?? startMemory(run, plan);
-  const operator = handleMessages(run, plan, memory);
-
-  const stage = async <T>(
-    name: string,
-    work: () => Promise<T>,
-    figuresOf: (outcome: T) => Figures = () => ({}),
-  ): Promise<T> => {
+/** @param carried what an earlier execution of the run has reached, where it continued as new or was started again from the store's record. */
+export async function alignPolicy({ run, plan, server }: RunInput, carried?: RunMemory): Promise<ToldRecord> {
+  const work: RunAtWork = { run, plan, server, memory: carried ?? startMemory(run, plan) };
+  const operator = new Operator(work);
+  const stages = createRunStages(work, operator);
+  handleUpdates(work, operator);
+  try {
     for (;;) {
-      await operator.mayProceed();
-      const startedAt = Date.now();
-      memory.progress.stage = name;
-      showCard(run, plan, memory);
-      await noteRecord(run, plan, memory);
       try {
-        const outcome = await work();
-        const seconds = (Date.now() - startedAt) / 1000;
-        memory.wallSeconds[stageKey(name)] = (memory.wallSeconds[stageKey(name)] ?? 0) + seconds;
-        memory.progress.finishedStages.push({ stage: name, seconds, cached: false, figures: figuresOf(outcome) });
-        if (memory.progress.finishedStages.length > 24) memory.progress.finishedStages.splice(4, 1);
-        operator.activeChild = null;
-        return outcome;
+        await begin(work, stages);
+        await iterate(work, operator, stages);
+        await finish(work, operator, stages);
+        if (isFinished(work, operator)) break;
       } catch (error) {
-        operator.activeChild = null;
-        if (isCancellation(error)) throw error;
-        await operator.decide(name, error);
+        if (!(error instanceof Interrupted)) throw error;
+        const course = operator.newCourse!;
+        operator.newCourse = null;
+        await goBack(work, course);
       }
     }
-  };
-  const child = (suffix: string): { workflowId: string; parentClosePolicy: ParentClosePolicy } => {
-    operator.activeChild = `${workflowInfo().workflowId}/${suffix}`;
-    return { workflowId: operator.activeChild, parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL };
-  };
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    await CancellationScope.nonCancellable(() => noteEnd(work, error));
+    throw error;
+  }
+  await archiveAfterwards(work);
+  return recordOf(work);
+}
 
+/** Up to the policy that the iterations start from; each part only where an earlier execution has not done it. */
+async function begin(work: RunAtWork, stages: RunStages): Promise<void> {
+  const { memory, plan } = work;
   if (!memory.policy) {
-    const prepared = await stage('prepare', () =>
-      preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [run]),
+    const prepared = await stages.run('prepare', () =>
+      preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [work.run]),
     );
     memory.policy = { model: prepared.model };
-    // Histories recorded before the notes were answered have none.
     memory.progress.notes = prepared.notes ?? [];
-    await evaluateStage('before', memory.policy);
-    if (plan.warmStart) {
-      const base = memory.policy;
-      const warm = await stage(
-        'warm start',
-        () =>
-          executeChild(warmStartPolicy, {
-            ...child('warm-start'),
-            args: [{ run, policy: base }],
-            staticSummary: 'warm start',
-          }),
-        (outcome) => outcome.figures,
-      );
-      memory.policy = warm.policy;
-      noteEnginePeak(memory, warm.peakMemoryBytes);
-      if (plan.evaluateAfterWarmStart) await evaluateStage('warm start', memory.policy);
-    } else {
-      const model = memory.policy.model;
-      const adapter = await stage('fresh adapter', () =>
-        gpu.createAdapter.executeWithOptions({ summary: 'fresh LoRA adapter' }, [run, { model }]),
-      );
-      memory.policy = { model, adapter };
-    }
-    if (plan.klReference === 'warmStart') memory.reference = memory.policy;
-    if (plan.klReference === 'base') memory.reference = { model: memory.policy.model };
   }
+  const { model } = memory.policy;
+  if (!memory.evaluations['before']) await evaluateStage(work, stages, 'before', { model });
+  if (!memory.policy.adapter) {
+    memory.policy = plan.warmStart ? await warmStart(work, stages) : await freshAdapter(work, stages);
+    memory.originAdapter = memory.policy.adapter!;
+  }
+  if (plan.warmStart && plan.evaluateAfterWarmStart && !memory.evaluations['warm start']) {
+    await evaluateStage(work, stages, 'warm start', { model, adapter: memory.originAdapter! });
+  }
+}
 
-  while (memory.iteration < plan.iterations && !operator.stopAfterIteration) {
+async function iterate(work: RunAtWork, operator: Operator, stages: RunStages): Promise<void> {
+  const { memory } = work;
+  while (memory.iteration < work.plan.iterations && !operator.stopAfterIteration) {
     const iteration = memory.iteration + 1;
-    const policy: PolicyState = memory.policy;
     memory.progress.iteration = iteration;
-    const trained: TrainedPolicy = await stage(
+    const trained = await stages.run(
       `iteration ${iteration}`,
-      () =>
-        executeChild(runIteration, {
-          ...child(memory.epoch === 0 ? `iteration-${iteration}` : `iteration-${iteration}.${memory.epoch}`),
-          args: [
-            {
-              run,
-              epoch: memory.epoch,
-              iteration,
-              policy,
-              ...(memory.reference ? { reference: memory.reference } : {}),
-              probe: plan.probe,
-            },
-          ],
-          staticSummary: `iteration ${iteration} of ${plan.iterations}`,
-        }),
-      (outcome) => outcome.figures,
+      () => trainOnce(work, stages, iteration).catch((error: unknown) => rejectionOf(work, iteration, error)),
+      (outcome) => ('policy' in outcome ? outcome.figures : {}),
     );
-    memory.policy = trained.policy;
-    noteEnginePeak(memory, trained.peakMemoryBytes);
-    memory.iteration = iteration;
-    memory.recent = [...memory.recent, { iteration, figures: cardFigures(trained.figures) }].slice(-recentIterations);
-    if (trained.figures['reward'] !== undefined) memory.progress.meanReward = trained.figures['reward'];
-    if (workflowInfo().continueAsNewSuggested && iteration < plan.iterations) {
-      await condition(allHandlersFinished);
-      // What the operator asked for does not travel to the next execution; there is no need for one then.
-      if (!operator.stopAfterIteration) return continueAsNew<typeof alignPolicy>({ run, plan }, carriedOver(memory));
+    const rejection = 'policy' in trained ? judge(work, iteration, trained) : trained;
+    if (rejection) await heal(work, operator, rejection);
+    else if ('policy' in trained) {
+      memory.policy = trained.policy;
+      memory.iteration = iteration;
+      noteEnginePeak(memory, trained.peakMemoryBytes);
+      memory.recent = [...memory.recent, { iteration, figures: cardFigures(trained.figures) }].slice(-recentIterations);
+      if (trained.figures['reward'] !== undefined) memory.progress.meanReward = trained.figures['reward'];
     }
+    if (workflowInfo().continueAsNewSuggested) await continueRun(work, operator);
   }
+}
 
-  const final: PolicyState = memory.policy;
-  await evaluateStage('after', final);
-  memory.exported = await stage('export', () =>
-    gpu.exportPolicy.executeWithOptions({ summary: 'PEFT adapter and merged safetensors' }, [run, final]),
+function trainOnce(work: RunAtWork, stages: RunStages, iteration: number) {
+  const { run, plan, memory } = work;
+  const { epoch } = memory;
+  const reference = referenceOf(work);
+  return executeChild(runIteration, {
+    ...stages.child(epoch === 0 ? `iteration-${iteration}` : `iteration-${iteration}.${epoch}`),
+    args: [{ run, epoch, iteration, policy: memory.policy!, ...(reference ? { reference } : {}), probe: plan.probe }],
+    staticSummary: `iteration ${iteration} of ${plan.iterations}`,
+  });
+}
+
+async function continueRun(work: RunAtWork, operator: Operator): Promise<void> {
+  const { memory } = work;
+  // The last iteration, or a stop that was asked for, ends this execution soon by itself.
+  const endsSoon = (): boolean => memory.iteration >= work.plan.iterations || operator.stopAfterIteration;
+  if (endsSoon()) return;
+  await archiveAfterwards(work);
+  await condition(allHandlersFinished);
+  operator.throwIfInterrupted();
+  if (endsSoon()) return;
+  const { run, plan, server } = work;
+  await continueAsNew<typeof alignPolicy>({ run, plan, server }, carriedOver(memory));
+}
+
+async function finish(work: RunAtWork, operator: Operator, stages: RunStages): Promise<void> {
+  const { memory } = work;
+  const final = memory.policy!;
+  await evaluateStage(work, stages, 'after', final);
+  const exported = await stages.run('export', () =>
+    gpu.exportPolicy.executeWithOptions({ summary: 'PEFT adapter and merged safetensors' }, [work.run, final]),
   );
-  const exported = memory.exported;
-  memory.report = await stage('report', () =>
-    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [run, { exported }]),
+  memory.exported = exported;
+  memory.report = await stages.run('report', () =>
+    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [work.run, { exported }]),
   );
-  const stopped = operator.stopAfterIteration && memory.iteration < plan.iterations;
+  const { progress } = memory;
   for (;;) {
-    memory.progress.state = stopped ? 'stopped' : 'done';
-    memory.progress.stage = 'done';
-    showCard(run, plan, memory);
+    progress.state = isStopped(work, operator) ? 'stopped' : 'done';
+    progress.stage = 'done';
+    showCard(work);
     try {
-      await saveRecord(run, plan, memory);
+      await saveRecord(work);
       break;
     } catch (error) {
       if (isCancellation(error)) throw error;
@@ -168,21 +168,68 @@ export async function alignPolicy({ run, plan }: RunInput, carried?: RunMemory):
     }
   }
   await condition(allHandlersFinished);
-  return recordOf(run, plan, memory);
+  operator.throwIfInterrupted();
+}
 
-  async function evaluateStage(name: string, policy: PolicyState): Promise<void> {
-    const outcome = await stage(
-      `evaluate ${name}`,
-      () =>
-        executeChild(evaluatePolicy, {
-          ...child(`evaluate-${name.replaceAll(' ', '-')}`),
-          args: [{ run, name, policy, ...(memory.baseAnswers ? { answers: memory.baseAnswers } : {}) }],
-          staticSummary: `evaluate ${name}`,
-        }),
-      (evaluation) => evaluation.figures,
-    );
-    memory.baseAnswers ??= outcome.chains;
-    memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
-    noteEnginePeak(memory, outcome.peakMemoryBytes);
+const isStopped = ({ memory, plan }: RunAtWork, operator: Operator): boolean =>
+  operator.stopAfterIteration && memory.iteration < plan.iterations;
+
+/** False where the operator has asked for more meanwhile. */
+function isFinished(work: RunAtWork, operator: Operator): boolean {
+  const { memory, plan } = work;
+  const finished = memory.iteration >= plan.iterations || isStopped(work, operator);
+  if (!finished) memory.progress.state = 'running';
+  return finished;
+}
+
+async function evaluateStage(work: RunAtWork, stages: RunStages, name: string, policy: PolicyState): Promise<void> {
+  const { memory } = work;
+  const outcome = await stages.run(
+    `evaluate ${name}`,
+    () =>
+      executeChild(evaluatePolicy, {
+        ...stages.child(`evaluate-${name.replaceAll(' ', '-')}`),
+        args: [{ run: work.run, name, policy, ...(memory.baseAnswers ? { answers: memory.baseAnswers } : {}) }],
+        staticSummary: `evaluate ${name}`,
+      }),
+    (evaluation) => evaluation.figures,
+  );
+  memory.baseAnswers ??= outcome.chains;
+  memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
+  noteEnginePeak(memory, outcome.peakMemoryBytes);
+}
+
+async function warmStart(work: RunAtWork, stages: RunStages): Promise<PolicyState> {
+  const policy = work.memory.policy!;
+  const warm = await stages.run(
+    'warm start',
+    () =>
+      executeChild(warmStartPolicy, {
+        ...stages.child('warm-start'),
+        args: [{ run: work.run, policy }],
+        staticSummary: 'warm start',
+      }),
+    (outcome) => outcome.figures,
+  );
+  noteEnginePeak(work.memory, warm.peakMemoryBytes);
+  return warm.policy;
+}
+
+async function freshAdapter(work: RunAtWork, stages: RunStages): Promise<PolicyState> {
+  const { model } = work.memory.policy!;
+  const adapter = await stages.run('fresh adapter', () =>
+    gpu.createAdapter.executeWithOptions({ summary: 'fresh LoRA adapter' }, [work.run, { model }]),
+  );
+  return { model, adapter };
+}
+
+/** A run that is cancelled leaves a record that says so; one that its operator stopped has left it. */
+async function noteEnd(work: RunAtWork, error: unknown): Promise<void> {
+  if (isCancellation(error)) {
+    work.memory.progress.state = 'cancelled';
+    showCard(work);
+    await noteRecord(work);
   }
+  await condition(allHandlersFinished);
+  await archiveAfterwards(work);
 }

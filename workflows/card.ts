@@ -1,8 +1,8 @@
 /** The live card of a run in the Temporal UI: what it does, what it has reached, where the artifacts are (markdown). */
-import type { RunMemory, RunPlan } from './runMemory.ts';
-import type { Figures, RunContext } from '../activities/types.ts';
+import type { RunAtWork } from './runMemory.ts';
+import type { Figures } from '../activities/types.ts';
 
-export function renderCard(run: RunContext, plan: RunPlan, memory: RunMemory): string {
+export function renderCard({ run, plan, memory }: RunAtWork): string {
   const { progress } = memory;
   const lines = [
     `### ${run.runId}`,
@@ -14,8 +14,9 @@ export function renderCard(run: RunContext, plan: RunPlan, memory: RunMemory): s
       '',
       `> ${inline(progress.cause)}`,
       '',
-      'Mend the cause, then `cada retry` (update `retryStage`), or end the run with `cada stop` (update `stopRun`).',
+      'Mend the cause, then `cada retry` (update `retryStage`); or go back with `cada rollback` (`rollBack`), change settings with `cada set` (`changeSettings`), or end the run with `cada stop` (`stopRun`).',
     );
+  for (const told of memory.told) lines.push('', `- ${inline(told)}`);
   const evaluations = Object.entries(memory.evaluations);
   if (evaluations.length > 0) {
     lines.push(

@@ -1,5 +1,6 @@
 /** The workflows that a control worker serves. */
 export { alignPolicy } from './alignPolicy.ts';
+export { archiveRun } from './archiveRun.ts';
 export { evaluatePolicy } from './evaluatePolicy.ts';
 export { runIteration } from './runIteration.ts';
 export { warmStartPolicy } from './warmStartPolicy.ts';

@@ -1,6 +1,6 @@
 /** Queries and updates of a run, shared by workflows and their clients. */
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
-import type { RunProgress } from '../activities/types.ts';
+import type { Figures, RunProgress } from '../activities/types.ts';
 
 /** Snapshot of the run, or of the child that is at work. */
 export const progressQuery = defineQuery<RunProgress>('progress');
@@ -11,7 +11,17 @@ export const activeChildQuery = defineQuery<string | null>('activeChild');
 export const pauseUpdate = defineUpdate<string>('pause');
 export const resumeUpdate = defineUpdate<string>('resume');
 export const stopAfterIterationUpdate = defineUpdate<string>('stopAfterIteration');
+/** Ends the run where it is: what is at work is given up, what is finished stays. */
+export const cancelRunUpdate = defineUpdate<string>('cancelRun');
 /** Runs the stage that failed again; only while the run waits for its operator. */
 export const retryStageUpdate = defineUpdate<string>('retryStage');
 /** Ends a run that waits for its operator; its artifacts stay. */
 export const stopRunUpdate = defineUpdate<string>('stopRun');
+/** Gives what failed and waits for its next attempt that attempt now. */
+export const skipBackOffUpdate = defineUpdate<string>('skipBackOff');
+/** Other settings from the next iteration on: `{"iteration.learningRate": 0.0001}`; see alignment/configuration/changeableSettings.ts. */
+export const changeSettingsUpdate = defineUpdate<string, [Figures]>('changeSettings');
+/** Goes back to the policy that an iteration left (0: what the iterations started from) and on from there. */
+export const rollBackUpdate = defineUpdate<string, [number]>('rollBack');
+/** So many iterations more. */
+export const extendUpdate = defineUpdate<string, [number]>('extend');

@@ -25,6 +25,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
   const label = `iteration ${iteration}`;
   const progress = startProgress(run.runId, label, iteration);
   setHandler(progressQuery, () => progress);
+  const startedAt = Date.now();
 
   const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample requests, codes and cases` }, [
     run,
@@ -62,7 +63,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
   await control.recordIteration.executeWithOptions({ summary: `${label}: record` }, [
     run,
     lineage,
-    { figures, seconds, peakMemoryBytes },
+    { figures, seconds, wallSeconds: (Date.now() - startedAt) / 1000, peakMemoryBytes },
   ]);
   return { policy: trained.policy, figures, peakMemoryBytes };
 }

@@ -1,23 +1,43 @@
 /** What a run remembers: between its stages, across executions, and in the record that the store keeps of it. */
-import { isCancellation, log, setCurrentDetails, upsertMemo } from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { isCancellation, log, setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import { renderCard } from './card.ts';
 import { control } from './stages.ts';
-import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, RunRecord } from '../activities/types.ts';
+import {
+  stateAttribute,
+  type ArtifactRef,
+  type Figures,
+  type PolicyState,
+  type RunContext,
+  type RunPlan,
+  type RunProgress,
+  type RunState,
+  type ServerTraits,
+  type ToldRecord,
+} from '../activities/types.ts';
 
-export interface RunPlan {
-  warmStart: boolean;
-  evaluateAfterWarmStart: boolean;
-  iterations: number;
-  klReference: 'warmStart' | 'base' | 'none';
-  probe: boolean;
+/** A run as its workflow holds it. Run and plan are those in effect: settings may be changed while it is at work. */
+export interface RunAtWork {
+  run: RunContext;
+  plan: RunPlan;
+  memory: RunMemory;
+  server: ServerTraits;
+  /** The state that memo and search attribute show. */
+  shown?: RunState;
+  /** What keeps this execution's histories has been started. */
+  archived?: boolean;
 }
 
 /** Everything the run must remember between executions; bounded, whatever the number of iterations. */
 export interface RunMemory {
+  /** Rises at each roll-back. */
   epoch: number;
+  /** Finished ones. */
   iteration: number;
+  /** Without an adapter: the base model, before warm start or fresh adapter. */
   policy?: PolicyState;
-  reference?: PolicyState;
+  /** Adapter that the iterations started from. */
+  originAdapter?: ArtifactRef;
   evaluations: Record<string, { artifact: ArtifactRef; figures: Figures }>;
   /** Chains of the untouched model's evaluation: what utility is measured on. */
   baseAnswers?: ArtifactRef;
@@ -26,8 +46,13 @@ export interface RunMemory {
   wallSeconds: Figures;
   peakMemoryBytes: Figures;
   progress: RunProgress;
-  /** Figures of the newest iterations, for the card. */
+  /** Figures of the newest iterations, for card and guard. */
   recent: { iteration: number; figures: Figures }[];
+  /** Changes of the run's course so far, and the newest of them in words. */
+  courseChanges: number;
+  told: string[];
+  /** Roll-backs by the guard. */
+  guarded: number;
 }
 
 /** The engine's peak over all its shards and processes. */
@@ -48,6 +73,9 @@ export function startMemory(run: RunContext, plan: RunPlan): RunMemory {
     wallSeconds: {},
     peakMemoryBytes: {},
     recent: [],
+    courseChanges: 0,
+    told: [],
+    guarded: 0,
     progress: {
       runId: run.runId,
       state: 'running',
@@ -62,6 +90,15 @@ export function startMemory(run: RunContext, plan: RunPlan): RunMemory {
   };
 }
 
+/** What KL is measured to; undefined = no KL term. */
+export function referenceOf({ plan, memory }: RunAtWork): PolicyState | undefined {
+  const { policy, originAdapter } = memory;
+  if (plan.klReference === 'none' || !policy) return undefined;
+  return plan.klReference === 'base' || !originAdapter
+    ? { model: policy.model }
+    : { model: policy.model, adapter: originAdapter };
+}
+
 /** The memory as the next execution gets it: what display alone needs is cut down, so that the payload stays small. */
 export function carriedOver(memory: RunMemory): RunMemory {
   const stages = memory.progress.finishedStages;
@@ -69,6 +106,7 @@ export function carriedOver(memory: RunMemory): RunMemory {
   return {
     ...memory,
     recent: memory.recent.slice(-4).map(({ iteration, figures }) => ({ iteration, figures: rounded(figures) })),
+    told: memory.told.slice(-1),
     wallSeconds: rounded(memory.wallSeconds),
     progress: {
       ...memory.progress,
@@ -89,47 +127,57 @@ export function cardFigures(figures: Figures): Figures {
   return Object.fromEntries(shown.filter((name) => figures[name] !== undefined).map((name) => [name, figures[name]!]));
 }
 
-export function recordOf(run: RunContext, plan: RunPlan, memory: RunMemory): RunRecord {
+export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
+  const { progress, policy, originAdapter, baseAnswers, exported, report, courseChanges } = memory;
   return {
-    runId: run.runId,
-    configuration: run.configuration,
-    library: run.library,
-    state: memory.progress.state,
-    stage: memory.progress.stage,
+    state: progress.state,
+    stage: progress.stage,
+    epoch: memory.epoch,
     iteration: memory.iteration,
     iterations: plan.iterations,
-    ...(memory.progress.cause ? { cause: memory.progress.cause } : {}),
-    ...(memory.policy ? { policy: memory.policy } : {}),
+    ...(progress.cause ? { cause: progress.cause } : {}),
+    ...(policy ? { policy } : {}),
+    ...(originAdapter ? { originAdapter } : {}),
     evaluations: memory.evaluations,
-    ...(memory.exported ? { exported: memory.exported } : {}),
-    ...(memory.report ? { report: memory.report } : {}),
+    ...(baseAnswers ? { baseAnswers } : {}),
+    ...(exported ? { exported } : {}),
+    ...(report ? { report } : {}),
     wallSeconds: memory.wallSeconds,
     peakMemoryBytes: memory.peakMemoryBytes,
+    ...(courseChanges > 0 ? { courseChanges } : {}),
   };
 }
 
-export async function saveRecord(run: RunContext, plan: RunPlan, memory: RunMemory): Promise<void> {
-  const peaks = await control.saveRun.executeWithOptions(
-    { summary: `record: ${memory.progress.state}, ${memory.progress.stage}` },
-    [run, recordOf(run, plan, memory)],
-  );
-  memory.peakMemoryBytes = { ...memory.peakMemoryBytes, ...peaks };
+export async function saveRecord(work: RunAtWork): Promise<void> {
+  const { progress } = work.memory;
+  const peaks = await control.saveRun.executeWithOptions({ summary: `record: ${progress.state}, ${progress.stage}` }, [
+    work.run,
+    recordOf(work),
+  ]);
+  work.memory.peakMemoryBytes = { ...work.memory.peakMemoryBytes, ...peaks };
 }
 
 /**
  * Saves the record where that is no stage's outcome. A store that can't be written is told and waited out by the stages themselves; for the record's sake
  * alone the run does not end.
  */
-export async function noteRecord(run: RunContext, plan: RunPlan, memory: RunMemory): Promise<void> {
+export async function noteRecord(work: RunAtWork): Promise<void> {
   try {
-    await saveRecord(run, plan, memory);
+    await saveRecord(work);
   } catch (error) {
     if (isCancellation(error)) throw error;
     log.warn('The record of the run could not be saved', { cause: String(error) });
   }
 }
 
-export function showCard(run: RunContext, plan: RunPlan, memory: RunMemory): void {
-  setCurrentDetails(renderCard(run, plan, memory));
-  upsertMemo({ stage: memory.progress.stage, state: memory.progress.state });
+const stateKey = defineSearchAttributeKey(stateAttribute, 'KEYWORD');
+
+/** The card is free; memo and search attribute cost an event each, so they tell what a list of runs is searched for. */
+export function showCard(work: RunAtWork): void {
+  const { state, stage } = work.memory.progress;
+  setCurrentDetails(renderCard(work));
+  if (work.shown === state) return;
+  work.shown = state;
+  upsertMemo({ stage, state });
+  if (work.server.searchable) upsertSearchAttributes([{ key: stateKey, value: state }]);
 }

@@ -37,6 +37,14 @@ export const gpu = proxyActivities<GpuActivities>({
   retry,
 });
 
+/** Waits for the end of an execution, then reads its histories: nobody waits for it. */
+export const archive = proxyActivities<Pick<ControlActivities, 'archiveHistories'>>({
+  taskQueue: taskQueues.control,
+  startToCloseTimeout: '6 hours',
+  heartbeatTimeout: '2 minutes',
+  retry: { ...retry, maximumInterval: '10 minutes', maximumAttempts: 100 },
+});
+
 export const judge = proxyActivities<JudgeActivities>({
   taskQueue: taskQueues.judge,
   startToCloseTimeout: '30 minutes',

@@ -19,6 +19,7 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
   const label = 'warm start';
   const progress = startProgress(run.runId, label);
   setHandler(progressQuery, () => progress);
+  const startedAt = Date.now();
 
   const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample codes and cases` }, [
     run,
@@ -54,7 +55,7 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
   await control.recordIteration.executeWithOptions({ summary: `${label}: record` }, [
     run,
     lineage,
-    { figures, seconds, peakMemoryBytes },
+    { figures, seconds, wallSeconds: (Date.now() - startedAt) / 1000, peakMemoryBytes },
   ]);
   return { policy, figures, peakMemoryBytes };
 }

@@ -52,7 +52,7 @@ const engine = z.strictObject({
     .describe('Where `device` does not work: use the CPU and say so; absent = fail, naming the cause.'),
   decodeBatch: positive.default(32).describe('Most sequences decoded together. Changes speed and memory, never bits.'),
   microBatchTokens: positive
-    .default(1536)
+    .default(1024)
     .describe('Most padded tokens of one forward and backward run. Changes speed and memory, never bits.'),
 });
 
@@ -143,6 +143,30 @@ const warmStart = z.strictObject({
   warmupRatio: optimizerFields.warmupRatio.default(0.1),
   weightDecay: optimizerFields.weightDecay.default(0),
   maxGradNorm: optimizerFields.maxGradNorm.default(1),
+});
+
+/** All optional: absent settings are no part of a configuration's digest. */
+const guard = z.strictObject({
+  maxKl: z.number().positive().optional().describe('Highest mean KL to the reference; absent = no limit.'),
+  minReward: z.number().optional().describe('Lowest mean reward of an iteration; absent = no limit.'),
+  patience: positive.optional().describe('So many iterations in a row must be below minReward; absent = 3.'),
+  action: z
+    .enum(['rollBack', 'stop'])
+    .optional()
+    .describe(
+      'After a rejected step: `rollBack`: go on from the last good policy with a lower learning rate; `stop`: end the run with it (evaluation, export, report). Absent = `rollBack`.',
+    ),
+  rateFactor: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe('The learning rate is multiplied by it at each roll-back of the guard; absent = 0.5.'),
+  maxRollBacks: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('After so many roll-backs of the guard the run waits for its operator instead; absent = 3.'),
 });
 
 const iteration = z.strictObject({
@@ -266,6 +290,11 @@ const iteration = z.strictObject({
   maxUnscorable: share
     .default(0.2)
     .describe('Share of chains without a reward above which the run stops for its operator.'),
+  guard: guard
+    .optional()
+    .describe(
+      'Rejects steps by itself: a loss or gradient that is not finite (also where the section is empty: `guard: {}`), KL or reward beyond a limit. Absent = the run waits for its operator at the first of these, and there are no limits.',
+    ),
 });
 
 const rewards = z.strictObject({

@@ -1,6 +1,6 @@
 /** Follows a run by its progress queries until it ends, waits for its operator, or is let go. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { CancelledFailure, WorkflowFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { activeChildQuery, progressQuery } from '../../workflows/messages.ts';
 import { taskQueues, type RunProgress, type WorkerKind } from '../../activities/types.ts';
 import type { RunReporter, TrainOutcome } from '../operations.ts';
@@ -68,6 +68,7 @@ export async function followRun(
         if (end) report.snapshot(end);
         return { state: end?.state ?? 'done' };
       }
+      if (next instanceof WorkflowFailedError && next.cause instanceof CancelledFailure) return { state: 'cancelled' };
       if (next instanceof WorkflowFailedError) return { state: 'failed', cause: messageOf(next) };
       throw next;
     }

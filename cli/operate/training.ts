@@ -16,22 +16,23 @@ import {
   type TemporalEndpoint,
 } from '../../infra/temporal/connection.ts';
 import { runningServer } from '../../infra/temporal/runningServer.ts';
+import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { keepHistories } from '../../activities/histories.ts';
 import { readJson } from '../../activities/inputs.ts';
+import { runPlan } from '../../activities/runPlan.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
-import type { RunPlan } from '../../workflows/runMemory.ts';
 import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
-import { taskQueues, type RunRecord } from '../../activities/types.ts';
+import { stateAttribute, taskQueues, type RunRecord, type ServerTraits } from '../../activities/types.ts';
 import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
-import { inStageOrder } from '../stageOrder.ts';
 import { followRun, type FollowOptions } from './following.ts';
-import { keepHistories } from './histories.ts';
 import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
+import { finishedBefore, memoryFromRecord } from './resuming.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
 export async function train(request: TrainRequest, report: RunReporter): Promise<TrainOutcome> {
@@ -56,7 +57,13 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
     const connected = await connectClient(target);
     try {
       if (!record) await announce(store, input);
-      const handle = await startRun(connected.client, input);
+      const handle = await startRun(
+        connected,
+        store,
+        { ...input, server: await traitsOf(connected, report) },
+        record,
+        report,
+      );
       await wake(handle, record, report);
       if (request.detach) {
         report.line(`Run ${runId} is on ${target.address}. Follow it with \`cada watch ${runId}\`.`);
@@ -117,7 +124,7 @@ export async function endpointOf({
 
 async function trainEmbedded(
   request: TrainRequest,
-  input: RunInput,
+  input: Omit<RunInput, 'server'>,
   record: RunRecord | undefined,
   report: RunReporter,
 ): Promise<TrainOutcome> {
@@ -141,8 +148,10 @@ async function trainEmbedded(
     }
     if (signal.aborted) return { state: 'running' };
     connected = await connectClient(cluster.server);
-    if (!record) await announce(await openStore(storeUri), input);
-    const handle = await startRun(connected.client, input);
+    const store = await openStore(storeUri);
+    if (!record) await announce(store, input);
+    const server: ServerTraits = { searchable: true, archive: false };
+    const handle = await startRun(connected, store, { ...input, server }, record, report);
     await wake(handle, record, report);
     return await followToEnd(connected.client, handle, { ...request, onFailedWorker: cluster.failed }, report);
   } finally {
@@ -159,7 +168,7 @@ async function followToEnd(
   report: RunReporter,
 ): Promise<TrainOutcome> {
   const outcome = await followRun(client, handle, request.runId, report, request);
-  if (outcome.state === 'done' || outcome.state === 'stopped' || outcome.state === 'failed') {
+  if (['done', 'stopped', 'failed', 'cancelled'].includes(outcome.state)) {
     try {
       await keepHistories(client, await openStore(request.storeUri), request.runId);
     } catch (error) {
@@ -190,7 +199,7 @@ async function publishInputs(
   { runId, configuration }: TrainRequest,
   record: RunRecord | undefined,
   report: RunReporter,
-): Promise<RunInput> {
+): Promise<Omit<RunInput, 'server'>> {
   const files = {
     ...(await readLibraryFiles(configuration.library.path)),
     ...(record
@@ -213,25 +222,28 @@ async function publishInputs(
   if (record && record.library.sha256 !== published.sha256) {
     report.line('The library has changed since this run began; it keeps to the old one. `--fresh` starts another run.');
   }
+  const begunWith = await put(configuration, 'configuration');
+  // Its operator, or its guard, has changed settings since.
+  const current = record?.courseChanges ? record.configuration : begunWith;
   return {
-    run: { runId, configuration: await put(configuration, 'configuration'), library: record?.library ?? published },
-    plan: runPlan(configuration),
+    run: { runId, configuration: current, library: record?.library ?? published },
+    plan: runPlan(current === begunWith ? configuration : await readJson<Configuration>(store, current)),
   };
 }
 
-function runPlan({ warmStart, iteration, evaluation }: Configuration): RunPlan {
-  const { probe } = evaluation;
-  return {
-    warmStart: warmStart.enabled,
-    evaluateAfterWarmStart: evaluation.afterWarmStart && iteration.count > 0,
-    iterations: iteration.count,
-    klReference: iteration.klWeight > 0 ? iteration.klReference : 'none',
-    probe: probe.harmful + probe.plain + probe.lookAlike > 0,
-  };
+/** An external server outlives this command, and may lack the search attribute; without it a run works as well. */
+async function traitsOf({ connection, client }: ConnectedClient, report: RunReporter): Promise<ServerTraits> {
+  try {
+    await registerSearchAttributes(connection, client.options.namespace, { [stateAttribute]: 'Keyword' });
+    return { searchable: true, archive: true };
+  } catch (error) {
+    report.line(`Runs can not be searched for by their state: ${(error as Error).message}`, 'routine');
+    return { searchable: false, archive: true };
+  }
 }
 
 /** The run's first record: `cada status` and `cada watch` know of the run before a worker has taken it up. */
-async function announce(store: ArtifactStore, { run, plan }: RunInput): Promise<void> {
+async function announce(store: ArtifactStore, { run, plan }: Pick<RunInput, 'run' | 'plan'>): Promise<void> {
   const record: RunRecord = {
     ...run,
     state: 'running',
@@ -245,14 +257,21 @@ async function announce(store: ArtifactStore, { run, plan }: RunInput): Promise<
   await saveRun(store, run.runId, record);
 }
 
-/** Starts the run, or finds the one with this id: two commands for one run are one run. A run that failed or was cancelled is started again; its finished stages are found in the store. */
-async function startRun(client: Client, input: RunInput): Promise<WorkflowHandle> {
+/** Starts the run, or finds the one with this id: two commands for one run are one run. A run that failed, was stopped or cancelled goes on from its record. */
+async function startRun(
+  { client }: ConnectedClient,
+  store: ArtifactStore,
+  input: RunInput,
+  record: RunRecord | undefined,
+  report: RunReporter,
+): Promise<WorkflowHandle> {
   const { runId } = input.run;
+  const carried = record ? await memoryFromRecord(store, record, input.plan, report) : undefined;
   try {
     return await client.workflow.start('alignPolicy', {
       workflowId: runId,
       taskQueue: taskQueues.control,
-      args: [input],
+      args: carried ? [input, carried] : [input],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `CADA run ${runId}`,
@@ -274,6 +293,6 @@ function finishedSnapshot(record: RunRecord) {
     shardsDone: 0,
     shardsTotal: 0,
     notes: [],
-    finishedStages: inStageOrder(record.wallSeconds).map(([stage, seconds]) => ({ stage, seconds, cached: true })),
+    finishedStages: finishedBefore(record),
   };
 }

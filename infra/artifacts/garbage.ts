@@ -8,7 +8,7 @@ import { forgetStep } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
 /** States in which a run never needs more than its records tell. */
-const ENDED = new Set(['done', 'failed', 'stopped']);
+const ENDED = new Set(['done', 'failed', 'stopped', 'cancelled']);
 /** Larger objects that no step made are data, not lists: they are kept while they are recent, without being read. */
 const LARGEST_RECENT_LIST = 8 * 1024 * 1024;
 /** Objects removed between two looks at whether a run has begun. */

@@ -94,7 +94,13 @@ export class Trace {
   async addRun(runId: string): Promise<void> {
     const histories = `runs/${runId}/history/`;
     await eachAtOnce(this.#store.listDocuments(`runs/${runId}/`), async (key) => {
-      const kind = key.startsWith(histories) ? 'history' : key.endsWith('/run.json') ? 'record' : 'iteration';
+      const kind = key.startsWith(histories)
+        ? 'history'
+        : key.endsWith('/run.json')
+          ? 'record'
+          : key.startsWith(`runs/${runId}/course/`)
+            ? 'course'
+            : 'iteration';
       const document = await this.#store.getDocument<unknown>(key).catch(whereCorrupt);
       if (document === undefined) return;
       this.documents.set(key, kind);

@@ -4,8 +4,8 @@ import { checkSegment } from './keys.ts';
 
 /**
  * What a run leaves beside its steps, below `runs/<runId>/`: its record (`run.json`, the only file that changes), one file
- * a finished iteration (`iterations/<epoch>-<n>.json`; the epoch rises at a roll-back) and the histories of its workflows
- * (`history/<name>.json`). The contents are the caller's; here they are plain JSON.
+ * a finished iteration (`iterations/<epoch>-<n>.json`; the epoch rises at a roll-back), one file a change of its course
+ * (`course/<n>.json`) and the histories of its workflows (`history/<name>.json`). The contents are the caller's; here they are plain JSON.
  */
 
 const READS_AT_ONCE = 8;
@@ -89,6 +89,46 @@ export async function listIterations<T>(store: ArtifactStore, runId: string): Pr
   const places = await iterationPlaces(store, runId);
   const values = await readAll(places, ({ key }) => store.getDocument<T>(key));
   return places.flatMap(({ epoch, n }, i) => (values[i] ? [{ epoch, n, value: values[i].value }] : []));
+}
+
+/** One finished iteration, or undefined. */
+export async function loadIteration<T>(
+  store: ArtifactStore,
+  runId: string,
+  epoch: number,
+  n: number,
+): Promise<T | undefined> {
+  return (await store.getDocument<T>(`${runFolder(runId)}iterations/${epoch}-${n}.json`))?.value;
+}
+
+/**
+ * The iterations that lead to iteration `upTo` of epoch `epoch`, in order, without reading them: of each number the one of the highest epoch, since a
+ * later epoch begins where an earlier one was given up.
+ */
+export async function iterationLine(
+  store: ArtifactStore,
+  runId: string,
+  epoch: number,
+  upTo: number,
+): Promise<{ epoch: number; n: number }[]> {
+  const line = new Map<number, { epoch: number; n: number }>();
+  for (const { epoch: found, n } of await iterationPlaces(store, runId)) {
+    if (found <= epoch && n <= upTo) line.set(n, { epoch: found, n });
+  }
+  return [...line.values()].sort((a, b) => a.n - b.n);
+}
+
+/** Writes what was changed about a run's course once; a second writer gets the first one's value. */
+export async function saveCourse<T>(store: ArtifactStore, runId: string, number: number, value: T): Promise<T> {
+  return (await store.putDocument(`${runFolder(runId)}course/${number}.json`, value, 'ifAbsent')).value as T;
+}
+
+/** What was changed about a run's course, in order. */
+export async function listCourse<T>(store: ArtifactStore, runId: string): Promise<T[]> {
+  const prefix = `${runFolder(runId)}course/`;
+  const numberOf = (key: string): number => Number(/(\d+)\.json$/.exec(key)?.[1] ?? 0);
+  const keys = (await collect(store.listDocuments(prefix))).sort((a, b) => numberOf(a) - numberOf(b));
+  return (await readAll(keys, (key) => store.getDocument<T>(key))).flatMap((found) => (found ? [found.value] : []));
 }
 
 /** The last of {@link listIterations}, reading only that one. */

@@ -146,6 +146,7 @@ function whatToDo(fault: Damage['fault'], recovery: Recovery, kind: string, stat
     case 'done':
       return `${remove}start \`cada train --fresh\`: this run is done and does nothing again, another one computes what is damaged and finds the rest. Or restore it from a copy of the store.`;
     case 'failed':
+    case 'cancelled':
     case 'stopped':
       return `${remove}start it again: \`cada train\` ${anew}.`;
     default:

@@ -32,11 +32,11 @@ test('the commented configuration is the default one, names every setting, and s
     .split('\n')
     .filter(
       (line) =>
-        !/^\s*(allowFallback|path|revision|harmful|plain|lookAlike|topK|topP|minP|repetitionPenalty|minNewTokens|stopStrings): {2}#/.test(
+        !/^\s*(allowFallback|path|revision|harmful|plain|lookAlike|topK|topP|minP|repetitionPenalty|minNewTokens|stopStrings|maxKl|minReward|patience|action|rateFactor|maxRollBacks): {2}#/.test(
           line,
         ),
     )
-    .filter((line) => !/^(library| {2}keepPerKind):$/.test(line));
+    .filter((line) => !/^(library| {2}keepPerKind| {2}guard):$/.test(line));
   const restored = parseConfiguration(uncommented.slice(2).join('\n'), 'mine.yaml');
   expect(configurationDigest(restored)).toBe(plain);
 });

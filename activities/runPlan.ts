@@ -1,0 +1,16 @@
+/** What of a configuration the run's workflow goes by. */
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import type { RunPlan } from './types.ts';
+
+export function runPlan({ warmStart, iteration, evaluation }: Configuration): RunPlan {
+  const { probe } = evaluation;
+  const { guard } = iteration;
+  return {
+    warmStart: warmStart.enabled,
+    evaluateAfterWarmStart: evaluation.afterWarmStart && iteration.count > 0,
+    iterations: iteration.count,
+    klReference: iteration.klWeight > 0 ? iteration.klReference : 'none',
+    probe: probe.harmful + probe.plain + probe.lookAlike > 0,
+    ...(guard ? { guard: { patience: 3, action: 'rollBack', rateFactor: 0.5, maxRollBacks: 3, ...guard } } : {}),
+  };
+}
