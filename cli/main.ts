@@ -1,6 +1,7 @@
 /** The `cada` command: reads the command line, runs one command, turns whatever comes of it into a message and an exit code. */
 import { Command } from 'commander';
 import { addAskCommand, addTryCommand } from './commands/answer.ts';
+import { addBenchCommand } from './commands/bench.ts';
 import { addCleanCommand } from './commands/clean.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
@@ -59,6 +60,7 @@ function buildProgram(context: CommandContext): Command {
   program.commandsGroup('Setting up');
   addInitCommand(program, context);
   addDoctorCommand(program, context);
+  addBenchCommand(program, context);
   addWorkerCommand(program, context);
   addCleanCommand(program, context);
   program.commandsGroup('The store');
