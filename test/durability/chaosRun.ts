@@ -38,7 +38,7 @@ export async function undisturbedRun(s3: S3ServerChoice, configurationFile: stri
   const cluster = await startCluster({ s3 });
   try {
     const runId = await startRun(cluster, configurationFile);
-    const ending = await untilEnded(cluster, runId, 300_000);
+    const ending = await untilEnded(cluster, runId, 900_000);
     if (ending.state !== 'done') throw new Error(`the undisturbed run is ${ending.state}: ${ending.cause}`);
     const { fingerprint, damages, steps } = await readOutcome(cluster.store, runId);
     if (damages.length > 0) throw new Error(`the undisturbed run left damage: ${damages.join('; ')}`);

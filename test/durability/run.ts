@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import pLimit from 'p-limit';
 import { findS3Server } from '../servers/s3Server.ts';
 import { chaosRun, harmedRun, isWrong, undisturbedRun, type ChaosOutcome } from './chaosRun.ts';
 import { courseOf, scenarios, type Scenario } from './scenarios.ts';
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     out: { type: 'string' },
     short: { type: 'boolean', default: false },
     scenarios: { type: 'boolean', default: true },
+    parallel: { type: 'string', default: '2' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -61,18 +63,18 @@ const options = {
   say: (line: string) => console.log(`  ${line}`),
   keepLogs: values.keep,
 };
-for (let seed = first; seed < first + count; seed++) {
-  console.log(`\nseed ${seed}`);
-  take(
-    await chaosRun({ ...options, seed, amounts }),
-    `--seed ${seed} --seeds 1 --kills ${amounts.kills} --harms ${amounts.harms}`,
-  );
-}
-for (const group of await scenarioGroups()) {
+// Much of a run under faults is waiting for timeouts: two runs take hardly longer than one.
+const atOnce = pLimit(number(values.parallel));
+const sayOf = (name: string) => (line: string) => console.log(`${name}: ${line}`);
+const seeds = Array.from({ length: count }, (_, index) => first + index).map((seed) => async () => {
+  const outcome = await chaosRun({ ...options, say: sayOf(`seed ${seed}`), seed, amounts });
+  take(outcome, `--seed ${seed} --seeds 1 --kills ${amounts.kills} --harms ${amounts.harms}`);
+});
+const courses = (await scenarioGroups()).map((group) => async () => {
   const course = courseOf(group, undisturbed, configurationFile);
-  console.log(`\n${course.name}`);
-  take(await harmedRun(options, course), '--seeds 0');
-}
+  take(await harmedRun({ ...options, say: sayOf(course.name) }, course), '--seeds 0');
+});
+await Promise.all([...seeds, ...courses].map((run) => atOnce(run)));
 await rm(folder, { recursive: true, force: true });
 printTable(totals(outcomes));
 process.exit(outcomes.some(isWrong) ? 1 : 0);
@@ -89,7 +91,7 @@ async function scenarioGroups(): Promise<Scenario[][]> {
 }
 
 function take(outcome: ChaosOutcome, again: string): void {
-  const { say } = options;
+  const say = sayOf(outcome.name);
   outcomes.push(outcome);
   const { differing, lost, orphans, problems, redone, missed, ending } = outcome;
   for (const line of [...differing.slice(0, 8), ...lost.slice(0, 8), ...orphans, ...problems]) say(`WRONG ${line}`);

@@ -30,7 +30,12 @@ export async function writeConfiguration(folder: string, changes: Record<string,
     samplesPerRequest: 4,
     learningRate: 3e-4,
   };
-  await writeFile(file, JSON.stringify(tinyConfiguration(model, { iteration, ...changes })));
+  const evaluation = {
+    requests: { harmful: 4, plain: 3, lookAlike: 3 },
+    probe: { harmful: 2, plain: 2, lookAlike: 0 },
+    bootstrapSamples: 200,
+  };
+  await writeFile(file, JSON.stringify(tinyConfiguration(model, { iteration, evaluation, ...changes })));
   return file;
 }
 
@@ -46,7 +51,7 @@ export async function startRun(cluster: Cluster, configurationFile: string, more
 /** Nothing in any ledger for so long: the run hangs. Longer than the longest pause between retries and a heartbeat timeout together. */
 const silenceMs = 120_000;
 
-export async function untilEnded(cluster: Cluster, runId: string, limitMs = 900_000): Promise<Ending> {
+export async function untilEnded(cluster: Cluster, runId: string, limitMs = 1_800_000): Promise<Ending> {
   const startedAt = Date.now();
   const seconds = (): number => (Date.now() - startedAt) / 1000;
   let lines = -1;
