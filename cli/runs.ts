@@ -8,7 +8,7 @@ import type { SavedRun } from '../infra/artifacts/runs.ts';
 import { nearestName } from '../infra/configuration/nearestName.ts';
 import { runFolders } from '../infra/paths.ts';
 import type { RunRecord } from '../activities/types.ts';
-import { badInput } from './errors.ts';
+import { badEnvironment, badInput } from './errors.ts';
 
 export interface FoundRun {
   store: ArtifactStore;
@@ -25,21 +25,42 @@ export interface FoundRun {
  */
 export async function findRun(storeUri: string, named?: string): Promise<FoundRun> {
   const store = await openStore(storeUri);
-  const saved = named === undefined ? await latestRun<RunRecord>(store) : await loadNamed(store, named);
-  if (!saved) {
-    const remedy = 'Start one with `cada train`, or name another store with --store or CADA_STORE.';
-    throw badInput(`There is no run in ${store.uri} yet.`, remedy);
+  const saved = await findSaved(store, named);
+  if (!isRecord(saved)) {
+    const { runId = named ?? '' } = saved as { runId?: string };
+    throw badEnvironment(
+      `The document ${store.uri}/runs/${runId}/run.json is not the record of a run.`,
+      'Delete it, or restore it from a copy of the store.',
+    );
   }
   return { store, runId: saved.runId, savedAt: saved.savedAt, record: saved.record };
 }
 
+async function findSaved(store: ArtifactStore, named?: string): Promise<SavedRun<RunRecord>> {
+  const saved = named === undefined ? await latestRun<RunRecord>(store) : await loadNamed(store, named);
+  if (saved) return saved;
+  const remedy = 'Start one with `cada train`, or name another store with --store or CADA_STORE.';
+  throw badInput(`There is no run in ${store.uri} yet.`, remedy);
+}
+
+/** What every command reads of a record: a store may have been edited, or be of another program. */
+function isRecord({ runId, savedAt, record }: { runId?: unknown; savedAt?: unknown; record?: unknown }): boolean {
+  if (typeof runId !== 'string' || typeof savedAt !== 'string' || typeof record !== 'object' || !record) return false;
+  const { state, stage, iteration, configuration, evaluations, wallSeconds } = record as Partial<RunRecord>;
+  return (
+    [state, stage, configuration?.sha256].every((text) => typeof text === 'string') &&
+    typeof iteration === 'number' &&
+    [evaluations, wallSeconds].every((part) => typeof part === 'object' && part !== null)
+  );
+}
+
 /** Like {@link findRun}, for its id only: also a run whose record is damaged is found by its whole id. */
 export async function runIdIn(storeUri: string, named?: string): Promise<string> {
+  const store = await openStore(storeUri);
   if (named !== undefined) {
-    const store = await openStore(storeUri);
     for await (const runId of store.listFolders('runs/')) if (runId === named) return runId;
   }
-  return (await findRun(storeUri, named)).runId;
+  return (await findSaved(store, named)).runId;
 }
 
 async function loadNamed(store: ArtifactStore, named: string): Promise<SavedRun<RunRecord> | undefined> {
