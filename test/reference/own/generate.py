@@ -1,0 +1,408 @@
+"""The reference numbers that are committed: tiny cases, computed with plain float64 PyTorch (no Transformers, PEFT or TRL).
+
+    python test/reference/own/generate.py
+
+writes the case folders beside this file, in the format that test/reference/golden.ts reads: case.json (parameters, whole-number
+inputs, tolerances and an index of the arrays), inputs.safetensors and expected.safetensors. Needs torch and safetensors.
+
+Every real number that goes in is exact in float32, so that an engine in float32 reads what float64 read here. Formulas: the model of
+Touvron et al. 2023 (RMSNorm, rotary positions, SwiGLU) with grouped queries, and for Qwen3 a norm on each query and key head.
+"""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import torch
+from operator_cases import OPERATORS
+from safetensors.torch import save_file
+
+HERE = Path(__file__).parent
+torch.set_default_dtype(torch.float64)
+torch.set_num_threads(1)
+random = torch.Generator().manual_seed(20240607)
+
+PROJECTIONS = {
+    "q_proj": "self_attn", "k_proj": "self_attn", "v_proj": "self_attn", "o_proj": "self_attn",
+    "gate_proj": "mlp", "up_proj": "mlp", "down_proj": "mlp",
+}  # fmt: skip
+
+MODELS = {
+    "llama": dict(model_type="llama", vocab_size=23, hidden_size=12, intermediate_size=18, num_hidden_layers=2,
+                  num_attention_heads=3, num_key_value_heads=1, head_dim=4, rms_norm_eps=1e-5, tie_word_embeddings=False,
+                  rope_theta=300.0, rope_scaling=dict(rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=3.0,
+                                                      original_max_position_embeddings=24)),
+    "qwen3": dict(model_type="qwen3", vocab_size=31, hidden_size=10, intermediate_size=14, num_hidden_layers=2,
+                  num_attention_heads=4, num_key_value_heads=2, head_dim=6, rms_norm_eps=1e-6, tie_word_embeddings=True,
+                  rope_theta=1000.0, rope_scaling=None),
+}  # fmt: skip
+
+
+def normal(*shape, scale=1.0):
+    return (torch.randn(shape, generator=random) * scale).float().double()
+
+
+def whole(low, high, *shape):
+    return torch.randint(low, high, shape, generator=random)
+
+
+class Case:
+    """Collects what a case folder holds and writes it."""
+
+    def __init__(self, path, **info):
+        self.folder, self.info, self.arrays = HERE / path, info, {"expected": {}, "inputs": {}}
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def put(self, name, tensor, file="expected"):
+        self.arrays[file][name] = torch.as_tensor(tensor).detach().clone().contiguous()
+
+    def write(self, **info):
+        index = {}
+        for file, tensors in self.arrays.items():
+            if tensors:
+                save_file(tensors, self.folder / f"{file}.safetensors")
+                index[f"{file}.safetensors"] = {name: list(t.shape) for name, t in tensors.items()}
+        content = self.info | info | {"arrays": index, "torch": torch.__version__.split("+")[0]}
+        (self.folder / "case.json").write_text(json.dumps(content) + "\n")
+
+
+# The model
+
+
+def make_weights(config):
+    """Parameters under the names of Hugging Face; Linear weights are [out, in]."""
+    hidden, inner, size = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    query, key = config["num_attention_heads"] * size, config["num_key_value_heads"] * size
+    shapes = {"q_proj": (query, hidden), "k_proj": (key, hidden), "v_proj": (key, hidden), "o_proj": (hidden, query),
+              "gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}  # fmt: skip
+    weights = {"model.embed_tokens.weight": normal(config["vocab_size"], hidden, scale=0.5)}
+    for layer in range(config["num_hidden_layers"]):
+        prefix = f"model.layers.{layer}"
+        for name, shape in shapes.items():
+            weights[f"{prefix}.{PROJECTIONS[name]}.{name}.weight"] = normal(*shape, scale=1 / math.sqrt(shape[1]))
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            weights[f"{prefix}.{norm}.weight"] = (1 + normal(hidden, scale=0.1)).float().double()
+        if config["model_type"] == "qwen3":
+            for norm in ("q_norm", "k_norm"):
+                weights[f"{prefix}.self_attn.{norm}.weight"] = (1 + normal(size, scale=0.1)).float().double()
+    weights["model.norm.weight"] = (1 + normal(hidden, scale=0.1)).float().double()
+    if not config["tie_word_embeddings"]:
+        weights["lm_head.weight"] = normal(config["vocab_size"], hidden, scale=0.5)
+    return weights
+
+
+def frequencies(config):
+    """Rotary frequencies; with Llama 3.1's scaling long waves are stretched by `factor`, those in between by a part of it."""
+    size, scaling = config["head_dim"], config["rope_scaling"]
+    plain = config["rope_theta"] ** (-torch.arange(0, size, 2) / size)
+    if scaling is None:
+        return plain
+    turns = scaling["original_max_position_embeddings"] * plain / (2 * math.pi)
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    share = torch.clamp((turns - low) / (high - low), 0, 1)
+    return share * plain + (1 - share) * plain / scaling["factor"]
+
+
+def forward(config, weights, row, lora=None):
+    """Logits [tokens, vocabulary] of one row of tokens."""
+    heads, groups, size = config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
+    tokens = len(row)
+    angles = torch.outer(torch.arange(tokens, dtype=torch.float64), frequencies(config))
+
+    def linear(module, x):
+        y = x @ weights[f"{module}.weight"].T
+        if lora and module in lora:
+            a, b, scale = lora[module]
+            y = y + scale * (x @ a.T @ b.T)
+        return y
+
+    def norm(name, x):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + config["rms_norm_eps"]) * weights[f"{name}.weight"]
+
+    def turned(x):
+        first, second = x.chunk(2, -1)
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+
+    def in_heads(module, x, count, head_norm=None):
+        y = linear(module, x).reshape(tokens, count, size)
+        if head_norm and f"{head_norm}.weight" in weights:
+            y = norm(head_norm, y)
+        return y.transpose(0, 1)
+
+    x = weights["model.embed_tokens.weight"][torch.tensor(row)]
+    unseen = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
+    for layer in range(config["num_hidden_layers"]):
+        prefix = f"model.layers.{layer}"
+        attention, mlp = f"{prefix}.self_attn", f"{prefix}.mlp"
+        h = norm(f"{prefix}.input_layernorm", x)
+        query = turned(in_heads(f"{attention}.q_proj", h, heads, f"{attention}.q_norm"))
+        key = turned(in_heads(f"{attention}.k_proj", h, groups, f"{attention}.k_norm"))
+        value = in_heads(f"{attention}.v_proj", h, groups)
+        mixed = []
+        for head in range(heads):
+            shared = head // (heads // groups)
+            scores = query[head] @ key[shared].T / math.sqrt(size)
+            mixed.append(scores.masked_fill(unseen, -math.inf).softmax(-1) @ value[shared])
+        x = x + linear(f"{attention}.o_proj", torch.cat(mixed, -1))
+        h = norm(f"{prefix}.post_attention_layernorm", x)
+        gate = linear(f"{mlp}.gate_proj", h)
+        x = x + linear(f"{mlp}.down_proj", gate * torch.sigmoid(gate) * linear(f"{mlp}.up_proj", h))
+    head = weights["model.embed_tokens.weight" if config["tie_word_embeddings"] else "lm_head.weight"]
+    return norm("model.norm", x) @ head.T
+
+
+def log_probs(logits, row, temperature=1.0):
+    """log p of every token of a row but the first."""
+    return (logits[:-1] / temperature).log_softmax(-1).gather(-1, torch.tensor(row[1:])[:, None])[:, 0]
+
+
+def save_model(folder, config, weights):
+    folder.mkdir(exist_ok=True)
+    save_file({name: w.float() for name, w in weights.items()}, folder / "model.safetensors")
+    shared = {k: v for k, v in config.items() if k not in ("rope_theta", "rope_scaling")}
+    shared |= dict(max_position_embeddings=64, hidden_act="silu", bos_token_id=None, eos_token_id=None)
+    rope = {"rope_type": "default", "rope_theta": config["rope_theta"]} | (config["rope_scaling"] or {})
+    old = {"rope_theta": config["rope_theta"], "rope_scaling": config["rope_scaling"]}
+    (folder / "config.json").write_text(json.dumps(shared | {"rope_parameters": rope}) + "\n")
+    (folder / "config.legacy.json").write_text(json.dumps(shared | old) + "\n")
+
+
+def draw_rows(config, *lengths):
+    return [whole(0, config["vocab_size"], length).tolist() for length in lengths]
+
+
+# Adapters
+
+
+def make_adapter(weights, settings):
+    """Pairs and scales by module; ranks and alphas are picked by the end of a module's name."""
+    lora = {}
+    for name in weights:
+        module = name.removesuffix(".weight")
+        if module.split(".")[-1] not in settings["targets"]:
+            continue
+        picked = lambda pattern, default: next((v for k, v in pattern.items() if f".{module}".endswith(f".{k}")), default)
+        rank = picked(settings["rank_pattern"], settings["r"])
+        alpha = picked(settings["alpha_pattern"], settings["alpha"])
+        scale = alpha / (math.sqrt(rank) if settings["rslora"] else rank)
+        rows, columns = weights[name].shape
+        lora[module] = (normal(rank, columns, scale=0.4), normal(rows, rank, scale=0.3), scale)
+    return lora
+
+
+def adapter_names(module):
+    return [f"base_model.model.{module}.lora_{matrix}.weight" for matrix in "AB"]
+
+
+def save_adapter(folder, lora, settings):
+    folder.mkdir()
+    pairs = {name: m for module, pair in lora.items() for name, m in zip(adapter_names(module), pair)}
+    save_file({name: m.detach().float() for name, m in pairs.items()}, folder / "adapter_model.safetensors")
+    config = dict(peft_type="LORA", task_type="CAUSAL_LM", r=settings["r"], lora_alpha=settings["alpha"], use_rslora=settings["rslora"],
+                  target_modules=settings["targets"], rank_pattern=settings["rank_pattern"], alpha_pattern=settings["alpha_pattern"])  # fmt: skip
+    (folder / "adapter_config.json").write_text(json.dumps(config) + "\n")
+
+
+ADAPTER = dict(r=2, alpha=3, rslora=True, targets=["q_proj", "k_proj", "o_proj", "up_proj", "down_proj"],
+               rank_pattern={"layers.1.self_attn.q_proj": 3, "down_proj": 1}, alpha_pattern={"mlp.up_proj": 5, "o_proj": 1.5})  # fmt: skip
+
+
+# Cases
+
+
+def forward_cases(models):
+    for name, (config, weights) in models.items():
+        case = Case(f"forward/{name}", description="Logits and log-probabilities of rows of different length.")
+        save_model(case.folder, config, weights)
+        rows = draw_rows(config, 5, 19, 11)
+        logits = [forward(config, weights, row) for row in rows]
+        case.put("logits_f64", torch.cat(logits))
+        for temperature, digits in ((1.0, "1"), (0.7, "07"), (1.6, "16")):
+            case.put(f"logprobs_t{digits}_f64", torch.cat([log_probs(l, row, temperature) for l, row in zip(logits, rows)]))
+        tolerance = {"suggested_atol": 2e-5}
+        case.write(model_dir=".", batch={"rows": rows}, tolerance={"logits": tolerance, "logprobs": tolerance})
+
+
+def gradient_cases(models):
+    for name, (config, weights) in models.items():
+        case = Case(f"gradients/{name}", description="Gradients of the mean cross entropy over the tokens behind the prompts.")
+        rows = draw_rows(config, 6, 17, 9)
+        prompts = [2, 5, 1]
+        tokens = sum(len(row) - prompt for row, prompt in zip(rows, prompts))
+
+        def loss_of(parameters, lora=None):
+            parts = [log_probs(forward(config, parameters, row, lora), row)[prompt - 1 :] for row, prompt in zip(rows, prompts)]
+            return -torch.cat(parts).sum() / tokens
+
+        leaves = {key: w.clone().requires_grad_() for key, w in weights.items()}
+        loss = loss_of(leaves)
+        loss.backward()
+        for key, leaf in leaves.items():
+            case.put(f"grad_f64/{key}", leaf.grad)
+        lora = {m: (a.requires_grad_(), b.requires_grad_(), scale) for m, (a, b, scale) in make_adapter(weights, ADAPTER).items()}
+        lora_loss = loss_of(weights, lora)
+        lora_loss.backward()
+        for module, (a, b, _) in lora.items():
+            for key, matrix in zip(adapter_names(module), (a, b)):
+                case.put(f"lora_grad_f64/{key}", matrix.grad)
+        save_adapter(case.folder / "adapter", lora, ADAPTER)
+        mask = [[int(t >= prompt) for t in range(len(row))] for row, prompt in zip(rows, prompts)]
+        case.write(
+            model_dir=f"../../forward/{name}", batch={"rows": rows}, prompt_lengths=prompts, completion_mask=mask, completion_tokens=tokens,
+            loss_f64=loss.item(), lora={"adapter_dir": "adapter", "loss_f64": lora_loss.item()},
+            tolerance={"full": {"suggested_atol": 1e-5}, "lora": {"suggested_atol": 1e-5}},
+        )  # fmt: skip
+
+
+def lora_case(config, weights, model):
+    case = Case("lora/patterns", description="An adapter with ranks and alphas by module: logits, merged weights.")
+    lora = make_adapter(weights, ADAPTER)
+    save_adapter(case.folder / "adapter", lora, ADAPTER)
+    rows = draw_rows(config, 13, 4)
+    case.put("adapter_logits_f64", torch.cat([forward(config, weights, row, lora) for row in rows]))
+    merged = {name: w + scale * b @ a for name, w in weights.items() for a, b, scale in [lora.get(name.removesuffix(".weight"), (torch.zeros(1, 1), torch.zeros(1, 1), 0))]}
+    save_model(case.folder / "merged", config, merged)
+    case.write(
+        model_dir=f"../../forward/{model}", adapter_dir="adapter", merged_dir="merged", batch={"rows": rows},
+        scaling_by_module={module: scale for module, (_, _, scale) in lora.items()},
+        tolerance={"logits": {"suggested_atol": 2e-5}, "merged weights": {"suggested_atol": 1e-6}},
+    )  # fmt: skip
+
+
+def greedy_case(config, weights, model):
+    case = Case(f"generate/{model}", description="Greedy continuations, with and without an end token.")
+    length, prompts = 12, draw_rows(config, 3, 7, 1)
+    tokens, chosen = [], []
+    for prompt in prompts:
+        row = list(prompt)
+        for _ in range(length):
+            scores = forward(config, weights, row)[-1].log_softmax(-1)
+            best = scores.topk(2)
+            assert best.values[0] - best.values[1] > 1e-3, "a near-tie: take other prompts"
+            row.append(best.indices[0].item())
+            chosen.append(best.values[0].item())
+        tokens.append(row[len(prompt) :])
+    case.put("logprobs_f64", torch.tensor(chosen).reshape(len(prompts), length))
+    end = tokens[0][4]
+    ended = [row[: row.index(end) + 1] if end in row else row for row in tokens]
+    rows = [{"tokens": row, "finish_reason": "stop" if row[-1] == end else "length"} for row in ended]
+    case.write(
+        model_dir=f"../../forward/{model}", prompts=prompts, tokens=tokens, with_eos={"eos_token_id": end, "rows": rows},
+        tolerance={"logprobs": {"suggested_atol": 1e-4}},
+    )  # fmt: skip
+
+
+def objective_case():
+    """GRPO (Shao et al. 2024) with KL to a reference, and CISPO (MiniMax 2025), on given log-probabilities."""
+    case = Case("objectives/policy_gradient", description="Two objectives and the KL estimators on given log-probabilities.")
+    rows, width, low, high, cap, beta = 5, 7, 0.2, 0.3, 1.25, 0.06
+    lengths = [7, 3, 5, 1, 6]
+    mask = torch.tensor([[int(t < n) for t in range(width)] for n in lengths])
+    empty = mask.clone()
+    empty[3] = 0
+    logp = -normal(rows, width).exp().float().double()
+    old, reference = [(logp + normal(rows, width, scale=s)).float().double() for s in (0.3, 0.2)]
+    advantages = normal(rows)
+    ratios = (logp - old).exp()
+    assert min((ratios - bound).abs().min() for bound in (1 - low, 1 + high, cap)) > 1e-3, "a ratio at the edge of a clip"
+    arrays = dict(logp=logp, old_logp=old, ref_logp=reference, advantages=advantages, mask=mask, mask_empty_row=empty)
+    for name, value in arrays.items():
+        case.put(name, value, "inputs")
+
+    def grpo(x, m):
+        ratio, a = (x - old).exp(), advantages[:, None]
+        gain = torch.minimum(ratio * a, ratio.clamp(1 - low, 1 + high) * a)
+        distance = reference - x
+        token = -gain + beta * (distance.exp() - distance - 1)
+        return ((token * m).sum(1) / m.sum(1).clamp(min=1)).mean()
+
+    def cispo(x, m):
+        ratio = (x - old).exp().detach().clamp(max=cap)
+        return (-ratio * advantages[:, None] * x * m).sum() / m.sum()
+
+    positive = (advantages > 0)[:, None]
+    share = lambda flags: (flags * mask).sum().item() / mask.sum().item()
+    settings = dict(epsilon=low, epsilon_high=high, beta=beta, use_bias_correction_kl=False)
+    clips = {"clip_ratio/low_mean": share((ratios < 1 - low) & ~positive), "clip_ratio/high_mean": share((ratios > 1 + high) & positive)}
+    capped = {"cispo_clip_ratio": share((ratios > cap) & positive)}
+    results = {}
+    for name, loss_of, config, which, metrics in (
+        ("grpo_kl", grpo, dict(loss_type="grpo", **settings), "mask", clips),
+        ("grpo_empty_row", grpo, dict(loss_type="grpo", **settings), "mask_empty_row", {}),
+        ("cispo", cispo, dict(loss_type="cispo", epsilon_high=cap), "mask", capped),
+    ):
+        x = logp.clone().requires_grad_()
+        loss = loss_of(x, arrays[which])
+        loss.backward()
+        case.put(f"{name}.grad_f64", x.grad)
+        results[name] = dict(config=config, old_logp="old_logp", mask=which, micro_batches=1, metrics=metrics, loss_f64=loss.item())
+    means = {}
+    for name, formula in {"k1": lambda l: l, "k2": lambda l: l.square() / 2, "k3": lambda l: (-l).exp() - 1 + l}.items():
+        x = logp.clone().requires_grad_()
+        mean = (formula(x - reference) * mask).sum() / mask.sum()
+        mean.backward()
+        means[name] = mean.item()
+        case.put(f"kl_{name}.grad_f64", x.grad)
+    case.write(results=results, kl_token_means=means, tolerance={"float32 engine": {"relative to max |grad|": 2e-6, "loss": 2e-6}})
+
+
+def optimizer_cases():
+    case = Case("optimizer/adamw", description="AdamW (Loshchilov and Hutter 2019) by torch.optim, with clipping of the global norm.")
+    betas, eps, decay, steps = (0.9, 0.99), 1e-7, 0.2, 4
+    start = {"first": normal(3, 5), "second": normal(7)}
+    gradients = [{name: normal(*t.shape, scale=s) for name, t in start.items()} for s in (0.1, 1.0, 0.02, 0.5)]
+    for name, tensor in start.items():
+        case.put(f"start/{name}", tensor, "inputs")
+        for step, gradient in enumerate(gradients, 1):
+            case.put(f"grad_{step}/{name}", gradient[name], "inputs")
+    variants = {}
+    for variant, limit, rates in (("clipped", 0.8, [0.02, 0.01, 0.01, 0.005]), ("not_clipped", None, [0.01] * steps)):
+        parameters = {name: torch.nn.Parameter(t.clone()) for name, t in start.items()}
+        optimizer = torch.optim.AdamW(parameters.values(), betas=betas, eps=eps, weight_decay=decay)
+        norms = []
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = rates[step]
+            for name, parameter in parameters.items():
+                parameter.grad = gradients[step][name].clone()
+            if limit is not None:
+                norms.append(torch.nn.utils.clip_grad_norm_(parameters.values(), limit).item())
+            optimizer.step()
+            for name, parameter in parameters.items():
+                at = f"{variant}_f64/step_{step + 1}/{name}"
+                case.put(at, parameter)
+                for moment in ("exp_avg", "exp_avg_sq"):
+                    case.put(f"{at}.{moment}", optimizer.state[parameter][moment])
+        variants[variant] = dict(max_grad_norm=limit, learning_rates=rates, grad_norms_before_clipping=norms)
+    case.write(hyperparameters=dict(betas=betas, eps=eps, weight_decay=decay), variants=variants, tolerance={"float32 engine": 1e-6})
+
+
+def operator_case():
+    """Each operator on random inputs, and the gradient of sum(seed * y) by autograd; one array an operator, to keep the file small."""
+    case = Case("operators/all", description="Each array is all inputs, then seed, output and all gradients, flattened and joined.")
+    shapes = {}
+    for name, (function, input_shapes, low, high) in OPERATORS.items():
+        inputs = [(low + (high - low) * torch.rand(*shape, generator=random)).float().double().requires_grad_() for shape in input_shapes]
+        y = function(*inputs)
+        seed = normal(*y.shape)
+        (y * seed).sum().backward()
+        case.put(name, torch.cat([t.detach().reshape(-1) for t in (*inputs, seed, y, *(x.grad for x in inputs))]))
+        shapes[name] = {"inputs": input_shapes, "output": list(y.shape)}
+    case.write(operators=shapes)
+
+
+def main():
+    models = {name: (config, make_weights(config)) for name, config in MODELS.items()}
+    forward_cases(models)
+    gradient_cases(models)
+    lora_case(*models["qwen3"], "qwen3")
+    greedy_case(*models["llama"], "llama")
+    objective_case()
+    optimizer_cases()
+    operator_case()
+
+
+if __name__ == "__main__":
+    main()
