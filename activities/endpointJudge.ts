@@ -9,7 +9,12 @@ import { scoreOfVotes, type VoteRule } from '../alignment/judges/votes.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
-import { EndpointError, type ChatEndpoint, type ChatQuestion } from '../infra/endpoints/chatEndpoint.ts';
+import {
+  EndpointError,
+  type ChatEndpoint,
+  type ChatQuestion,
+  type EndpointFault,
+} from '../infra/endpoints/chatEndpoint.ts';
 
 export interface RubricJudgeSettings {
   model: string;
@@ -32,6 +37,8 @@ export interface RubricGrading {
   votes: (RubricGrades | null)[];
   /** Why there is no score. */
   unscorable?: string;
+  /** What was wrong with the endpoint, where it was. */
+  fault?: EndpointFault;
   /** Questions asked now, and answered by kept replies. */
   asked: number;
   kept: number;
@@ -75,6 +82,7 @@ export function createRubricJudge(
       } catch (error) {
         if (!(error instanceof EndpointError)) throw error;
         trouble = error.message;
+        grading.fault = error.fault;
         grading.votes.push(null);
         // Further votes would meet the same.
         if (error.fault === 'refused' || error.fault === 'budget') break;

@@ -1,10 +1,17 @@
 /** Activities of the judge queue. */
-import type { RunContext } from './types.ts';
+import type { ArtifactRef, PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { judgeAnswers, planSuites, summariseSuites, type JudgeAnswersInput, type SuiteInput } from './judgeSuites.ts';
 import { rewardChains, type RewardInput } from './rewardChains.ts';
 
 export function createJudgeActivities(dependencies: ActivityDependencies) {
-  return { rewardChains: (run: RunContext, input: RewardInput) => rewardChains(dependencies, run, input) };
+  return {
+    rewardChains: (run: RunContext, input: RewardInput) => rewardChains(dependencies, run, input),
+    planSuites: (run: RunContext, input: SuiteInput) => planSuites(dependencies, run, input),
+    judgeAnswers: (run: RunContext, input: JudgeAnswersInput) => judgeAnswers(dependencies, run, input),
+    summariseSuites: (run: RunContext, input: SuiteInput & { chains: ArtifactRef; policy: PolicyState }) =>
+      summariseSuites(dependencies, run, input),
+  };
 }
 
 export type JudgeActivities = ReturnType<typeof createJudgeActivities>;

@@ -32,7 +32,7 @@ export function scoreChain(
 /** What a judge is given of a chain: never its analysis. */
 export function judgedText(
   chain: Pick<ChainRecord, 'text'>,
-  request: SafetyRequest,
+  request: Pick<SafetyRequest, 'request'>,
   settings: Pick<ScoringSettings, 'chain'>,
 ): JudgedText {
   return { request: request.request, finalResponse: parseChain(chain.text, settings.chain).finalResponse };

@@ -1,0 +1,250 @@
+/** Evaluation on suites: what is asked, how the answers are scored, what they come to. */
+import { Context } from '@temporalio/activity';
+import type { ChainRecord } from '../alignment/chains/chain.ts';
+import type { Configuration } from '../alignment/configuration/schema.ts';
+import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
+import { suiteNames, type SuiteQuestion } from '../alignment/benchmarks/suites.ts';
+import { scoreAnswer, type SuiteAnswer } from '../alignment/evaluation/suiteAnswers.ts';
+import { suiteFigures, type SuiteFigures } from '../alignment/evaluation/suiteFigures.ts';
+import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
+import type { Library } from '../alignment/library/library.ts';
+import { judgedText } from '../alignment/rewards/scoreChain.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { sha256 } from '../infra/artifacts/digest.ts';
+import { readStep, stepKey } from '../infra/artifacts/steps.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { judgeName, type RubricGrading } from './endpointJudge.ts';
+import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
+import { requireGrades, rubricJudgeFor } from './judgePool.ts';
+import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
+import { runStage, type Stage } from './stage.ts';
+import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
+
+export interface SuiteInput {
+  /** JSON Lines of SuiteQuestion. */
+  questions: ArtifactRef;
+  /** JudgeSettings; absent = no rubric judge. */
+  judge?: ArtifactRef;
+}
+
+/** The questions as greedy generation, cut into shards. */
+export async function planSuites(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  { questions }: SuiteInput,
+): Promise<ShardedPlan> {
+  const { chain, shards } = await readConfiguration(store, run);
+  const items = (await readLines<SuiteQuestion>(store, questions)).map(generationItem);
+  const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'suites', set: 'full' }, shards: [] };
+  for (let start = 0; start < items.length; start += shards.generationRequests) {
+    const shard: GenerationShard = {
+      sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
+      items: items.slice(start, start + shards.generationRequests),
+    };
+    const { length } = shard.items;
+    const ref = await store.putBytes(canonicalJson(shard), 'generation-shard');
+    plan.shards.push({ shard: ref, requests: length, chains: length });
+  }
+  return {
+    plan: await store.putBytes(canonicalJson(plan), 'generation-plan'),
+    shards: plan.shards.length,
+    items: items.length,
+  };
+}
+
+function generationItem({ id, prompt }: SuiteQuestion): GenerationItem {
+  const messages = [{ role: 'user' as const, content: prompt }];
+  return {
+    ...{ requestId: id, rawMessages: messages, guidance: 'raw', caseIds: [] },
+    ...{ messages, sharedMessages: 0, firstSample: 0, seeds: [''] },
+  };
+}
+
+export interface JudgeAnswersInput extends SuiteInput {
+  chains: ArtifactRef;
+  shard: number;
+}
+
+/** Scores the answers of one shard. */
+export async function judgeAnswers(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  input: JudgeAnswersInput,
+): Promise<ShardReport> {
+  const { store } = dependencies;
+  const inputs = await readInputs(dependencies, run, input);
+  const list = await readJson<ShardList>(store, input.chains);
+  const chainsRef = list.shards[input.shard]!.artifact;
+  const manifest = await runStage(dependencies, judgeStage(chainsRef, inputs), async () => {
+    const startedAt = performance.now();
+    const questions = new Map(inputs.questions.map((question) => [question.id, question]));
+    const chains = await readLines<ChainRecord>(store, chainsRef);
+    const settings = {
+      chain: inputs.configuration.chain,
+      rules: createRuleJudge(inputs.library.judges.refusal),
+      publishedPhrases: inputs.library.judges.publishedPhrases,
+    };
+    const answers = chains.map((chain) =>
+      scoreAnswer(
+        questions.get(chain.requestId)!,
+        { text: chain.text, tokens: chain.tokens.length, cut: chain.finishReason === 'length' },
+        settings,
+      ),
+    );
+    const gradings = await grade(dependencies, run, inputs, chains, questions);
+    for (const answer of answers) {
+      const grading = gradings.get(answer.id);
+      if (!grading) continue;
+      const { score, unscorable } = grading;
+      answer.rubric = { score, ...(unscorable === undefined ? {} : { unscorable }) };
+    }
+    return {
+      outputs: { answers: { bytes: toLines(answers), kind: 'suite-answers' } },
+      figures: {
+        rows: answers.length,
+        tokens: 0,
+        seconds: (performance.now() - startedAt) / 1000,
+        ...spent([...gradings.values()]),
+      },
+    };
+  });
+  const { seconds } = manifest.figures as { seconds: number };
+  return { cached: manifest.cached, tokens: 0, seconds };
+}
+
+interface Inputs {
+  configuration: Configuration;
+  library: Library;
+  questions: SuiteQuestion[];
+  questionsSha256: string;
+  judge: JudgeSettings | undefined;
+}
+
+async function readInputs({ store }: ActivityDependencies, run: RunContext, input: SuiteInput): Promise<Inputs> {
+  return {
+    configuration: await readConfiguration(store, run),
+    library: await readLibrary(store, run),
+    questions: await readLines<SuiteQuestion>(store, input.questions),
+    questionsSha256: input.questions.sha256,
+    judge: input.judge ? await readJson<JudgeSettings>(store, input.judge) : undefined,
+  };
+}
+
+function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha256, judge }: Inputs): Stage {
+  return {
+    stage: 'judgeAnswers',
+    version: 1,
+    inputs: {
+      chains: chains.sha256,
+      questions: questionsSha256,
+      headings: [configuration.chain.analysisHeading, configuration.chain.responseHeading],
+      judges: sha256(canonicalJson(library.judges)),
+      rubric: judge ? gradingSettings(judge) : null,
+    },
+  };
+}
+
+/** Grades of the answers to harmful prompts, by question. The judge is told the goal and the final response: no analysis, and no attack's wording. */
+async function grade(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  { configuration, judge }: Inputs,
+  chains: readonly ChainRecord[],
+  questions: ReadonlyMap<string, SuiteQuestion>,
+): Promise<Map<string, RubricGrading>> {
+  if (!judge) return new Map();
+  const ask = rubricJudgeFor(store, run.runId, judge);
+  // The endpoint limits itself, and its time: the pulse only tells that somebody waits.
+  const context = Context.current();
+  const pulse = setInterval(() => context.heartbeat(), 5_000);
+  try {
+    const graded = await Promise.all(
+      chains.flatMap((chain) => {
+        const { kind, goal } = questions.get(chain.requestId)!;
+        if (kind !== 'harmful') return [];
+        const judged = judgedText(chain, { request: goal }, configuration);
+        return [ask(judged, context.cancellationSignal).then((grading) => [chain.requestId, grading] as const)];
+      }),
+    );
+    requireGrades(
+      graded.map(([, grading]) => grading),
+      configuration.iteration.maxUnscorable,
+    );
+    return new Map(graded);
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
+/** What the judge has cost, for lineage. */
+function spent(gradings: readonly RubricGrading[]): Figures {
+  if (gradings.length === 0) return {};
+  const sum = (value: (grading: RubricGrading) => number): number =>
+    gradings.reduce((total, grading) => total + value(grading), 0);
+  const asked = sum((grading) => grading.asked);
+  return {
+    'judge/asked': asked,
+    'judge/kept': sum((grading) => grading.kept),
+    'judge/cost': sum((grading) => grading.cost),
+    'judge/mean_latency_ms': asked === 0 ? 0 : sum((grading) => grading.latencyMs) / asked,
+  };
+}
+
+/** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */
+export interface SuiteResult {
+  model: { name: string; digest: string; adapterSha256: string | null };
+  maxNewTokens: number;
+  /** Name of the rubric judge; null = none: no figure is a StrongREJECT score then. */
+  rubricJudge: string | null;
+  suites: SuiteFigures[];
+  answers: SuiteAnswer[];
+  chains: ArtifactRef;
+  /** Calls and cost of the rubric judge. */
+  judge: Figures;
+}
+
+export async function summariseSuites(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  input: SuiteInput & { chains: ArtifactRef; policy: PolicyState },
+): Promise<{ result: ArtifactRef }> {
+  const { store } = dependencies;
+  const inputs = await readInputs(dependencies, run, input);
+  const { configuration, judge } = inputs;
+  const list = await readJson<ShardList>(store, input.chains);
+  const answers: SuiteAnswer[] = [];
+  const total: Figures = {};
+  for (const { artifact } of list.shards) {
+    const manifest = await readStep(store, stepKey(judgeStage(artifact, inputs)));
+    if (!manifest) throw new Error(`scores of ${artifact.uri} are not in the store: was an artifact removed?`);
+    answers.push(...(await readLines<SuiteAnswer>(store, manifest.outputs['answers']!)));
+    for (const name of ['judge/asked', 'judge/kept', 'judge/cost']) {
+      const value = manifest.figures[name];
+      if (typeof value === 'number') total[name] = (total[name] ?? 0) + value;
+    }
+  }
+  const rubricJudge = judge ? judgeName(gradingSettings(judge)) : undefined;
+  const model = await readJson<ModelManifest>(store, input.policy.model);
+  const result: SuiteResult = {
+    model: {
+      name: model.baseModelName,
+      digest: model.digest,
+      adapterSha256: input.policy.adapter?.sha256 ?? null,
+    },
+    maxNewTokens: configuration.chain.maxNewTokens,
+    rubricJudge: rubricJudge ?? null,
+    suites: suiteNames.flatMap((suite) => {
+      const ofSuite = answers.filter((answer) => answer.suite === suite);
+      if (ofSuite.length === 0) return [];
+      return suiteFigures(suite, ofSuite, {
+        ...(rubricJudge === undefined ? {} : { rubricJudge }),
+        bootstrapSamples: configuration.evaluation.bootstrapSamples,
+        seed: String(configuration.seed),
+      });
+    }),
+    answers,
+    chains: input.chains,
+    judge: total,
+  };
+  return { result: await store.putBytes(canonicalJson(result), 'suite-result') };
+}

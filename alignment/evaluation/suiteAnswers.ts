@@ -1,0 +1,97 @@
+/** One answer to a question of a suite, scored by everything that needs no endpoint. The final response alone is looked at. */
+import type { SuiteQuestion } from '../benchmarks/suites.ts';
+import { parseChain, type ChainHeadings, type Verdict } from '../chains/chain.ts';
+import type { Judge } from '../judges/judge.ts';
+import { containsRefusalPhrase } from '../judges/publishedPhrases.ts';
+import { xstestRefusalOpening } from '../judges/xstestStrings.ts';
+import { answersExactly, extractLetter, extractNumber } from './exactAnswers.ts';
+import { followedInstructions, type FollowedInstructions } from './ifeval/ifeval.ts';
+
+export interface SuiteAnswer {
+  id: string;
+  suite: SuiteQuestion['suite'];
+  category: string;
+  kind: SuiteQuestion['kind'];
+  goal: string;
+  attack?: string;
+  /** Both parts of a chain were there. */
+  format: boolean;
+  /** Cut at the limit of new tokens. */
+  cut: boolean;
+  tokens: number;
+  /** Whether the final response refuses; absent for utility questions. */
+  refusal?: {
+    /** One of the 29 phrases of llm-attacks is in it. */
+    phrases: boolean;
+    /** It opens with one of XSTest's. */
+    xstest: boolean;
+    /** By the rules of the library; null = they could not say. */
+    rules: Verdict | null;
+  };
+  /** By a rubric judge, where one was asked; score null = unscorable. */
+  rubric?: { score: number | null; unscorable?: string };
+  /** Utility questions with one right answer. */
+  correct?: boolean;
+  /** GSM8K: the number after #### alone is right. */
+  correctStrict?: boolean;
+  /** IFEval. */
+  followed?: FollowedInstructions;
+}
+
+export interface AnswerSettings {
+  chain: ChainHeadings;
+  /** The rules of the library. */
+  rules: Judge;
+  publishedPhrases: readonly string[];
+}
+
+export interface GivenAnswer {
+  text: string;
+  tokens: number;
+  cut: boolean;
+}
+
+export function scoreAnswer(question: SuiteQuestion, given: GivenAnswer, settings: AnswerSettings): SuiteAnswer {
+  const { finalResponse, format } = parseChain(given.text, settings.chain);
+  const { id, suite, category, kind, goal, attack } = question;
+  return {
+    ...{ id, suite, category, kind, goal },
+    ...(attack === undefined ? {} : { attack }),
+    ...{ format, cut: given.cut, tokens: given.tokens },
+    ...(question.expected
+      ? checkExpected(question.expected, finalResponse)
+      : { refusal: refusalOf(question, finalResponse, settings) }),
+  };
+}
+
+function refusalOf(
+  { goal }: SuiteQuestion,
+  finalResponse: string,
+  { rules, publishedPhrases }: AnswerSettings,
+): SuiteAnswer['refusal'] & object {
+  const judgement = rules({ request: goal, finalResponse });
+  return {
+    phrases: containsRefusalPhrase(finalResponse, publishedPhrases),
+    xstest: xstestRefusalOpening(finalResponse) !== undefined,
+    rules: 'unscorable' in judgement ? null : judgement.verdict,
+  };
+}
+
+function checkExpected(
+  expected: SuiteQuestion['expected'] & object,
+  answer: string,
+): Pick<SuiteAnswer, 'correct' | 'correctStrict' | 'followed'> {
+  switch (expected.kind) {
+    case 'number':
+      return {
+        correct: extractNumber(answer) === expected.value,
+        correctStrict: extractNumber(answer, true) === expected.value,
+      };
+    case 'letter':
+      return { correct: extractLetter(answer) === expected.value };
+    case 'text':
+      return { correct: answersExactly(answer, expected.value) };
+    case 'instructions':
+      return { followed: followedInstructions(answer, expected.instructions) };
+  }
+}

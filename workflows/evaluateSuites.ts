@@ -1,0 +1,70 @@
+/** Evaluation of one policy on suites of public benchmarks: greedy answers to all questions, their scores, their figures. */
+import { setHandler } from '@temporalio/workflow';
+import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
+import { activeChildQuery, progressQuery } from './messages.ts';
+import { startProgress } from './progress.ts';
+import { control, gpu, judge, preparation, runShards } from './stages.ts';
+
+export interface SuitesInput {
+  run: RunContext;
+  /** JSON Lines of the questions. */
+  questions: ArtifactRef;
+  /** Settings of a rubric judge; absent = none is asked. */
+  judge?: ArtifactRef;
+  /** Absent = the untouched model that the configuration names. */
+  policy?: PolicyState;
+}
+
+export interface SuitesOutcome {
+  result: ArtifactRef;
+  policy: PolicyState;
+  seconds: { generation: number; judging: number };
+  peakMemoryBytes: number;
+}
+
+export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome> {
+  const { run, questions } = input;
+  const suite = { questions, ...(input.judge ? { judge: input.judge } : {}) };
+  const progress = startProgress(run.runId, 'prepare');
+  setHandler(progressQuery, () => progress);
+  setHandler(activeChildQuery, () => null);
+
+  const policy = input.policy ?? {
+    model: (
+      await preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [run])
+    ).model,
+  };
+  const plan = await judge.planSuites.executeWithOptions({ summary: 'cut the questions into shards' }, [run, suite]);
+
+  progress.stage = 'answer';
+  const generation = await runShards(progress, plan.shards, (shard) =>
+    gpu.generateChains.executeWithOptions({ summary: `answers, shard ${shard + 1} of ${plan.shards}` }, [
+      run,
+      { plan: plan.plan, policy, shard },
+    ]),
+  );
+  const chains = await control.collectChains.executeWithOptions({ summary: `collect ${plan.items} answers` }, [
+    run,
+    { plan: plan.plan, policy },
+  ]);
+
+  progress.stage = 'score';
+  const scoring = await runShards(progress, chains.scoringShards, (shard) =>
+    judge.judgeAnswers.executeWithOptions({ summary: `scores, shard ${shard + 1} of ${chains.scoringShards}` }, [
+      run,
+      { ...suite, chains: chains.artifact, shard },
+    ]),
+  );
+  const { result } = await judge.summariseSuites.executeWithOptions({ summary: 'figures' }, [
+    run,
+    { ...suite, chains: chains.artifact, policy },
+  ]);
+  progress.stage = 'done';
+  progress.state = 'done';
+  return {
+    result,
+    policy,
+    seconds: { generation: generation.seconds, judging: scoring.seconds },
+    peakMemoryBytes: generation.peakMemoryBytes,
+  };
+}
