@@ -2,5 +2,6 @@
 export { alignPolicy } from './alignPolicy.ts';
 export { archiveRun } from './archiveRun.ts';
 export { evaluatePolicy } from './evaluatePolicy.ts';
+export { evaluateSuites } from './evaluateSuites.ts';
 export { runIteration } from './runIteration.ts';
 export { warmStartPolicy } from './warmStartPolicy.ts';
