@@ -11,7 +11,8 @@ import { parseArgs } from 'node:util';
 import pLimit from 'p-limit';
 import { findS3Server } from '../servers/s3Server.ts';
 import { chaosRun, harmedRun, isWrong, undisturbedRun, type ChaosOutcome } from './chaosRun.ts';
-import { courseOf, scenarios, type Scenario } from './scenarios.ts';
+import { courseOf, possibleScenarios, type Scenario } from './scenarios.ts';
+import { shortForm } from './schedule.ts';
 import { printTable, totals } from './table.ts';
 import { writeConfiguration } from './training.ts';
 
@@ -34,9 +35,9 @@ const number = (text: string): number => {
   if (!Number.isSafeInteger(value) || value < 0) throw new Error(`"${text}" is not a number of times`);
   return value;
 };
-const first = number(values.seed);
+const first = values.short ? shortForm.seed : number(values.seed);
 const count = values.short ? 1 : number(values.seeds);
-const amounts = { kills: number(values.kills), harms: number(values.harms) };
+const amounts = values.short ? shortForm.amounts : { kills: number(values.kills), harms: number(values.harms) };
 
 // Servers are ended on the way out of the process.
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(130));
@@ -81,12 +82,7 @@ process.exit(outcomes.some(isWrong) ? 1 : 0);
 
 /** In the long form each by itself. */
 async function scenarioGroups(): Promise<Scenario[][]> {
-  const possible: Scenario[] = [];
-  for (const scenario of values.scenarios ? scenarios : []) {
-    const missing = await scenario.missing?.();
-    if (missing) console.log(`\n${scenario.name}: skipped, ${missing}`);
-    else possible.push(scenario);
-  }
+  const possible = values.scenarios ? await possibleScenarios(console.log) : [];
   return values.short ? [possible] : possible.map((scenario) => [scenario]);
 }
 

@@ -144,6 +144,17 @@ export const scenarios: Scenario[] = [
   },
 ];
 
+/** Those that can be done here; what can't is said. */
+export async function possibleScenarios(say: (line: string) => void): Promise<Scenario[]> {
+  const possible: Scenario[] = [];
+  for (const scenario of scenarios) {
+    const missing = await scenario.missing?.();
+    if (missing) say(`${scenario.name}: left out, ${missing}`);
+    else possible.push(scenario);
+  }
+  return possible;
+}
+
 /** Runs some of them in one training run, one after the other, at equal distances. */
 export function courseOf(chosen: readonly Scenario[], undisturbed: Undisturbed, configurationFile: string): Course {
   const start = chosen.find((scenario) => scenario.start)?.start;

@@ -1,6 +1,6 @@
 /**
- * Processes killed in the middle of their work: the run goes on by itself, ends with the adapter of an undisturbed one, and each kill costs at most one
- * step computed twice.
+ * A run on one machine, whose command supervises server and workers: processes killed in the middle of their work are started again, the run ends with the
+ * adapter of an undisturbed one, and each kill costs at most one step computed twice.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readServerRecord } from '../../infra/temporal/serverRecord.ts';
 import { runFolders } from '../../infra/paths.ts';
-import { createInstallation, type TestInstallation } from './cluster.ts';
-import { computedAgain, type LedgerEntry } from './ledger.ts';
+import { createInstallation, type TestInstallation } from '../workflows/cluster.ts';
+import { computedAgain, type LedgerEntry } from '../workflows/ledger.ts';
 
 let undisturbed: string;
 const installations: TestInstallation[] = [];
@@ -28,27 +28,15 @@ afterAll(async () => {
   for (const installation of installations) await installation.remove();
 });
 
-describe.concurrent('SIGKILL', () => {
-  test('of the gpu worker in the middle of generation, and in the middle of the RL step', async () => {
-    const { outcome, adapter, again, lines, killed } = await runWithKills('worker', [
-      { when: computing('generateChains', 6), kill: amidWork(({ pid }) => pid) },
-      { when: computing('computeGradients', 7), kill: amidWork(({ pid }) => pid) },
-    ]);
-    expect(killed).toEqual(['generateChains', 'computeGradients']);
-    expect(outcome).toBe('done');
-    expect(adapter).toBe(undisturbed);
-    expect(lines.filter((line) => line.includes('the gpu worker ended (SIGKILL)'))).toHaveLength(2);
-    expect(again).toEqual(['generateChains', 'computeGradients']);
-  }, 240_000);
-
-  test('of the engine, of the Temporal server and of the other workers', async () => {
+describe.concurrent('a run on one machine', () => {
+  test('survives SIGKILL of the gpu worker, the engine, the Temporal server and the judge worker', async () => {
     const installation = await fresh();
     const server = async (): Promise<number> =>
-      (await readServerRecord(runFolders(installation.home, 'others').temporalDatabase))!.pid;
+      (await readServerRecord(runFolders(installation.home, 'killed').temporalDatabase))!.pid;
     const { outcome, adapter, again, lines, killed } = await runWithKills(
-      'others',
+      'killed',
       [
-        { when: computing('generateChains', 6), kill: amidWork(({ pid }) => engineOf(pid)) },
+        { when: computing('generateChains', 6), kill: amidWork(({ pid }) => pid) },
         { when: computing('generateChains', 9), kill: atOnce(server) },
         { when: computing('computeGradients', 3), kill: amidWork(({ pid }) => engineOf(pid)) },
         { when: computing('computeGradients', 8), kill: atOnce(server) },
@@ -59,14 +47,15 @@ describe.concurrent('SIGKILL', () => {
     expect(killed).toHaveLength(5);
     expect(outcome).toBe('done');
     expect(adapter).toBe(undisturbed);
+    expect(lines.filter((line) => line.includes('the gpu worker ended (SIGKILL)'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('the Temporal server ended (SIGKILL)'))).toHaveLength(2);
     expect(lines.some((line) => line.includes('the judge worker ended (SIGKILL)'))).toBe(true);
-    // The engine's two kills cost a step each, the server's none, the judge's what it had at work: none to as many as it scores at once.
+    // The gpu worker's kill and the engine's cost a step each, the server's none, the judge's what it had at work: none to as many as it scores at once.
     expect(again.filter((stage) => stage !== 'rewardChains')).toEqual(['generateChains', 'computeGradients']);
     expect(again.length - 2).toBeLessThanOrEqual(4);
-  }, 240_000);
+  }, 300_000);
 
-  test('of nothing: Ctrl-C in the middle of generation and of the RL step, each time the same command again', async () => {
+  test('Ctrl-C in the middle of generation and of the RL step, each time the same command again', async () => {
     const installation = await fresh();
     const runId = 'stopped';
     for (const [stage, nth] of [
