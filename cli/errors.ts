@@ -42,6 +42,7 @@ const exitCodeByName: Record<string, ExitCode> = {
   StoreFullError: exitCodes.environment,
   TemporalServerNotFound: exitCodes.environment,
   TemporalConnectionError: exitCodes.environment,
+  PayloadKeyError: exitCodes.environment,
   AttemptFailed: exitCodes.environment,
 };
 

@@ -9,6 +9,7 @@ import { createGpuActivities } from '../activities/gpu.ts';
 import { createJudgeActivities } from '../activities/judge.ts';
 import { openStore } from '../infra/artifacts/artifactStore.ts';
 import { connectWorker, type TemporalEndpoint } from '../infra/temporal/connection.ts';
+import { dataConverter } from '../infra/temporal/payloadCodec.ts';
 import { taskQueues, type WorkerKind } from '../activities/types.ts';
 import { createEngineShelf } from './engineShelf.ts';
 import { requireSharedStore } from './sharedStore.ts';
@@ -77,6 +78,7 @@ function workerOptions(
     namespace: options.endpoint.namespace,
     taskQueue: taskQueues[options.kind],
     identity: `${options.kind}@${process.pid}`,
+    dataConverter: dataConverter(process.env),
     shutdownGraceTime: graceMs,
     shutdownForceTime: 2 * graceMs,
     maxHeartbeatThrottleInterval: '5 seconds',

@@ -1,5 +1,6 @@
 /** How far the download of a run's model is, by the heartbeat of the activity that prepares it. */
 import { defaultPayloadConverter, type WorkflowHandle } from '@temporalio/client';
+import { decryptPayload, payloadKeys } from '../../infra/temporal/payloadCodec.ts';
 import type { ModelProgress } from '../../infra/modelSource/resolveModel.ts';
 import type { ProgressSnapshot } from '../progress/snapshot.ts';
 
@@ -12,7 +13,7 @@ export async function withDownload(snapshot: ProgressSnapshot, handle: WorkflowH
   );
   const payload = activity?.heartbeatDetails?.payloads?.[0];
   if (!payload) return snapshot;
-  const progress: unknown = defaultPayloadConverter.fromPayload(payload);
+  const progress: unknown = defaultPayloadConverter.fromPayload(decryptPayload(payload, payloadKeys(process.env)));
   if (!isDownload(progress)) return snapshot;
   return {
     ...snapshot,

@@ -3,6 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
 import type { ClientConfigProfile } from '@temporalio/envconfig';
 import type { NativeConnection } from '@temporalio/worker';
+import { dataConverter } from './payloadCodec.ts';
 import { probeEndpoint } from './probe.ts';
 
 /** Where the orchestration of a run happens: a server that is already there, or an embedded one that the run starts itself. */
@@ -144,12 +145,13 @@ export interface ConnectedClient {
 /**
  * Connects a client and makes sure that the namespace exists and may be used.
  *
- * @throws TemporalConnectionError within `timeoutMs`, by default 10 s.
+ * @throws TemporalConnectionError within `timeoutMs`, by default 10 s; PayloadKeyError where CADA_PAYLOAD_KEYS is malformed.
  */
 export async function connectClient(
   endpoint: TemporalEndpoint,
   timeoutMs: number = DEFAULT_TIMEOUT_MS,
 ): Promise<ConnectedClient> {
+  const converter = dataConverter(process.env);
   let connection: Connection | undefined;
   try {
     const opened = await Connection.connect({
@@ -162,7 +164,7 @@ export async function connectClient(
       await opened.workflowService.describeNamespace({ namespace: endpoint.namespace });
       return serverVersion;
     });
-    const client = new Client({ connection: opened, namespace: endpoint.namespace });
+    const client = new Client({ connection: opened, namespace: endpoint.namespace, dataConverter: converter });
     return { client, connection: opened, serverVersion: serverVersion ?? 'unknown', close: () => opened.close() };
   } catch (error) {
     await connection?.close();
