@@ -77,6 +77,12 @@ async function main({
   const scratch = await mkdtemp(join(tmpdir(), 'cada-bench-'));
   const bench = new Bench({ runs, model: await benchModel(folder, threads), scratch, peers });
   const results: BenchResult[] = [];
+  const tidyUp = async (): Promise<void> => {
+    await bench.close();
+    await rm(scratch, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void tidyUp().finally(() => process.exit(130)));
   try {
     for (const row of chosen) {
       say(`${row.name}: ${row.about}`);
@@ -92,8 +98,7 @@ async function main({
         );
     }
   } finally {
-    await bench.close();
-    await rm(scratch, { recursive: true, force: true });
+    await tidyUp();
   }
   console.log(`\n${machine}; ${runs} ${runs === 1 ? 'run' : 'runs'}, medians\n${resultTable(results)}`);
 }
