@@ -23,7 +23,7 @@ import { nominalGflop } from '../../engine/train/nominalWork.ts';
 import { Trainer } from '../../engine/train/trainer.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
-import { cadaCache } from '../../infra/paths.ts';
+import { cadaCache, cadaHome } from '../../infra/paths.ts';
 
 export interface SpeedFigures {
   model: string;
@@ -74,7 +74,7 @@ export async function measureSpeed(request: {
   const scratch = await mkdtemp(join(tmpdir(), 'cada-bench-'));
   const subject: Subject = {
     policy: { modelPath: resolved.modelPath, modelDigest: digest },
-    settings: { ...configuration.engine, cachePath: join(scratch, 'cache') },
+    settings: { ...configuration.engine, cachePath: join(cadaHome(), 'local', 'engine') },
     lora: configuration.lora,
     vocabularySize,
     promptTokens: Math.min(64, Math.floor(contextLength / 4)),
