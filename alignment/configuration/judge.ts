@@ -8,7 +8,14 @@ import { voteRules } from '../judges/votes.ts';
 const positive = z.int().min(1);
 
 export const judgeSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('Base address of the endpoint, as `http://127.0.0.1:8000/v1`.'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    // It is written into the store and the report.
+    .refine(
+      (url) => URL.parse(url)?.username === '' && URL.parse(url)?.password === '',
+      'an address without user name and password: the key comes from CADA_JUDGE_API_KEY',
+    )
+    .describe('Base address of the endpoint, as `http://127.0.0.1:8000/v1`.'),
   model: z.string().min(1).describe('Name of the model at the endpoint.'),
   rubric: z
     .string()

@@ -141,8 +141,10 @@ async function askOnce(settings: ChatEndpointSettings, question: ChatQuestion): 
     const why = timeout.aborted ? `no reply within ${settings.timeoutMs / 1000} s` : causeOf(error);
     throw new EndpointError('unavailable', `${address}: ${why}`, { cause: error });
   }
-  if (!response.ok) throw faultOf(address, response, body);
-  const { text, inputTokens, outputTokens } = readReply(address, body);
+  // Some endpoints quote the key that they refuse.
+  const shown = settings.apiKey ? body.replaceAll(settings.apiKey, '[redacted]') : body;
+  if (!response.ok) throw faultOf(address, response, shown);
+  const { text, inputTokens, outputTokens } = readReply(address, shown);
   const { price } = settings;
   return {
     text,
