@@ -37,3 +37,13 @@ export const benchmarkSizes: Record<BenchmarkName, number> = {
   'or-bench': 1974,
   oktest: 300,
 };
+
+/** Benchmarks of utility, which `cada evaluate` knows too. */
+export const utilityNames = ['gsm8k', 'mmlu', 'ifeval', 'bbh'] as const;
+
+export type UtilityName = (typeof utilityNames)[number];
+
+/** Everything that a model can be evaluated on. */
+export const suiteNames = [...benchmarkNames, ...utilityNames] as const;
+
+export type SuiteName = BenchmarkName | UtilityName;

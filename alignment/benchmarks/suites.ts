@@ -1,19 +1,9 @@
 /** Suites that a model is evaluated on: any public benchmark as a list of questions, whole or a seeded part. */
 import type { RequestKind } from '../library/library.ts';
 import { balancedOrder } from '../randomness/seededRandom.ts';
-import { benchmarkNames, type BenchmarkName } from './benchmarkNames.ts';
+import { utilityNames, type BenchmarkName, type SuiteName, type UtilityName } from './benchmarkNames.ts';
 import { benchmarks, type BenchmarkRequest, type BenchmarkSource } from './benchmarks.ts';
-import {
-  utilityBenchmarks,
-  utilityNames,
-  type Expected,
-  type UtilityName,
-  type UtilityQuestion,
-} from './utilityBenchmarks.ts';
-
-export const suiteNames = [...benchmarkNames, ...utilityNames] as const;
-
-export type SuiteName = BenchmarkName | UtilityName;
+import { utilityBenchmarks, type Expected, type UtilityQuestion } from './utilityBenchmarks.ts';
 
 export interface SuiteQuestion {
   id: string;

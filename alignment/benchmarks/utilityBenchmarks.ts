@@ -2,12 +2,9 @@
 import { z } from 'zod';
 import { goldNumber } from '../evaluation/exactAnswers.ts';
 import type { Instruction } from '../evaluation/ifeval/ifeval.ts';
+import type { UtilityName } from './benchmarkNames.ts';
 import type { BenchmarkSource } from './benchmarks.ts';
 import { cellsOfCsv, rowsOfJson, rowsOfJsonLines, text } from './readRows.ts';
-
-export const utilityNames = ['gsm8k', 'mmlu', 'ifeval', 'bbh'] as const;
-
-export type UtilityName = (typeof utilityNames)[number];
 
 /** What makes an answer right. */
 export type Expected =

@@ -1,5 +1,6 @@
 /** Figures of a model on suites: every one with its judge, its interval and its number of answers; none is a bare percentage. */
-import { isUtility, suiteSource, type SuiteName } from '../benchmarks/suites.ts';
+import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
+import { isUtility, suiteSource } from '../benchmarks/suites.ts';
 import { utilityBenchmarks } from '../benchmarks/utilityBenchmarks.ts';
 import { countFollowed } from './ifeval/ifeval.ts';
 import { bootstrapInterval, wilsonInterval, type Interval } from './intervals.ts';
@@ -228,6 +229,7 @@ function shareMeasure(
   if (chance > 0 && interval[0] <= chance && chance <= interval[1]) {
     notes.push(`uninformative: chance (${chance}) is within the interval`);
   }
+  if (interval[1] < chance) notes.push(`below chance (${chance}): many answers are in no form that can be read`);
   return { name, of, judge, better, value: count / n, interval, n, notes };
 }
 
@@ -250,7 +252,11 @@ function meanMeasure(
 /** Half a width above which a figure decides little. */
 const wide = 0.15;
 
+/** Answers below which an interval is itself not known. */
+const fewest = 20;
+
 function powerNotes(interval: Interval, n: number): string[] {
   const half = (interval[1] - interval[0]) / 2;
-  return half > wide ? [`too few (${n}): known to ± ${half.toFixed(2)} only`] : [];
+  if (half > wide) return [`too few (${n}): known to ± ${half.toFixed(2)} only`];
+  return n < fewest ? [`too few (${n})`] : [];
 }

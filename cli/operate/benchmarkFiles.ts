@@ -1,11 +1,14 @@
 /** Public benchmarks that a run is evaluated on: found in `CADA_DATA` or the cache, else fetched. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BenchmarkName } from '../../alignment/benchmarks/benchmarkNames.ts';
-import { benchmarks, type BenchmarkFile } from '../../alignment/benchmarks/benchmarks.ts';
+import { strFromU8, unzipSync } from 'fflate';
+import type { BenchmarkName, SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
+import { benchmarks, type BenchmarkFile, type BenchmarkSource } from '../../alignment/benchmarks/benchmarks.ts';
+import { parseSuite, suiteSource, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
 import { downloadFile } from '../../infra/download/downloadFile.ts';
 import { AttemptFailed } from '../../infra/processes/childAttempt.ts';
-import { badInput } from '../errors.ts';
+import { badEnvironment, badInput, type CliError } from '../errors.ts';
 
 export interface BenchmarkPlaces {
   /** Folder of the user's own copies; absent = none. */
@@ -29,9 +32,9 @@ export async function readBenchmarks(
   const files: Record<string, string> = {};
   for (const name of names) {
     const { title, parse, files: wanted } = benchmarks[name];
-    const found: { path: string; text: string }[] = [];
+    let found: FoundFile[];
     try {
-      for (const file of wanted) found.push(await findOrFetch(file, places));
+      found = await findAll(benchmarks[name], places);
     } catch (error) {
       if (!(error instanceof AttemptFailed)) throw error;
       note(
@@ -43,10 +46,7 @@ export async function readBenchmarks(
       const requests = parse(found.map(({ text }) => text));
       files[`${benchmarkFolder}${name}.jsonl`] = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
     } catch (error) {
-      throw badInput(
-        `${found.map(({ path }) => path).join(' or ')} is not ${title} as it was published: ${(error as Error).message}.`,
-        'Remove the file, so that it is fetched again, or take the benchmark out of evaluation.benchmarks.',
-      );
+      throw notAsPublished(title, found, error);
     }
   }
   return files;
@@ -57,16 +57,76 @@ export function benchmarksIn(libraryFiles: Readonly<Record<string, string>>): Re
   return Object.fromEntries(Object.entries(libraryFiles).filter(([path]) => path.startsWith(benchmarkFolder)));
 }
 
-async function findOrFetch(
-  { paths, url, sha256 }: BenchmarkFile,
-  { data, cache }: BenchmarkPlaces,
-): Promise<{ path: string; text: string }> {
-  const cached = join(cache, 'data', paths[0]!);
-  const places = [...(data ? paths.map((path) => join(data, path)) : []), cached];
-  for (const path of places) {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text !== undefined) return { path, text };
+/**
+ * All questions of a suite.
+ * @throws CliError naming the file that can't be had, and where to put it, or that is not as published.
+ */
+export async function readSuite(suite: SuiteName, places: BenchmarkPlaces): Promise<SuiteQuestion[]> {
+  const { title, gated, files } = suiteSource(suite);
+  let found: FoundFile[];
+  try {
+    found = await findAll(suiteSource(suite), places);
+  } catch (error) {
+    if (!(error instanceof AttemptFailed)) throw error;
+    throw badEnvironment(
+      `${title} could not be had: ${error.message}.`,
+      `${gated ? 'Its files need an account that has agreed to its terms: set HF_TOKEN, or put' : 'Put'} them into a folder named by --data or CADA_DATA: ${files.map(({ paths }) => paths[0]).join(', ')}.`,
+      error,
+    );
   }
-  await downloadFile({ url, path: cached, ...(sha256 ? { digest: { algorithm: 'sha256', hex: sha256 } } : {}) });
-  return { path: cached, text: await readFile(cached, 'utf8') };
+  try {
+    return parseSuite(
+      suite,
+      found.map(({ text }) => text),
+    );
+  } catch (error) {
+    throw notAsPublished(title, found, error);
+  }
+}
+
+interface FoundFile {
+  path: string;
+  text: string;
+}
+
+function notAsPublished(title: string, found: readonly FoundFile[], error: unknown): CliError {
+  return badInput(
+    `${found.map(({ path }) => path).join(' or ')} is not ${title} as it was published: ${(error as Error).message}.`,
+    'Remove the file, so that it is fetched again, or take the benchmark out of evaluation.benchmarks.',
+  );
+}
+
+async function findAll({ files, gated }: BenchmarkSource, places: BenchmarkPlaces): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  for (const file of files) found.push(await findOrFetch(file, places, gated === true));
+  return found;
+}
+
+async function findOrFetch(
+  { paths, url, sha256, archive }: BenchmarkFile,
+  { data, cache }: BenchmarkPlaces,
+  gated: boolean,
+): Promise<FoundFile> {
+  const read = async (path: string): Promise<FoundFile> => ({
+    path,
+    text: archive ? unpack(await readFile(path)) : await readFile(path, 'utf8'),
+  });
+  const cached = join(cache, 'data', paths[0]!);
+  for (const path of [...(data ? paths.map((path) => join(data, path)) : []), cached]) {
+    if (existsSync(path)) return read(path);
+  }
+  const token = gated ? process.env['HF_TOKEN'] : undefined;
+  await downloadFile({
+    url,
+    path: cached,
+    ...(sha256 ? { digest: { algorithm: 'sha256', hex: sha256 } } : {}),
+    ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
+  });
+  return read(cached);
+}
+
+/** The text files of a zip archive, as one JSON object: path -> text. */
+function unpack(bytes: Uint8Array): string {
+  const files = unzipSync(bytes, { filter: ({ name }) => name.endsWith('.csv') });
+  return JSON.stringify(Object.fromEntries(Object.entries(files).map(([path, content]) => [path, strFromU8(content)])));
 }

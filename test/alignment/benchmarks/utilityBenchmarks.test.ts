@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { strFromU8, unzipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { utilityBenchmarks, utilityNames } from '../../../alignment/benchmarks/utilityBenchmarks.ts';
+import { utilityNames } from '../../../alignment/benchmarks/benchmarkNames.ts';
+import { utilityBenchmarks } from '../../../alignment/benchmarks/utilityBenchmarks.ts';
 
 const problem = (question: string, answer: string): string => JSON.stringify({ question, answer });
 

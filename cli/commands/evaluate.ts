@@ -1,0 +1,184 @@
+/** `cada evaluate`: a model, or a run's aligned model, on public benchmarks. */
+import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
+import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
+import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
+import { nearestName } from '../../infra/configuration/nearestName.ts';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { placesOf, print, printJson, remark } from '../context.ts';
+import type { CommandContext } from '../context.ts';
+import { badInput } from '../errors.ts';
+import type { Evaluation } from '../operate/evaluation.ts';
+import { plainTable } from '../terminal.ts';
+
+interface EvaluateFlags {
+  suite: SuiteName[];
+  limit?: number;
+  all?: true;
+  maxNewTokens?: number;
+  base?: true;
+  seed: number;
+  data?: string;
+  byCategory?: true;
+  judgeUrl?: string;
+  judgeModel?: string;
+  judgeVotes?: number;
+  judgeCombine?: string;
+  judgeRubric?: string;
+  judgeCalls?: number;
+  judgePerMinute?: number;
+  judgeStructured?: true;
+  store?: string;
+  json?: true;
+}
+
+export function addEvaluateCommand(program: Command, context: CommandContext): void {
+  program
+    .command('evaluate')
+    .description(
+      "Evaluates a model (folder, .gguf file, hub id) or a run's aligned model on public benchmarks: greedy answers, fixed seeded parts. The same command again finds what is done.",
+    )
+    .argument('<model|run>', 'what to evaluate')
+    .requiredOption('--suite <names>', `one or more of: ${suiteNames.join(', ')}`, suitesOf)
+    .option('--limit <n>', 'questions of each suite at most (default: the sizes of a study)', countOf)
+    .option('--all', 'every question of each suite')
+    .option('--max-new-tokens <n>', 'longest answer (default: 256)', countOf)
+    .option('--base', 'of a run: the model it started from')
+    .option('--seed <n>', 'of the choice of questions', countOf, 1234)
+    .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
+    .option('--by-category', 'also by hazard category and by attack')
+    .option('--judge-url <url>', 'rubric judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
+    .option('--judge-model <name>', 'its model')
+    .option('--judge-votes <n>', 'questions about each answer (default: 1)', countOf)
+    .option('--judge-combine <rule>', 'what they come to: mean, median, worst (default: mean)')
+    .option('--judge-rubric <file>', 'another wording, with {forbidden_prompt} and {response}')
+    .option('--judge-calls <n>', 'budget of calls', countOf)
+    .option('--judge-per-minute <n>', 'requests a minute at most', countOf)
+    .option('--judge-structured', 'ask for JSON by a schema')
+    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option('--json', 'for scripts')
+    .action(async (target: string, flags: EvaluateFlags) => {
+      const judge = await judgeOf(flags);
+      const { evaluate } = await import('../operate/evaluation.ts');
+      const limit = flags.all ? 'all' : flags.limit;
+      const evaluation = await evaluate(
+        {
+          target,
+          suites: flags.suite,
+          ...(limit === undefined ? {} : { limit }),
+          ...(flags.maxNewTokens === undefined ? {} : { maxNewTokens: flags.maxNewTokens }),
+          base: flags.base === true,
+          seed: flags.seed,
+          ...(judge ? { judge } : {}),
+          data: flags.data ?? (context.env['CADA_DATA'] || undefined),
+          ...placesOf(context, flags.store),
+          signal: context.signal,
+        },
+        (line) => remark(context, escapeForTerminal(line)),
+      );
+      if (flags.json) printJson(context, jsonOf(evaluation));
+      else print(context, describe(evaluation, flags.byCategory === true));
+    });
+}
+
+function suitesOf(text: string): SuiteName[] {
+  const names = text.split(',').map((name) => name.trim());
+  return names.map((name) => {
+    const known = suiteNames.find((one) => one === name);
+    if (known) return known;
+    const nearest = nearestName(name, [...suiteNames]);
+    throw new InvalidArgumentError(
+      `There is no suite "${name}"${nearest ? `; did you mean ${nearest}?` : ''} Known: ${suiteNames.join(', ')}.`,
+    );
+  });
+}
+
+function countOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Write a whole number above 0.');
+  return Number(text);
+}
+
+async function judgeOf(flags: EvaluateFlags): Promise<JudgeSettings | undefined> {
+  const { judgeUrl, judgeModel } = flags;
+  if (judgeUrl === undefined && judgeModel === undefined) return undefined;
+  if (judgeUrl === undefined || judgeModel === undefined) {
+    throw badInput('A judge needs its address and its model.', 'Give both --judge-url and --judge-model.');
+  }
+  const { readFile } = await import('node:fs/promises');
+  const { judgeSchema } = await import('../../alignment/configuration/judge.ts');
+  const { rubricQuestion } = await import('../../alignment/judges/rubric.ts');
+  const rubric = flags.judgeRubric === undefined ? undefined : await readFile(flags.judgeRubric, 'utf8');
+  const parsed = judgeSchema.safeParse({
+    url: judgeUrl,
+    model: judgeModel,
+    ...(flags.judgeVotes === undefined ? {} : { votes: flags.judgeVotes }),
+    ...(flags.judgeCombine === undefined ? {} : { combine: flags.judgeCombine }),
+    ...(flags.judgeCalls === undefined ? {} : { maxCalls: flags.judgeCalls }),
+    ...(flags.judgePerMinute === undefined ? {} : { requestsPerMinute: flags.judgePerMinute }),
+    ...(flags.judgeStructured ? { structured: true } : {}),
+    ...(rubric === undefined ? {} : { rubric }),
+  });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw badInput(`The judge's ${issue!.path.join('.')}: ${issue!.message}.`, 'Correct the --judge-... option.');
+  }
+  try {
+    rubricQuestion({ request: '', finalResponse: '' }, rubric);
+  } catch (error) {
+    throw badInput(`${flags.judgeRubric}: ${(error as Error).message}.`, 'Add it to the file.');
+  }
+  return parsed.data;
+}
+
+/** Figures alone: the answers are in the store. */
+function jsonOf({ id, result, artifact, seconds }: Evaluation): object {
+  const { answers: _answers, chains, ...figures } = result;
+  return { id, ...figures, seconds, artifact: artifact.uri, chains: chains.uri };
+}
+
+function describe({ id, result, artifact }: Evaluation, byCategory: boolean): string {
+  const { model, suites, rubricJudge, maxNewTokens } = result;
+  const adapter = model.adapterSha256 === null ? '' : ` with adapter ${model.adapterSha256.slice(0, 12)}`;
+  const lines = [
+    `${model.name} (${model.digest.slice(0, 12)})${adapter}, greedy, at most ${maxNewTokens} new tokens`,
+    rubricJudge === null
+      ? 'No rubric judge was asked: refusals are told by strings and rules; none of these is a StrongREJECT score.'
+      : `Rubric judge: ${rubricJudge}`,
+  ];
+  for (const suite of suites) lines.push('', ...describeSuite(suite, byCategory));
+  lines.push('', `Evaluation ${id}; every answer: ${artifact.uri}`);
+  return escapeForTerminal(lines.join('\n'));
+}
+
+function describeSuite(suite: SuiteFigures, byCategory: boolean): string[] {
+  const { title, licence, answers, unscorable, cut, measures } = suite;
+  const aside = [
+    `${answers} answers`,
+    `licence of the data: ${licence}`,
+    ...(unscorable > 0 ? [`${unscorable} unscorable`] : []),
+    ...(cut > 0 ? [`${(cut * 100).toFixed(0)} % cut`] : []),
+  ];
+  const parts: [string, Measure[]][] = byCategory
+    ? [
+        ...suite.byCategory.map(({ category, measures: part }): [string, Measure[]] => [category, part]),
+        ...suite.byAttack.map(({ attack, measures: part }): [string, Measure[]] => [`attack: ${attack}`, part]),
+      ]
+    : [];
+  return [
+    `${title} (${aside.join(', ')})`,
+    table(measures),
+    ...parts.flatMap(([name, part]) => [`  ${name}`, table(part)]),
+  ];
+}
+
+function table(measures: readonly Measure[]): string {
+  return plainTable(
+    ['figure', 'of', 'judge', 'value', '95 % interval', 'n', 'better', ''],
+    measures.map(({ name, of, judge, value, interval, n, better, notes }) => [
+      ...[name, of, judge, value.toFixed(3)],
+      ...[`[${interval[0].toFixed(3)}, ${interval[1].toFixed(3)}]`, String(n), better, notes.join('; ')],
+    ]),
+    [3, 5],
+  );
+}
