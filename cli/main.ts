@@ -7,6 +7,7 @@ import { addCodecServerCommand } from './commands/codecServer.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
+import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
@@ -58,6 +59,7 @@ function buildProgram(context: CommandContext): Command {
   addRunsCommand(program, context);
   addUiCommand(program, context);
   program.commandsGroup('Evaluation');
+  addEvaluateCommand(program, context);
   addEvaluateCommand(program, context);
   addJudgeCheckCommand(program, context);
   program.commandsGroup('Setting up');
