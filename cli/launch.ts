@@ -18,7 +18,8 @@ import { busyQueues, missingWorkerNote, missingWorkers, quickSnapshot, unknownSn
 import { train, watch, withRun } from './operate/training.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import type { RunRecord } from '../activities/types.ts';
-import type { CadaOperations, RunRequest, WorkRequest } from './operations.ts';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
 
 export async function openOperations(): Promise<CadaOperations> {
   return Promise.resolve({
@@ -27,10 +28,8 @@ export async function openOperations(): Promise<CadaOperations> {
     progress: (request) => progress(request).catch(() => undefined),
     control: (request, verb, ...args) =>
       withRun(request, async (_, handle) => {
-        // A run that waits has no iteration to end: it is ended where it is.
-        const waits = verb === 'stopAfterIteration' && (await handle.query(progressQuery)).state === 'waiting';
         // Most take no argument; the client's types ask for one wherever an update is named by a text.
-        return handle.executeUpdate<string, [unknown]>(waits ? 'stopRun' : verb, { args: args as [unknown] });
+        return handle.executeUpdate<string, [unknown]>(await fitting(verb, handle), { args: args as [unknown] });
       }),
     changeEnded: async (request, asked) => (await import('./operate/course.ts')).changeEnded(request, asked),
     fork: async (request) => (await import('./operate/course.ts')).prepareFork(request),
@@ -46,6 +45,14 @@ export async function openOperations(): Promise<CadaOperations> {
     collectGarbage,
     serveUi,
   });
+}
+
+/** A run that waits has no iteration to end: it is ended where it is. One that does not wait may have stages that wait for their next attempt. */
+async function fitting(verb: ControlVerb, handle: WorkflowHandle): Promise<ControlVerb> {
+  if (verb !== 'stopAfterIteration' && verb !== 'retryStage') return verb;
+  const { state } = await handle.query(progressQuery);
+  if (verb === 'stopAfterIteration') return state === 'waiting' ? 'stopRun' : verb;
+  return state === 'running' ? 'skipBackOff' : verb;
 }
 
 /** Nobody may answer for a run whose control worker is missing: that is told with what the store knows. */

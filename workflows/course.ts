@@ -1,5 +1,5 @@
 /** Changes of a run's course: what its operator asks for, and what its guard does by itself. */
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, condition } from '@temporalio/workflow';
 import { judgeIteration, rejectedStep, type Rejection } from '../alignment/guard/iterationGuard.ts';
 import { rootCause, type NewCourse, type Operator } from './operator.ts';
 import { noteRecord, showCard, type RunAtWork } from './runMemory.ts';
@@ -14,12 +14,28 @@ export async function changeCourse(
   request: Omit<CourseRequest, 'number' | 'epoch' | 'iteration'>,
 ): Promise<{ told: string; policy: PolicyState }> {
   const { memory } = work;
-  const { epoch, iteration } = memory;
-  const number = ++memory.courseChanges;
+  // One after the other: each change starts from the configuration that the one before it left.
+  await condition(() => !work.changing);
+  work.changing = true;
+  try {
+    return await makeChange(work, {
+      number: memory.courseChanges + 1,
+      epoch: memory.epoch,
+      iteration: memory.iteration,
+      ...request,
+    });
+  } finally {
+    work.changing = false;
+  }
+}
+
+async function makeChange(work: RunAtWork, request: CourseRequest): Promise<{ told: string; policy: PolicyState }> {
+  const { memory } = work;
   const { told, configuration, plan, policy } = await control.changeCourse.executeWithOptions(
-    { summary: `change of course ${number}: ${request.kind}` },
-    [work.run, { number, epoch, iteration, ...request }],
+    { summary: `change of course ${request.number}: ${request.kind}` },
+    [work.run, request],
   );
+  memory.courseChanges = request.number;
   work.run = { ...work.run, configuration };
   work.plan = plan;
   memory.progress.iterations = plan.iterations;

@@ -26,6 +26,8 @@ export interface RunAtWork {
   shown?: RunState;
   /** What keeps this execution's histories has been started. */
   archived?: boolean;
+  /** Its course is being changed. */
+  changing?: boolean;
 }
 
 /** Everything the run must remember between executions; bounded, whatever the number of iterations. */

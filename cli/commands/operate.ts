@@ -1,4 +1,4 @@
-/** Commands that deal with a run's server or serve one: `watch`, `worker`, `ui`, and the operator's `pause`, `resume`, `retry`, `stop`. */
+/** Commands that deal with a run's server or serve one: `watch`, `worker`, `ui`, and the operator's `pause`, `resume`, `retry`, `stop`, `cancel`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { placesOf, print, remark } from '../context.ts';
@@ -11,7 +11,7 @@ import type { ControlVerb, WorkerKind } from '../operations.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
-const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
+export const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
 const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;
 
 export function addWatchCommand(program: Command, context: CommandContext): void {
@@ -81,11 +81,20 @@ export function addUiCommand(program: Command, context: CommandContext): void {
 const verbs: [name: string, verb: ControlVerb, description: string][] = [
   ['pause', 'pause', 'Lets a run finish its current stage, then hold.'],
   ['resume', 'resume', 'Lets a paused run go on.'],
-  ['retry', 'retryStage', 'Runs the stage again that a waiting run failed at.'],
+  [
+    'retry',
+    'retryStage',
+    'Runs the stage again that a waiting run failed at. Of a run at work: gives what has failed and waits for its next attempt that attempt now.',
+  ],
   [
     'stop',
     'stopAfterIteration',
     'Ends a run after the current iteration: it evaluates, exports and reports what it has. A run that waits is ended where it is.',
+  ],
+  [
+    'cancel',
+    'cancelRun',
+    'Ends a run where it is: what is at work is given up, what is finished stays. The same configuration goes on from it.',
   ],
 ];
 
@@ -106,11 +115,12 @@ export function addControlCommands(program: Command, context: CommandContext): v
   }
 }
 
-async function requestFor(named: string | undefined, options: { store?: string }, context: CommandContext) {
+export async function requestFor(named: string | undefined, options: { store?: string }, context: CommandContext) {
   const { findRun } = await import('../runs.ts');
   const places = placesOf(context, options.store);
   const { runId, record } = await findRun(places.storeUri, named);
   return { runId, record, ...places, signal: context.signal };
 }
 
-const isOver = ({ state }: RunRecord): boolean => state === 'done' || state === 'stopped' || state === 'failed';
+/** Its workflow has ended. */
+export const isOver = ({ state }: RunRecord): boolean => ['done', 'stopped', 'failed', 'cancelled'].includes(state);

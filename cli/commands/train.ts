@@ -59,9 +59,20 @@ async function train(
   if (options.detach && options.wait) throw badInput('--detach and --wait exclude each other: leave one out.');
   const places = placesOf(context, options.store);
   const { configuration, runId } = await chooseRun(file, options, places.storeUri, context);
-  const estimate = estimateRun(configuration);
-  if (options.plan) return print(context, describePlan(estimate, runId));
+  if (options.plan) return print(context, describePlan(estimateRun(configuration), runId));
+  const command = commandName(context.env, process.argv[1], process.cwd());
+  const goOn = goOnCommand(command, file, options, context.env);
+  await followTraining({ configuration, runId, ...places, command, goOn }, options, context);
+}
 
+/** Starts or goes on with a run, shows how it proceeds, and ends with what it has come to. */
+export async function followTraining(
+  { configuration, ...told }: ToldRun & { configuration: Configuration },
+  options: Pick<TrainOptions, 'detach' | 'wait'> & { verbose?: true },
+  context: CommandContext,
+): Promise<void> {
+  const { runId, home, storeUri, command } = told;
+  const estimate = estimateRun(configuration);
   const startedAt = performance.now();
   const secondsSince = (): number => (performance.now() - startedAt) / 1000;
   const display = openProgressDisplay(context.stdout);
@@ -78,14 +89,12 @@ async function train(
     uiAddress: (address) => display.showUiAddress(address),
   };
   reporter.line(`run ${runId}`);
-  const command = commandName(context.env, process.argv[1], process.cwd());
-  const told: ToldRun = { runId, ...places, command, goOn: goOnCommand(command, file, options, context.env) };
   let outcome: TrainOutcome;
   try {
     const { detach = false, wait = false } = options;
     const operations = await context.operations();
     outcome = await operations.train(
-      { configuration, runId, ...places, detach, wait, signal: context.signal },
+      { configuration, runId, home, storeUri, detach, wait, signal: context.signal },
       reporter,
     );
   } catch (error) {
@@ -105,7 +114,7 @@ async function train(
 }
 
 /** What the closing words speak of. */
-interface ToldRun {
+export interface ToldRun {
   runId: string;
   home: string;
   storeUri: string;
@@ -195,6 +204,10 @@ async function tellOutcome(
       `To stay while it waits, add --wait: then \`${command} retry\` or \`${command} stop\` from another terminal.`,
     );
     return context.setExitCode(exitCodes.waiting);
+  }
+  if (state === 'cancelled') {
+    remark(context, `The run was cancelled; what it had finished stays. To go on from there: ${goOn}`);
+    return context.setExitCode(exitCodes.failure);
   }
   if (state === 'failed') {
     remark(context, `The run failed${because}\nTo see more: ${command} status ${runId}`);

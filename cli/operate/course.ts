@@ -47,7 +47,8 @@ export async function changeEnded(
   const changed: RunRecord = {
     ...before,
     ...returned,
-    state: 'stopped',
+    // What is done stays done, until there is more to do.
+    state: asked.kind === 'settings' ? before.state : 'stopped',
     configuration: outcome.configuration,
     iterations: outcome.plan.iterations,
     courseChanges: request.number,
