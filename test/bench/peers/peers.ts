@@ -102,7 +102,7 @@ function prebuiltLlama(): string {
 }
 
 function run(command: string, args: string[]): void {
-  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', process.stderr, process.stderr] });
   if (status !== 0)
     throw new Error(`${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ` with code ${status}`}`);
 }
