@@ -14,7 +14,7 @@ export interface ChaosOutcome {
   name: string;
   ending: Ending;
   injected: Injected[];
-  /** Faults whose moment did not come before the run ended. */
+  /** Faults whose moment did not come before the run ended, or that met no request. */
   missed: PlannedFault[];
   /** Differences from the undisturbed run; empty = identical. */
   differing: string[];
@@ -147,11 +147,15 @@ async function drive(
       await untilComputed(cluster, Math.floor(fault.after * computations), signal);
       const come = await momentOf(fault, cluster, signal);
       const injected = await inject(fault, come, cluster);
+      if (injected.harmed === 0) {
+        outcome.missed.push(fault);
+        continue;
+      }
       outcome.injected.push(injected);
       say(
         `${injected.at.slice(11, 23)} ${fault.fault} at ${injected.machine}, ${fault.moment}${injected.harmed === undefined ? '' : `, ${injected.harmed} requests`}`,
       );
-      await untilWorkGoesOn(cluster, signal);
+      await untilWorkGoesOn(cluster, signal).catch(() => undefined);
     } catch (error) {
       if (signal.aborted) outcome.missed.push(fault);
       else outcome.problems.push(`${fault.fault}, ${fault.moment}: ${(error as Error).message}`);

@@ -1,2 +1,2 @@
 /** Kept apart from the interceptor, which is bundled for the workflow sandbox. */
-export const heartbeatTimeoutMs = 20_000;
+export const heartbeatTimeoutMs = 30_000;

@@ -1,4 +1,4 @@
-/** A workflow interceptor: silence of a worker is noticed after 20 seconds, where the stages wait for 45 and more. */
+/** A workflow interceptor: silence of a worker is noticed after 30 seconds, where the stages wait for 45 and more. */
 import type { WorkflowInterceptorsFactory } from '@temporalio/workflow';
 
 export const interceptors: WorkflowInterceptorsFactory = () => ({
@@ -7,7 +7,7 @@ export const interceptors: WorkflowInterceptorsFactory = () => ({
       scheduleActivity(input, next) {
         const { options } = input;
         if (options.heartbeatTimeout === undefined) return next(input);
-        return next({ ...input, options: { ...options, heartbeatTimeout: '20 seconds' } });
+        return next({ ...input, options: { ...options, heartbeatTimeout: '30 seconds' } });
       },
     },
   ],

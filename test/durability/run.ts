@@ -3,8 +3,8 @@
  *
  *     npm run test:durability -- --seed 3 --seeds 10 --kills 6 --harms 3 --out FILE
  */
-import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -50,6 +50,7 @@ if ('missing' in s3 || s3.kind === 'external') {
   process.exit(2);
 }
 const folder = await mkdtemp(join(tmpdir(), 'cada-durability-configuration-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 const configurationFile = await writeConfiguration(folder);
 const undisturbed = await undisturbedRun(s3, configurationFile);
 console.log(
@@ -76,7 +77,6 @@ const courses = (await scenarioGroups()).map((group) => async () => {
   take(await harmedRun({ ...options, say: sayOf(course.name) }, course), '--seeds 0');
 });
 await Promise.all([...seeds, ...courses].map((run) => atOnce(run)));
-await rm(folder, { recursive: true, force: true });
 printTable(totals(outcomes));
 process.exit(outcomes.some(isWrong) ? 1 : 0);
 
