@@ -190,6 +190,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     return {
       ...Object.fromEntries(inherited),
       NO_COLOR: '1',
+      // By this the processes of the cluster, and their children, are known.
+      DURABILITY_CLUSTER: folder,
       TEMPORAL_ADDRESS: temporal.address,
       CADA_STORE: storeUri,
       CADA_HOME: join(folder, name, 'home'),
@@ -268,7 +270,7 @@ async function processesOf(folder: string): Promise<string[]> {
     const status = await read('stat');
     if (status === '' || / Z /.test(status.slice(status.lastIndexOf(')')))) continue;
     const environment = await read('environ');
-    if (environment.includes(`CADA_HOME=${folder}`))
+    if (environment.includes(`DURABILITY_CLUSTER=${folder}`))
       found.push(`${name} ${(await read('cmdline')).replaceAll('\0', ' ')}`);
   }
   return found;

@@ -19,6 +19,7 @@ export interface Come {
  * @throws where the signal is aborted first
  */
 export async function momentOf(planned: PlannedFault, cluster: Cluster, signal: AbortSignal): Promise<Come> {
+  signal.throwIfAborted();
   const { fault, moment, delayMs, pick } = planned;
   const kind = kindOf(planned);
   const kinds = cluster.machines.filter((machine) => machine.kind === kind);
@@ -86,6 +87,7 @@ function kindOf({ fault, moment, pick }: PlannedFault): WorkerKind {
 const isManifest = ({ method, key }: SeenRequest): boolean => method === 'PUT' && key.startsWith('steps/');
 
 function nextComputation(cluster: Cluster, stage: string, signal: AbortSignal): Promise<LedgerLine> {
+  signal.throwIfAborted();
   return new Promise((come, reject) => {
     const stop = (): void => {
       for (const { log } of cluster.machines) log.onLine = () => undefined;

@@ -130,6 +130,7 @@ export const scenarios: Scenario[] = [
     act: async ({ cluster, configurationFile }) => {
       const names = cluster.machines.filter(({ keep }) => keep).map(({ name, kind }) => [name, kind] as const);
       const pids = cluster.machines.flatMap(({ pid }) => pid ?? []);
+      for (const machine of cluster.machines) machine.keep = false;
       for (const pid of pids) send(pid, 'SIGKILL');
       for (const machine of cluster.machines) {
         await machine.stop();

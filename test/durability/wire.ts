@@ -59,7 +59,8 @@ export function createWire(): Wire {
       };
       proxy.onAnswer = (request) => held(seenRequest(machine, request, 'answered')) ?? 'none';
     },
-    hold(fits, signal) {
+    async hold(fits, signal) {
+      signal.throwIfAborted();
       return new Promise((take, reject) => {
         const watcher = { fits, take };
         watchers.add(watcher);
