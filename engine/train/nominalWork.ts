@@ -1,4 +1,5 @@
 import type { DecoderConfig } from '../model/config.ts';
+import { patternValue } from '../model/modulePatterns.ts';
 import { expectedTensors } from '../model/weights.ts';
 import type { LoraSettings } from '../policy.ts';
 
@@ -10,7 +11,7 @@ import type { LoraSettings } from '../policy.ts';
  */
 export function nominalGflop(
   config: DecoderConfig,
-  lora: Pick<LoraSettings, 'rank' | 'targets'>,
+  lora: Pick<LoraSettings, 'rank' | 'rankPattern' | 'targets'>,
   { rows, length, completionTokens }: { rows: number; length: number; completionTokens: number },
 ): number {
   const tokens = rows * length;
@@ -19,9 +20,11 @@ export function nominalGflop(
   for (const [name, [outputs, inputs]] of matrices) {
     if (/embed_tokens|lm_head/.test(name)) continue;
     operations += 4 * outputs! * inputs! * tokens;
+    if (!lora.targets.some((target) => name.includes(`.${target}.`))) continue;
+    const module = name.replace(/\.weight$/, '');
+    const rank = patternValue(lora.rankPattern, module, 'LoRA rankPattern') ?? lora.rank;
     // Forward, input gradient and weight gradient of both small matrices.
-    if (lora.targets.some((target) => name.includes(`.${target}.`)))
-      operations += 6 * lora.rank * (outputs! + inputs!) * tokens;
+    operations += 6 * rank * (outputs! + inputs!) * tokens;
   }
   // Scores and mixtures: two products forward, four backward.
   operations += 12 * config.layers * config.heads * config.headDim * length * tokens;
