@@ -82,4 +82,10 @@ export function isDiskFull(error: unknown): boolean {
 /** The store does not answer, or refuses us: wrong endpoint, missing bucket, missing rights or credentials. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
+  /** It did not answer, or only with errors of its own: a later try may succeed. */
+  readonly transient: boolean;
+  constructor(message: string, options: ErrorOptions & { transient?: boolean } = {}) {
+    super(message, options);
+    this.transient = options.transient ?? false;
+  }
 }

@@ -105,7 +105,7 @@ export function explained(error: unknown, place: S3Place): unknown {
         : 'Check the credentials, the rights on the bucket (docs/artifacts.md lists them) and the region (AWS_REGION).';
   return new StoreUnavailableError(
     `the S3 store at ${place.endpoint}, bucket "${place.bucket}", ${failure === 'transient' ? 'does not answer' : 'refuses the request'} (${cause}). ${remedy}`,
-    { cause: error },
+    { cause: error, transient: failure === 'transient' },
   );
 }
 

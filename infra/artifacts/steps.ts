@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArtifactRef, ArtifactStore } from './artifactStore.ts';
 import { canonicalJson } from './canonicalJson.ts';
 import { sha256 } from './digest.ts';
-import { ArtifactCorruptError, DocumentConflictError, DocumentCorruptError } from './errors.ts';
+import { ArtifactCorruptError, DocumentConflictError, DocumentCorruptError, StoreUnavailableError } from './errors.ts';
 import { checkDigest } from './keys.ts';
 
 /** A stage's name and version and everything its outputs depend on: digests, parameters, seeds, the plan. */
@@ -60,6 +61,11 @@ export interface RunStepOptions {
   producer?: Record<string, unknown>;
   /** Called when a stored step is found damaged. */
   onRepair?: (repair: StepRepair) => void;
+  /**
+   * How long a store that does not answer is tried again, beyond the tries of each request, when there is something to publish: what was computed would be
+   * lost. @default 25_000, so that the heartbeat timeout of the stages is not reached
+   */
+  publishPatienceMs?: number;
 }
 
 /** Two computations of one step that came out differently: the determinism promise is broken. */
@@ -101,24 +107,41 @@ export async function runStep(
   const spool = await makeSpool(options.spoolRoot);
   try {
     const { outputs, figures } = await compute(spool).catch((error: unknown) => discardCorrupt(store, error));
-    const manifest: StepManifest = {
-      key,
-      stage: definition.stage,
-      version: definition.version,
-      inputs: byDigest(definition.inputs),
-      outputs: await publish(store, outputs),
-      figures: figures ?? {},
-      producedBy: {
-        ...options.producer,
-        host: options.host ?? hostname(),
-        startedAt: startedAt.toISOString(),
-        seconds: (Date.now() - startedAt.getTime()) / 1000,
-        codeVersion: options.codeVersion ?? 'unknown',
-      },
+    const producedBy: StepProducer = {
+      ...options.producer,
+      host: options.host ?? hostname(),
+      startedAt: startedAt.toISOString(),
+      seconds: (Date.now() - startedAt.getTime()) / 1000,
+      codeVersion: options.codeVersion ?? 'unknown',
     };
-    return { ...(await putManifest(store, manifest, stored)), cached: false };
+    return await patiently(options.publishPatienceMs ?? 25_000, async () => {
+      const manifest: StepManifest = {
+        key,
+        stage: definition.stage,
+        version: definition.version,
+        inputs: byDigest(definition.inputs),
+        outputs: await publish(store, outputs),
+        figures: figures ?? {},
+        producedBy,
+      };
+      return { ...(await putManifest(store, manifest, stored)), cached: false };
+    });
   } finally {
     await rm(spool, { recursive: true, force: true });
+  }
+}
+
+/** Tries again, with growing pauses, as long as the store does not answer. Every write in it may be repeated. */
+async function patiently<T>(patienceMs: number, write: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + patienceMs;
+  for (let pauseMs = 500; ; pauseMs = Math.min(2 * pauseMs, 4_000)) {
+    try {
+      return await write();
+    } catch (error) {
+      const goesBy = error instanceof StoreUnavailableError && error.transient;
+      if (!goesBy || Date.now() + pauseMs > deadline) throw error;
+      await sleep(pauseMs);
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ArtifactCorruptError } from '../../../infra/artifacts/artifactStore.ts';
+import { ArtifactCorruptError, StoreUnavailableError } from '../../../infra/artifacts/artifactStore.ts';
 import type { ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
 import { StepDivergedError, forgetStep, readStep, runStep, stepKey } from '../../../infra/artifacts/steps.ts';
 import type { StepRepair, StepResult } from '../../../infra/artifacts/steps.ts';
@@ -133,6 +133,47 @@ for (const { name, missing, start } of storeKinds) {
       );
       expect(new Set(results.map((each) => each.producedBy.host)).size).toBe(1);
       expect((await readStep(store, key))?.producedBy.host).toBe(results[0]?.producedBy.host);
+    });
+
+    test('do not lose what they computed while the store does not answer', async () => {
+      let away = 2;
+      let computed = 0;
+      // The first writes fail; then objects can be put, but not the manifest; then all is well.
+      const failing = new Proxy(store, {
+        get(target, name) {
+          const value = Reflect.get(target, name, target) as unknown;
+          if (typeof value !== 'function') return value;
+          const call = (...input: unknown[]): unknown => (value as (...all: unknown[]) => unknown).apply(target, input);
+          if (name !== 'putBytes' && name !== 'putDocument') return call;
+          return (...input: unknown[]) => {
+            if (away === (name === 'putBytes' ? 2 : 1)) {
+              away -= 1;
+              throw new StoreUnavailableError('it does not answer', { transient: true });
+            }
+            return call(...input);
+          };
+        },
+      });
+      const compute = (): Promise<StepResult> => {
+        computed += 1;
+        return Promise.resolve({ outputs: { chains: { bytes: 'a', kind: 'chains' } } });
+      };
+      const manifest = await runStep(failing, definition, compute, { spoolRoot });
+      expect({ away, computed, cached: manifest.cached }).toEqual({ away: 0, computed: 1, cached: false });
+      expect((await readStep(store, key))?.outputs).toEqual(manifest.outputs);
+    });
+
+    test.each([
+      { transient: true, publishPatienceMs: 100 },
+      { transient: false, publishPatienceMs: 60_000 },
+    ])('give up on a store that stays away or refuses: $transient', async ({ transient, publishPatienceMs }) => {
+      const away = Object.create(store, {
+        putBytes: { value: () => Promise.reject(new StoreUnavailableError('not today', { transient })) },
+        getDocument: { value: () => Promise.resolve(undefined) },
+      }) as ArtifactStore;
+      const compute = (): Promise<StepResult> =>
+        Promise.resolve({ outputs: { chains: { bytes: 'a', kind: 'chains' } } });
+      await expect(runStep(away, definition, compute, { spoolRoot, publishPatienceMs })).rejects.toThrow('not today');
     });
 
     test('that come out differently name both machines', async () => {
