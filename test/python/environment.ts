@@ -21,17 +21,22 @@ const completeMark = (folder: string) => join(folder, 'complete');
 export function findPython(): { python: string } | { missing: string } {
   const named = process.env['CADA_TEST_PYTHON'];
   if (named) {
-    const { status, error, stderr } = spawnSync(named, ['-c', 'import peft, transformers, torch'], {
-      encoding: 'utf8',
-    });
-    if (status === 0) return { python: named };
-    return { missing: `CADA_TEST_PYTHON (${named}) can't import peft: ${error?.message ?? lastLine(stderr)}` };
+    const failure = importFailure(named);
+    return failure ? { missing: `CADA_TEST_PYTHON (${named}) can't import peft: ${failure}` } : { python: named };
   }
   const folder = environmentFolder();
   if (existsSync(completeMark(folder))) return { python: pythonIn(folder) };
+  // The bench installs the same packages and more for its peers.
+  const ofBench = pythonIn(join(cadaCache(), 'bench', 'python'));
+  if (existsSync(ofBench) && !importFailure(ofBench)) return { python: ofBench };
   return {
     missing: 'there is no Python with PEFT (set CADA_TEST_PYTHON, or run `npm run test:python`, which makes one)',
   };
+}
+
+function importFailure(python: string): string | undefined {
+  const { status, error, stderr } = spawnSync(python, ['-c', 'import peft, transformers, torch'], { encoding: 'utf8' });
+  return status === 0 ? undefined : (error?.message ?? lastLine(stderr));
 }
 
 /**
