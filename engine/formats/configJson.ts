@@ -20,7 +20,8 @@ const classNames = {
  * @throws EngineError 'invalidInput' naming the key and what is supported.
  */
 export function parseConfigJson(path: string, json: Json, generation: Json = {}, hasHead = true): DecoderConfig {
-  const reject = (what: string) => new EngineError('invalidInput', `${path}: ${what}`);
+  // What a file says is quoted: it may be long.
+  const reject = (what: string) => new EngineError('invalidInput', `${path}: ${what.slice(0, 600)}`);
   const architecture = architectures.find((name) => name === json['model_type']);
   if (!architecture) {
     throw reject(

@@ -12,7 +12,7 @@ const largestCount = 2 ** 28;
  * @throws EngineError 'invalidInput' naming the key and what is supported.
  */
 export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
-  const reject = (what: string) => new EngineError('invalidInput', `${gguf.path}: ${what}`);
+  const reject = (what: string) => new EngineError('invalidInput', `${gguf.path}: ${what.slice(0, 600)}`);
   const named = gguf.metadata.get('general.architecture');
   const architecture = architectures.find((name) => name === named);
   if (!architecture)

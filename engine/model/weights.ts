@@ -197,7 +197,7 @@ function checkWeightMap(indexPath: string, index: Record<string, unknown>): Reco
     if (!plain) {
       throw new EngineError(
         'invalidInput',
-        `${indexPath}: tensor "${name}" is said to lie in ${JSON.stringify(file)}; only .safetensors files in the same folder are read.`,
+        `${indexPath}: tensor "${name.slice(0, 200)}" is said to lie in ${JSON.stringify(file).slice(0, 200)}; only .safetensors files in the same folder are read.`,
       );
     }
   }
@@ -234,5 +234,5 @@ async function readJson(path: string): Promise<Record<string, unknown> | undefin
 const missingTensor = (path: string, name: string) =>
   new EngineError(
     'invalidInput',
-    `${path}: has no tensor "${name}". The model is incomplete or of another architecture: download it again.`,
+    `${path}: has no tensor "${name.slice(0, 200)}". The model is incomplete or of another architecture: download it again.`,
   );

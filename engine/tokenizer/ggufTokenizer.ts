@@ -25,7 +25,7 @@ const userDefinedToken = 4;
 export async function readGgufTokenizer(path: string): Promise<TokenizerSource> {
   const gguf = await readGguf(path);
   await gguf.close();
-  const reject = (what: string) => new EngineError('invalidInput', `${path}: ${what}`);
+  const reject = (what: string) => new EngineError('invalidInput', `${path}: ${what.slice(0, 600)}`);
   const kind = gguf.metadata.get('tokenizer.ggml.model');
   if (kind !== 'gpt2') {
     throw reject(

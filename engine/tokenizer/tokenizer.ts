@@ -55,7 +55,7 @@ export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
     if (cause instanceof EngineError) throw cause;
     throw new EngineError(
       'invalidInput',
-      `${source.path}: the tokenizer can't be built (${(cause as Error).message}). Download the model again.`,
+      `${source.path}: the tokenizer can't be built (${(cause as Error).message.slice(0, 300)}). Download the model again.`,
       {
         cause,
       },

@@ -7,6 +7,7 @@ import { readSafetensors, writeSafetensors } from '../../../engine/formats/safet
 import { EngineError } from '../../../engine/policy.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { ggufBytes, i32s, text, texts, u32 } from './ggufBytes.ts';
+import { randomNumbers, type RandomNumbers } from './randomNumbers.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -14,21 +15,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Mulberry32: the same damage in every run. */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
 const absurd = [2n ** 64n - 1n, 2n ** 63n, 2n ** 53n, 2n ** 40n, 2n ** 32n, 2n ** 31n - 1n, 0n];
 
 /** Cuts the file, flips bits, or writes an absurd number, in its header more often than behind it. */
-function damage(bytes: Buffer, headerBytes: number, random: (below: number) => number): Buffer {
+function damage(bytes: Buffer, headerBytes: number, random: RandomNumbers): Buffer {
   const damaged = Buffer.from(bytes);
   const place = () => random(random(4) > 0 ? headerBytes : bytes.length);
   switch (random(4)) {
