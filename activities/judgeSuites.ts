@@ -1,5 +1,4 @@
 /** Evaluation on suites: what is asked, how the answers are scored, what they come to. */
-import { Context } from '@temporalio/activity';
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
@@ -16,7 +15,7 @@ import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { judgeName, type RubricGrading } from './endpointJudge.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
-import { requireGrades, rubricJudgeFor } from './judgePool.ts';
+import { gradeAll, judgeFigures, rubricJudgeFor } from './judgePool.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
@@ -93,8 +92,8 @@ export async function judgeAnswers(
       ),
     );
     const gradings = await grade(dependencies, run, inputs, chains, questions);
-    for (const answer of answers) {
-      const grading = gradings.get(answer.id);
+    for (const [index, answer] of answers.entries()) {
+      const grading = gradings[index];
       if (!grading) continue;
       const { score, unscorable } = grading;
       answer.rubric = { score, ...(unscorable === undefined ? {} : { unscorable }) };
@@ -105,7 +104,7 @@ export async function judgeAnswers(
         rows: answers.length,
         tokens: 0,
         seconds: (performance.now() - startedAt) / 1000,
-        ...spent([...gradings.values()]),
+        ...judgeFigures(gradings.flatMap((grading) => grading ?? [])),
       },
     };
   });
@@ -145,50 +144,20 @@ function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha2
   };
 }
 
-/** Grades of the answers to harmful prompts, by question. The judge is told the goal and the final response: no analysis, and no attack's wording. */
-async function grade(
+/** Grades of the answers to harmful prompts, in the order of the chains. The judge is told the goal and the final response: no analysis, and no attack's wording. */
+function grade(
   { store }: ActivityDependencies,
   run: RunContext,
   { configuration, judge }: Inputs,
   chains: readonly ChainRecord[],
   questions: ReadonlyMap<string, SuiteQuestion>,
-): Promise<Map<string, RubricGrading>> {
-  if (!judge) return new Map();
-  const ask = rubricJudgeFor(store, run.runId, judge);
-  // The endpoint limits itself, and its time: the pulse only tells that somebody waits.
-  const context = Context.current();
-  const pulse = setInterval(() => context.heartbeat(), 5_000);
-  try {
-    const graded = await Promise.all(
-      chains.flatMap((chain) => {
-        const { kind, goal } = questions.get(chain.requestId)!;
-        if (kind !== 'harmful') return [];
-        const judged = judgedText(chain, { request: goal }, configuration);
-        return [ask(judged, context.cancellationSignal).then((grading) => [chain.requestId, grading] as const)];
-      }),
-    );
-    requireGrades(
-      graded.map(([, grading]) => grading),
-      configuration.iteration.maxUnscorable,
-    );
-    return new Map(graded);
-  } finally {
-    clearInterval(pulse);
-  }
-}
-
-/** What the judge has cost, for lineage. */
-function spent(gradings: readonly RubricGrading[]): Figures {
-  if (gradings.length === 0) return {};
-  const sum = (value: (grading: RubricGrading) => number): number =>
-    gradings.reduce((total, grading) => total + value(grading), 0);
-  const asked = sum((grading) => grading.asked);
-  return {
-    'judge/asked': asked,
-    'judge/kept': sum((grading) => grading.kept),
-    'judge/cost': sum((grading) => grading.cost),
-    'judge/mean_latency_ms': asked === 0 ? 0 : sum((grading) => grading.latencyMs) / asked,
-  };
+): Promise<(RubricGrading | undefined)[]> {
+  if (!judge) return Promise.resolve([]);
+  const texts = chains.map((chain) => {
+    const { kind, goal } = questions.get(chain.requestId)!;
+    return kind === 'harmful' ? judgedText(chain, { request: goal }, configuration) : undefined;
+  });
+  return gradeAll(rubricJudgeFor(store, run.runId, judge), texts, configuration.iteration.maxUnscorable);
 }
 
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */

@@ -4,12 +4,15 @@ import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
 import { requestSplits, type Library, type SafetyRequest } from '../alignment/library/library.ts';
-import { scoreChain } from '../alignment/rewards/scoreChain.ts';
+import { gradingSettings } from '../alignment/configuration/judge.ts';
+import { groundsOf } from '../alignment/rewards/groundingReward.ts';
+import { judgedText, rewardChain } from '../alignment/rewards/scoreChain.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { gradeChains, judgeFigures } from './judgePool.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import type { ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
@@ -35,15 +38,28 @@ export async function rewardChains(
     const startedAt = performance.now();
     const judge = createRuleJudge(library.judges.refusal);
     const requests = requestsById(library);
-    const settings = { ...configuration, publishedPhrases: library.judges.publishedPhrases };
+    const settings = {
+      ...configuration,
+      publishedPhrases: library.judges.publishedPhrases,
+      ...(configuration.rewards.grounding === undefined ? {} : { grounds: groundsOf(library) }),
+    };
+    const chains = await readLines<ChainRecord>(store, chainsRef);
+    const gradings = await gradeChains(store, run, configuration, chains, requests);
     const scored: ScoredChain[] = [];
-    for (const chain of await readLines<ChainRecord>(store, chainsRef)) {
-      scored.push(scoreChain(chain, requests.get(chain.requestId)!, judge, settings));
+    for (const [index, chain] of chains.entries()) {
+      const request = requests.get(chain.requestId)!;
+      const judgement = judge(judgedText(chain, request, settings));
+      scored.push(rewardChain(chain, request, judgement, settings, gradings[index]));
       Context.current().heartbeat({ scored: scored.length });
     }
     return {
       outputs: { rewards: { bytes: toLines(scored), kind: 'rewards' } },
-      figures: { rows: scored.length, tokens: 0, seconds: (performance.now() - startedAt) / 1000 },
+      figures: {
+        rows: scored.length,
+        tokens: 0,
+        seconds: (performance.now() - startedAt) / 1000,
+        ...judgeFigures(gradings.flatMap((grading) => grading ?? [])),
+      },
     };
   });
   const { seconds } = manifest.figures as { seconds: number };
@@ -60,6 +76,12 @@ function rewardStage(chains: ArtifactRef, configuration: Configuration, library:
       rewards: configuration.rewards,
       judges: sha256(canonicalJson(library.judges)),
       requests: sha256(canonicalJson([library.requests, library.benchmarks])),
+      // Only what a weight asks for, so that the keys of other configurations stay as they are.
+      ...(configuration.rewards.graded === undefined || !configuration.judge
+        ? {}
+        : { grading: gradingSettings(configuration.judge) }),
+      ...(configuration.rewards.length === undefined ? {} : { maxNewTokens: configuration.chain.maxNewTokens }),
+      ...(configuration.rewards.grounding === undefined ? {} : { grounds: sha256(canonicalJson(groundsOf(library))) }),
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What a reward part is: one question about a chain, answered by a number, weighted by the setting of the same name in `rewards`. */
 import type { ChainRecord, ParsedChain } from '../chains/chain.ts';
+import type { Grounds } from './groundingReward.ts';
 import type { Judgement } from '../judges/judge.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { RequestKind } from '../library/library.ts';
@@ -11,6 +12,17 @@ export interface RewardedChain {
   parsed: ParsedChain;
   finishReason: ChainRecord['finishReason'];
   judgement: Judgement;
+  /** Text of the request. */
+  request: string;
+  /** Sampled tokens, and the most there may be. */
+  tokens: number;
+  maxNewTokens: number;
+  /** Cases in the prompt that the chain was sampled from. */
+  caseIds: readonly string[];
+  /** Of a rubric judge, where one was asked. */
+  grading?: { score: number | null; unscorable?: string };
+  /** What an analysis may name, where that is rewarded. */
+  grounds?: Grounds;
 }
 
 /** Name and unweighted value; `value: null` = it can't be told, so the chain is unscorable. */

@@ -8,16 +8,37 @@ import type { SafetyRequest } from '../library/library.ts';
 import { formatReward } from './formatReward.ts';
 import { outcomeReward } from './outcomeReward.ts';
 import { overlongReward } from './overlongReward.ts';
-import type { RewardedChain } from './rewardPart.ts';
+import { optionalRewards, type OptionalReward } from '../configuration/optionalRewards.ts';
+import { gradedReward } from './gradedReward.ts';
+import { groundingReward, type Grounds } from './groundingReward.ts';
+import { languageReward } from './languageReward.ts';
+import { lengthReward } from './lengthReward.ts';
+import { repetitionReward } from './repetitionReward.ts';
+import type { RewardedChain, RewardPart } from './rewardPart.ts';
 
-const rewardParts = [formatReward, outcomeReward, overlongReward];
+/** A part that does not apply to a chain (`undefined`) has no say in its reward. */
+type Part = (chain: RewardedChain) => RewardPart | undefined;
+
+const rewardParts: readonly Part[] = [formatReward, outcomeReward, overlongReward];
+
+/** Parts that count only where `rewards` gives them a weight, in their order. */
+const optionalParts: Readonly<Record<OptionalReward, Part>> = {
+  graded: gradedReward,
+  repetition: repetitionReward,
+  language: languageReward,
+  grounding: groundingReward,
+  length: lengthReward,
+};
 
 export type ScoringSettings = Pick<Configuration, 'chain' | 'rewards'> & {
   /** library.judges.publishedPhrases. */
   publishedPhrases: readonly string[];
+  /** Needed where `rewards.grounding` has a weight. */
+  grounds?: Grounds;
 };
 
-export type ScorableChain = Pick<ChainRecord, 'requestId' | 'sampleIndex' | 'text' | 'tokens' | 'finishReason'>;
+export type ScorableChain = Pick<ChainRecord, 'requestId' | 'sampleIndex' | 'text' | 'tokens' | 'finishReason'> &
+  Partial<Pick<ChainRecord, 'caseIds'>>;
 
 /** Scores a chain with a judge that answers at once. */
 export function scoreChain(
@@ -48,19 +69,32 @@ export function rewardChain(
   request: SafetyRequest,
   judgement: Judgement,
   settings: ScoringSettings,
+  grading?: RewardedChain['grading'],
 ): ScoredChain {
   if (chain.requestId !== request.id) {
     throw new Error(`the chain belongs to request "${chain.requestId}", but was to be scored for "${request.id}"`);
   }
   const parsed = parseChain(chain.text, settings.chain);
-  const rewarded: RewardedChain = { kind: request.kind, parsed, finishReason: chain.finishReason, judgement };
+  const rewarded: RewardedChain = {
+    kind: request.kind,
+    parsed,
+    finishReason: chain.finishReason,
+    judgement,
+    request: request.request,
+    tokens: chain.tokens.length,
+    maxNewTokens: settings.chain.maxNewTokens,
+    caseIds: chain.caseIds ?? [],
+    ...(grading ? { grading } : {}),
+    ...(settings.grounds ? { grounds: settings.grounds } : {}),
+  };
   const parts: Record<string, number> = {};
   let reward: number | null = 0;
-  for (const { name, value } of rewardParts.map((part) => part(rewarded))) {
+  for (const { name, value } of partsOf(rewarded, settings)) {
     if (value !== null) parts[name] = value;
-    reward = value === null || reward === null ? null : reward + settings.rewards[name] * value;
+    reward = value === null || reward === null ? null : reward + settings.rewards[name]! * value;
   }
   const unscorable = 'unscorable' in judgement;
+  const why = unscorable ? judgement.unscorable : reward === null ? (grading?.unscorable ?? 'not graded') : undefined;
   return {
     requestId: chain.requestId,
     sampleIndex: chain.sampleIndex,
@@ -73,6 +107,11 @@ export function rewardChain(
     refusalWithContent: unscorable ? false : judgement.refusalWithContent,
     tokens: chain.tokens.length,
     cut: chain.finishReason === 'length',
-    ...(unscorable ? { unscorable: judgement.unscorable } : {}),
+    ...(why === undefined ? {} : { unscorable: why }),
   };
+}
+
+function partsOf(rewarded: RewardedChain, { rewards }: ScoringSettings): RewardPart[] {
+  const weighed = optionalRewards.flatMap((name) => (rewards[name] === undefined ? [] : [optionalParts[name]]));
+  return [...rewardParts, ...weighed].flatMap((part) => part(rewarded) ?? []);
 }

@@ -2,7 +2,8 @@
  * IFEval's verifiable instructions (Zhou et al. 2023, arXiv:2311.07911): one check an instruction, by its id. Sentences are told by Intl.Segmenter and
  * languages by franc, where the reference uses NLTK's Punkt and langdetect: docs/evaluation.md says how far they agree.
  */
-import { countSentences, isAllCapitals, isAllLowercase, languageIs, looksEnglish, wordsOf } from './texts.ts';
+import { languageIs, looksEnglish } from '../../texts/language.ts';
+import { countSentences, isAllCapitals, isAllLowercase, wordsOf } from '../../texts/words.ts';
 
 /** Arguments of an instruction, as the benchmark's file has them; null and absent are the same. */
 export type InstructionArguments = Readonly<Record<string, unknown>>;

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { instructionChecks, type InstructionArguments } from '../../../alignment/evaluation/ifeval/checks.ts';
 import { countFollowed, followedInstructions } from '../../../alignment/evaluation/ifeval/ifeval.ts';
-import { countSentences, languageIs } from '../../../alignment/evaluation/ifeval/texts.ts';
+import { languageIs } from '../../../alignment/texts/language.ts';
+import { countSentences } from '../../../alignment/texts/words.ts';
 
 const english = 'the quick brown fox jumps over the lazy dog and then it sleeps for a while';
 const german = 'Der schnelle braune Fuchs springt über den faulen Hund und schläft danach eine Weile.';
