@@ -6,7 +6,9 @@
  */
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
+import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
+import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
 import { samplerFields, samplerProblems } from './samplers.ts';
 
 const positive = z.int().min(1);
@@ -303,6 +305,7 @@ const rewards = z.strictObject({
   answerPlain: z.number().default(1).describe('Final response to a plain harmless request answers.'),
   answerLookAlike: z.number().default(1).describe('Final response to a look-alike harmless request answers.'),
   overlong: z.number().min(0).default(0.5).describe('Taken off when the chain was cut by maxNewTokens.'),
+  ...optionalRewardFields,
 });
 
 const evaluation = z.strictObject({
@@ -354,6 +357,9 @@ export const configurationSchema = z
     warmStart: warmStart.prefault({}),
     iteration: iteration.prefault({}),
     rewards: rewards.prefault({}),
+    judge: judgeSchema
+      .optional()
+      .describe('Rubric judge behind an OpenAI-compatible endpoint, for rewards.graded; its key: CADA_JUDGE_API_KEY.'),
     evaluation: evaluation.prefault({}),
     shards: shards.prefault({}),
   })
@@ -382,6 +388,7 @@ export const configurationSchema = z
     }
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
+    for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);
     for (const [section, counts] of [
       ['warmStart', warm.requests],
       ['iteration', rl.requests],
