@@ -150,6 +150,8 @@ async function withProducts(
 /** One line, without the place in ONNX Runtime's sources. */
 function causeOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
+  if (/Provider_Cuda: Failed to load shared library/.test(message))
+    return "ONNX Runtime's CUDA provider, or a library that it needs, could not be loaded";
   return message
     .split('\n')[0]!
     .replace(/^\/onnxruntime_src\/.* was false\. /, '')

@@ -63,6 +63,7 @@ const ORT_TYPES: Record<DataType, ort.Tensor.Type> = {
   float16: 'float16',
   int32: 'int32',
   int64: 'int64',
+  uint8: 'uint8',
   bool: 'bool',
 };
 
@@ -95,6 +96,8 @@ export async function openSession(graph: Graph, settings: SessionSettings): Prom
     executionProviders: executionProviders(provider),
     intraOpNumThreads: settings.threads,
     interOpNumThreads: 1,
+    // Errors only: on a device each session would warn that some operators run on the CPU.
+    ...(provider === 'cpu' ? {} : { logSeverityLevel: 3 as const }),
     // Plans of whole memory layouts, one a shape: they cost a quarter more memory and gain nothing here.
     enableMemPattern: false,
     executionMode: 'sequential',

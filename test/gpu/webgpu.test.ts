@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { DEVICE_TESTS, referencesOn } from './referencesOn.ts';
+import { softwareVulkan } from './softwareVulkan.ts';
+
+/** Compiling shaders for a processor takes most of it: half a minute on an idle machine. */
+const TIMEOUT_MS = 900_000;
+
+const driver = await softwareVulkan();
+if ('problem' in driver) console.warn(`skipped: WebGPU on a Vulkan driver in software: ${driver.problem}`);
+
+it.skipIf('problem' in driver)(
+  'on WebGPU (software Vulkan) the forward pass, LoRA and all gradients agree with the committed reference numbers, within the tolerances of the CPU',
+  async () => {
+    const { env } = driver as { env: Record<string, string> };
+    // The committed numbers only: the larger sets are for `npm run test:gpu`.
+    const totals = await referencesOn({ device: 'webgpu', env: { ...env, GOLDEN_DIR: 'none' }, tests: DEVICE_TESTS });
+    expect(totals, totals.output).toMatchObject({ ok: true, failed: 0, skipped: 0 });
+    const ran = (name: RegExp) => totals.names.filter((test) => name.test(test)).length;
+    expect(ran(/here on webgpu/)).toBeGreaterThanOrEqual(10);
+    expect(ran(/logits at every token/)).toBeGreaterThanOrEqual(2);
+    expect(ran(/of every LoRA matrix/)).toBeGreaterThanOrEqual(2);
+    expect(ran(/of every parameter/)).toBeGreaterThanOrEqual(2);
+    expect(ran(/logits with the adapter on/)).toBeGreaterThanOrEqual(1);
+  },
+  TIMEOUT_MS,
+);
