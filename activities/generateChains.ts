@@ -38,6 +38,7 @@ export async function generateChains(
       engine.sample(
         {
           policy,
+          ...(shard.weights ? { weights: shard.weights } : {}),
           prompts: shard.items.map((item) => encodePrompt(tokenizer, item)),
           options: {
             ...shard.sampling,

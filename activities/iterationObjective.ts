@@ -15,7 +15,7 @@ export function iterationObjective(iteration: Configuration['iteration']): Objec
     ...(iteration.klRatioCorrection ? { klRatioCorrection: true } : {}),
     ...(klWeight > 0 && iteration.klPlacement === 'reward' ? { klPlacement: 'reward' as const } : {}),
     ...(iteration.entropyWeight > 0 ? { entropyWeight: iteration.entropyWeight } : {}),
-    ...(iteration.guidance === 'raw' ? {} : { importanceCap: iteration.importanceCap }),
+    ...(iteration.guidance === 'raw' && !iteration.generationWeights ? {} : { importanceCap: iteration.importanceCap }),
   };
   if (objective === 'cispo') return { name: 'cispo', ratioCap, ...shared };
   return {

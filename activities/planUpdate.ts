@@ -65,8 +65,9 @@ export async function planUpdate(
       completionTokens: chain.tokens,
       weight: weights[index]!,
       advantage: advantageOf.get(index)!,
-      // With one optimizer step a batch the old log-probs of raw chains are the current ones; only guided chains have another distribution behind them.
-      ...(chain.guidance === 'cases' ? { behaviourLogProbs: chain.logProbs } : {}),
+      // With one optimizer step a batch the old log-probs of raw chains are the current ones; guided chains, and those of rounded weights, have
+      // another distribution behind them.
+      ...(chain.guidance === 'cases' || iteration.generationWeights ? { behaviourLogProbs: chain.logProbs } : {}),
     };
   });
   const figures = {

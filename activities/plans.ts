@@ -22,6 +22,8 @@ export interface GenerationItem {
 /** What a shard of generation works on; its digest is part of the shard's step key. */
 export interface GenerationShard {
   sampling: Omit<SamplingOptions, 'stopTokens'>;
+  /** Absent = float32. */
+  weights?: 'eightBit';
   items: GenerationItem[];
 }
 

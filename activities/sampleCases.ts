@@ -19,13 +19,20 @@ export async function sampleCases(
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const library = await readLibrary(store, run);
-  const { items, benchmarkItems = [], temperature, samplers = {} } = plannedItems(configuration, library, purpose);
+  const {
+    items,
+    benchmarkItems = [],
+    temperature,
+    samplers = {},
+    weights,
+  } = plannedItems(configuration, library, purpose);
 
   const plan: GenerationPlan = { purpose, shards: [] };
   const size = configuration.shards.generationRequests;
   for (const group of [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)]) {
     const shard: GenerationShard = {
       sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens, ...samplers },
+      ...(weights ? { weights } : {}),
       items: group,
     };
     plan.shards.push({
@@ -51,6 +58,7 @@ interface PlannedItems {
   temperature: number;
   /** Options of the sampler that are set; absent ones are no part of a shard. */
   samplers?: Samplers;
+  weights?: GenerationShard['weights'];
 }
 
 function plannedItems(configuration: Configuration, library: Library, purpose: GenerationPurpose): PlannedItems {
@@ -83,7 +91,12 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
         seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest),
       ),
     );
-    return { items, temperature: warmStart.temperature, samplers: samplersOf(warmStart) };
+    return {
+      items,
+      temperature: warmStart.temperature,
+      samplers: samplersOf(warmStart),
+      weights: warmStart.generationWeights,
+    };
   }
   const round = `iteration-${purpose.iteration}.${purpose.epoch}`;
   const requests = iterationRequests(
@@ -102,7 +115,12 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
       ...(guided < group ? [rawItem(request, guided, seeds.slice(guided))] : []),
     ];
   });
-  return { items, temperature: iteration.temperature, samplers: samplersOf(iteration) };
+  return {
+    items,
+    temperature: iteration.temperature,
+    samplers: samplersOf(iteration),
+    weights: iteration.generationWeights,
+  };
 }
 
 function seedsFor(

@@ -79,6 +79,11 @@ export interface SamplingOptions {
 
 export interface SampleRequest {
   policy: PolicyWeights;
+  /**
+   * `eightBit`: matrices and the rows they multiply are rounded to 8 bits, which is faster for few rows. Tokens are then drawn from a slightly other
+   * distribution than the trainer's; `logProbs` are those of the distribution drawn from. Absent = float32.
+   */
+  weights?: 'eightBit';
   prompts: SamplePrompt[];
   options: SamplingOptions;
 }

@@ -28,6 +28,14 @@ export const samplerFields = {
     .describe('Texts that end a chain besides the stop tokens; they stay part of it.'),
 };
 
+/** Key of the weights that draw chains, in the same sections. */
+export const generationWeights = z
+  .enum(['eightBit'])
+  .optional()
+  .describe(
+    '`eightBit`: chains are drawn with matrices rounded to 8 bits, which is faster for few sequences at once; the loss weighs each chain by what it was drawn from (importanceCap). Absent = float32.',
+  );
+
 /** The sampler options of a section. */
 export type Samplers = z.infer<z.ZodObject<typeof samplerFields>>;
 

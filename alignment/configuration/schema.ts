@@ -9,7 +9,7 @@ import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
-import { samplerFields, samplerProblems } from './samplers.ts';
+import { generationWeights, samplerFields, samplerProblems } from './samplers.ts';
 
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -131,6 +131,7 @@ const warmStart = z.strictObject({
   samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
   ...samplerFields,
+  generationWeights,
   keepPerKind: requestCounts
     .optional()
     .describe('At most so many kept chains of each kind; absent = all that pass both filters.'),
@@ -183,6 +184,7 @@ const iteration = z.strictObject({
   samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
   temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
   ...samplerFields,
+  generationWeights,
   objective: z
     .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
     .default('grpo')
@@ -263,7 +265,9 @@ const iteration = z.strictObject({
     .number()
     .positive()
     .default(2)
-    .describe('Cap of the truncated importance weight of guided chains (guidance `cases` or `mixed`).'),
+    .describe(
+      'Cap of the truncated importance weight of chains drawn from another distribution than that of the raw request (guidance `cases` or `mixed`, generationWeights).',
+    ),
   skipUniform: z
     .boolean()
     .default(false)

@@ -2,11 +2,12 @@ import type { Adapter } from '../model/adapter.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import { rotaryTables } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
-import type { EngineSettings } from '../policy.ts';
+import type { EngineSettings, SampleRequest } from '../policy.ts';
 import type { Tensor } from '../session/session.ts';
 import { allFinite, nonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import { cacheNames } from './cachedAttention.ts';
+import { writeEightBitWeights } from './eightBitWeights.ts';
 import type { Prefix } from './prefix.ts';
 import { RecentPrefixes } from './prefix.ts';
 import type { RowCache } from './rowCache.ts';
@@ -58,18 +59,21 @@ const POSITION_STEP = 2048;
 /**
  * Compiles the sampler of a model, the adapter merged into its weights.
  * Takes 0.5 - 1 s for 135 million parameters, and twice the weights' memory while it stays open.
+ * @param settings `weights`: see SampleRequest
  */
 export async function openSampler(
   weightFile: WeightFile,
   adapter: Adapter | undefined,
-  settings: Pick<EngineSettings, 'threads' | 'device'> & { profilePrefix?: string },
+  settings: Pick<EngineSettings, 'threads' | 'device'> & { profilePrefix?: string; weights?: SampleRequest['weights'] },
 ): Promise<Sampler> {
   const { config } = weightFile;
-  const session = await openSession(buildSamplerGraph(weightFile, adapter), {
-    ...settings,
+  const { weights, ...sessionSettings } = settings;
+  const eightBit = weights === 'eightBit' ? await writeEightBitWeights(weightFile, adapter, settings) : undefined;
+  const session = await openSession(buildSamplerGraph(weightFile, adapter, eightBit), {
+    ...sessionSettings,
     weightsFolder: weightFile.folder,
     foldConstants: true,
-  });
+  }).finally(() => eightBit?.remove());
   const layers = Array.from({ length: config.layers }, (_, layer) => cacheNames(layer));
   const fetches = ['drawn', 'probabilities', ...layers.flatMap((names) => [names.newKeys, names.newValues])];
   // ONNX Runtime multiplies a single row by another path, with other bits, and joins the products of query heads into one when there is a single

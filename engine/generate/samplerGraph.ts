@@ -4,23 +4,27 @@ import * as op from '../graph/operators.ts';
 import type { Adapter } from '../model/adapter.ts';
 import { tensorNameOf } from '../model/adapter.ts';
 import type { DecoderConfig } from '../model/config.ts';
-import type { DecoderWeights } from '../model/decoder.ts';
-import { declareWeights, decoderLayers, embed, outputHead } from '../model/decoder.ts';
+import type { DecoderWeights, EightBitMatrices } from '../model/decoder.ts';
+import { declareWeights, decoderLayers, embed, headName, outputHead } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import { cachedAttention } from './cachedAttention.ts';
 import { drawTokens } from './drawTokens.ts';
+import type { EightBitFile } from './eightBitWeights.ts';
 
 /**
  * One graph for prefill and decoding: S new tokens of B rows against their caches, and a token drawn at each of R chosen places.
  *
  * Inputs: `tokens`, `positions` int64 [B, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [R], row * S + token
  * of the hidden states to draw from (a place may repeat); `uniforms` [R, 1]; `temperature` [1]; `greedy` bool [].
+ * With `eightBit` (the adapter is in it already) the projections and the output matrix are products of 8-bit numbers.
  * Outputs: `logits` [R, vocabulary], divided by the temperature; `drawn` int64 [R], `probabilities` [R] of the tokens drawn, new keys and values of every layer.
  */
-export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Graph {
+export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eightBitFile?: EightBitFile): Graph {
   const { config } = weightFile;
   const graph = new Graph('sampler');
-  const weights = mergedWeights(graph, config, declareWeights(graph, config, weightFile.locate), adapter);
+  const eightBit = eightBitFile && declareEightBit(graph, eightBitFile);
+  const declared = declareWeights(graph, config, weightFile.locate);
+  const weights = eightBit ? declared : mergedWeights(graph, config, declared, adapter);
   const tokens = graph.input('tokens', 'int64', ['B', 'S']);
   const rotary = {
     positions: graph.input('positions', 'int64', ['B', 'S']),
@@ -33,15 +37,32 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter): Gr
   const temperature = graph.input('temperature', 'float32', [1]);
   const greedy = graph.input('greedy', 'bool', []);
 
-  const hidden = decoderLayers({ config, weights, rotary, attend }, embed(weights, tokens));
+  const hidden = decoderLayers(
+    { config, weights, rotary, attend, ...(eightBit ? { eightBit } : {}) },
+    embed(weights, tokens),
+  );
   const chosen = op.gather(op.reshape(hidden, ['B*S', config.hiddenSize]), places);
   // Dividing the hidden state divides the logits, at a hundredth of the cost.
-  const logits = op.matmul(op.div(chosen, temperature), outputHead(config, weights), { transB: true });
+  const scaled = op.div(chosen, temperature);
+  const head = eightBit?.get(headName(config));
+  const logits = head ? op.matmul8Bit(scaled, head) : op.matmul(scaled, outputHead(config, weights), { transB: true });
   const drawn = drawTokens(graph, logits, uniforms, greedy);
   graph.output('logits', logits);
   graph.output('drawn', drawn.tokens);
   graph.output('probabilities', drawn.probabilities);
   return graph;
+}
+
+function declareEightBit(graph: Graph, file: EightBitFile): EightBitMatrices {
+  return new Map(
+    [...file.matrices].map(([name, { out, blocks, block, values, scales }]) => [
+      name,
+      {
+        values: graph.weight(`${name}.values`, 'uint8', [out, blocks, block], values),
+        scales: graph.weight(`${name}.scales`, 'float32', [out, blocks], scales),
+      },
+    ]),
+  );
 }
 
 /**

@@ -3,7 +3,7 @@ import { attributeMessage, DATA_TYPE_CODES, encodeModel } from './onnxProto.ts';
 import { factorsOf, formatShape } from './dimensions.ts';
 import type { Dimension, Shape } from './dimensions.ts';
 
-export type DataType = 'float32' | 'float64' | 'float16' | 'int32' | 'int64' | 'bool';
+export type DataType = 'float32' | 'float64' | 'float16' | 'int32' | 'int64' | 'uint8' | 'bool';
 export type { Dimension, Shape } from './dimensions.ts';
 
 /** A tensor of the graph: made by `Graph.input`, `Graph.constant`, `Graph.weight` or an operator of operators.ts. */
@@ -66,6 +66,7 @@ const DATA_OF_TYPE: Record<DataType, string> = {
   float16: 'Uint8Array',
   int32: 'Int32Array',
   int64: 'BigInt64Array',
+  uint8: 'Uint8Array',
   bool: 'Uint8Array',
 };
 

@@ -26,6 +26,7 @@ export const NOT_DIFFERENTIABLE: ReadonlySet<string> = new Set([
   'Not',
   'Sign',
   'Floor',
+  'Round',
   'Shape',
   'ArgMax',
   'Range',

@@ -78,6 +78,7 @@ const root = protobuf.Root.fromJSON({
 /** TensorProto.DataType */
 export const DATA_TYPE_CODES: Record<DataType, number> = {
   float32: 1,
+  uint8: 2,
   int32: 6,
   int64: 7,
   bool: 9,

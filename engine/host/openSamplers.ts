@@ -6,7 +6,7 @@ import { openSampler } from '../generate/sampler.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_FILE, readAdapter } from '../model/adapter.ts';
 import { convertedWeights } from '../model/weightFile.ts';
 import { expectedTensors } from '../model/weights.ts';
-import type { EngineSettings, OnProgress, PolicyWeights } from '../policy.ts';
+import type { EngineSettings, OnProgress, PolicyWeights, SampleRequest } from '../policy.ts';
 
 interface OpenSampler {
   key: string;
@@ -33,17 +33,20 @@ export class OpenSamplers {
   /**
    * The sampler of a policy. Opening one releases the one before first: two would not fit on a small machine.
    * Throws EngineError('invalidInput') if model or adapter is malformed.
+   * @param weights see SampleRequest
    * @param beforeLargeModel called before a model of more than `largeBytes` of weights is used
    */
   async open(
     policy: PolicyWeights,
+    weights: SampleRequest['weights'],
     {
       onProgress,
       beforeLargeModel,
       largeBytes,
     }: { onProgress: OnProgress; beforeLargeModel: () => Promise<void>; largeBytes: number },
   ): Promise<Sampler> {
-    const key = `${policy.modelDigest} ${policy.adapterPath ? await adapterDigest(policy.adapterPath) : 'base'}`;
+    const adapterKey = policy.adapterPath ? await adapterDigest(policy.adapterPath) : 'base';
+    const key = `${policy.modelDigest} ${adapterKey} ${weights ?? 'float32'}`;
     if (this.current?.key === key) return this.current.sampler;
     await this.release();
     onProgress({ phase: 'load', done: 0, total: 1, tokens: 0 });
@@ -53,7 +56,7 @@ export class OpenSamplers {
       .reduce((sum, bytes) => sum + bytes);
     if (weightBytes > largeBytes) await beforeLargeModel();
     const adapter = policy.adapterPath ? await readAdapter(policy.adapterPath, weightFile.config) : undefined;
-    const sampler = await openSampler(weightFile, adapter, this.settings);
+    const sampler = await openSampler(weightFile, adapter, { ...this.settings, ...(weights ? { weights } : {}) });
     this.current = { key, sampler, weightBytes };
     onProgress({ phase: 'load', done: 1, total: 1, tokens: 0 });
     return sampler;

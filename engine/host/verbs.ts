@@ -37,8 +37,8 @@ export function engineVerbs(settings: EngineSettings): Verbs {
   return {
     describe: (model) => describeModel(model),
 
-    async sample({ policy, prompts, options }, onProgress) {
-      const sampler = await samplers.open(policy, {
+    async sample({ policy, weights, prompts, options }, onProgress) {
+      const sampler = await samplers.open(policy, weights, {
         onProgress,
         beforeLargeModel: () => trainer.release(),
         largeBytes: HELD_TWICE_BYTES,

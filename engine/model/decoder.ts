@@ -42,7 +42,12 @@ export interface DecoderBlocks {
   rotary: Rotary;
   attend: Attend;
   lora?: LoraPairs;
+  /** Matrices in 8 bits, by the name of the weight whose place they take. */
+  eightBit?: EightBitMatrices;
 }
+
+/** By Hugging Face name. */
+export type EightBitMatrices = ReadonlyMap<string, op.EightBitMatrix>;
 
 /** Declares every tensor that the configuration needs as an external initializer. */
 export function declareWeights(
@@ -60,9 +65,13 @@ export function embed(weights: DecoderWeights, tokens: Value): Value {
   return op.gather(weightOf(weights, 'model.embed_tokens.weight'), tokens);
 }
 
-/** The output matrix [vocabulary, hidden]: the embedding if tied. */
+/** Name of the output matrix [vocabulary, hidden]: the embedding if tied. */
+export const headName = (config: DecoderConfig) =>
+  config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
+
+/** The output matrix. */
 export function outputHead(config: DecoderConfig, weights: DecoderWeights): Value {
-  return weightOf(weights, config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight');
+  return weightOf(weights, headName(config));
 }
 
 /** All layers and the final norm: [batch, sequence, hidden] to the same. */
@@ -105,8 +114,13 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
 }
 
 /** x W' + bias + scale (x A') B', whichever of them the module has. */
-export function linear({ weights, lora }: Pick<DecoderBlocks, 'weights' | 'lora'>, module: string, x: Value): Value {
-  let y = op.matmul(x, weightOf(weights, `${module}.weight`), { transB: true });
+export function linear(
+  { weights, lora, eightBit }: Pick<DecoderBlocks, 'weights' | 'lora' | 'eightBit'>,
+  module: string,
+  x: Value,
+): Value {
+  const matrix = eightBit?.get(`${module}.weight`);
+  let y = matrix ? op.matmul8Bit(x, matrix) : op.matmul(x, weightOf(weights, `${module}.weight`), { transB: true });
   const bias = weights.get(`${module}.bias`);
   if (bias) y = op.add(y, bias);
   const pair = lora?.get(module);

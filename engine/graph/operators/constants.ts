@@ -13,6 +13,8 @@ export function scalar(graph: Graph, value: number, dtype: DataType = 'float32')
       return graph.constant(Int32Array.of(value), dtype, []);
     case 'int64':
       return graph.constant(BigInt64Array.of(BigInt(value)), dtype, []);
+    case 'uint8':
+      return graph.constant(Uint8Array.of(value), dtype, []);
     case 'bool':
       return graph.constant(Uint8Array.of(value ? 1 : 0), dtype, []);
     case 'float16':

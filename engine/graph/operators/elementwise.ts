@@ -1,6 +1,7 @@
 /** Operators that work element by element, broadcasting. */
 import type { DataType, Value } from '../builder.ts';
 import { broadcastShapes } from '../dimensions.ts';
+import { DATA_TYPE_CODES } from '../onnxProto.ts';
 import { scalar } from './constants.ts';
 import { MICROSOFT, described, fail, one, unary } from './node.ts';
 import type { Operand } from './node.ts';
@@ -41,6 +42,8 @@ export const reciprocal = (x: Value) => unary('Reciprocal', x);
 export const abs = (x: Value) => unary('Abs', x);
 export const sign = (x: Value) => unary('Sign', x);
 export const floor = (x: Value) => unary('Floor', x);
+/** To the nearest whole number, halves to the even one. */
+export const round = (x: Value) => unary('Round', x);
 export const sigmoid = (x: Value) => unary('Sigmoid', x);
 export const tanh = (x: Value) => unary('Tanh', x);
 export const identity = (x: Value) => unary('Identity', x);
@@ -63,8 +66,7 @@ export function recompute(x: Value): Value {
 
 export function cast(x: Value, dtype: DataType): Value {
   if (x.dtype === dtype) return x;
-  const codes: Record<DataType, number> = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 };
-  return one(x.graph.insertion, 'Cast', [x], dtype, x.shape, { to: codes[dtype] });
+  return one(x.graph.insertion, 'Cast', [x], dtype, x.shape, { to: DATA_TYPE_CODES[dtype] });
 }
 
 /** Elementwise choice, broadcasting. */

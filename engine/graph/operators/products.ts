@@ -40,6 +40,28 @@ export function plainMatmul(a: Value, b: Value): Value {
   return one(a.graph.insertion, 'MatMul', [a, b], a.dtype, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
 }
 
+/** A matrix [out, in] in blocks of 8-bit numbers along `in`: (values - 128) * scales. */
+export interface EightBitMatrix {
+  /** uint8 [out, blocks, block] */
+  values: Value;
+  /** float32 [out, blocks] */
+  scales: Value;
+}
+
+/**
+ * x W' with W in 8 bits: x [..., in] to [..., out]. Rows of x are rounded to 8 bits a block too (accuracy level 4), products are summed as integers.
+ * No gradient rule.
+ */
+export function matmul8Bit(x: Value, { values, scales }: EightBitMatrix): Value {
+  const operator = 'MatMulNBits';
+  const [out, blocks, block] = values.shape as [number, number, number];
+  if (x.shape.at(-1) !== blocks * block)
+    fail(operator, `${described(x)} does not fit ${out} rows of ${blocks} x ${block}`);
+  const attributes = { K: blocks * block, N: out, bits: 8, block_size: block, accuracy_level: 4 };
+  const shape = [...x.shape.slice(0, -1), out];
+  return one(x.graph.insertion, operator, [x, values, scales], x.dtype, shape, attributes, MICROSOFT);
+}
+
 /** alpha * op(a) op(b) + beta * c for matrices; c broadcasts to the result. */
 export function gemm(
   a: Value,

@@ -9,7 +9,7 @@ import type { Sampler } from '../../../engine/generate/sampler.ts';
 import { openSampler } from '../../../engine/generate/sampler.ts';
 import type { DecoderConfig } from '../../../engine/model/config.ts';
 import { convertedWeights } from '../../../engine/model/weightFile.ts';
-import type { SampledSequence, SamplePrompt } from '../../../engine/policy.ts';
+import type { SampledSequence, SamplePrompt, SampleRequest } from '../../../engine/policy.ts';
 import { mulberry32, SMOLLM2_CONFIG, TINY_CONFIG, writeRandomModel } from './tinyModel.ts';
 
 /**
@@ -31,11 +31,14 @@ let folder: string;
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'determinism-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const open = async (name: string, config: DecoderConfig, threads: number): Promise<Sampler> => {
+type Weights = SampleRequest['weights'];
+
+const open = async (name: string, config: DecoderConfig, threads: number, weights?: Weights): Promise<Sampler> => {
   const modelPath = await writeRandomModel(join(folder, name), config);
   return openSampler(await convertedWeights({ modelPath, modelDigest: name }, folder), undefined, {
     threads,
     device: 'cpu',
+    ...(weights ? { weights } : {}),
   });
 };
 
@@ -71,9 +74,9 @@ function differing(some: SampledSequence[], all: SampledSequence[]): string[] {
     .map(([name]) => name);
 }
 
-async function proveIndependence(name: string, config: DecoderConfig): Promise<void> {
+async function proveIndependence(name: string, config: DecoderConfig, weights?: Weights): Promise<void> {
   const prompts = manyPrompts(config.vocabularySize);
-  const sampler = await open(name, config, 2);
+  const sampler = await open(name, config, 2, weights);
   const together = await sample(sampler, prompts, { decodeBatch: 32, prefillTokens: 4096 });
   expect(together.map(({ promptId }) => promptId)).toEqual(prompts.flatMap(({ id }) => [id, id, id]));
   expect(new Set(together.map(({ tokens }) => tokens.length)).size).toBeGreaterThan(3);
@@ -99,7 +102,7 @@ async function proveIndependence(name: string, config: DecoderConfig): Promise<v
   await sampler.release();
 
   for (const threads of [1, 3]) {
-    const other = await open(name, config, threads);
+    const other = await open(name, config, threads, weights);
     const sampled = await sample(other, prompts, { decodeBatch: 9, prefillTokens: 700 });
     expect(differing(sampled, together), `${threads} threads`).toEqual([]);
     await other.release();
@@ -110,4 +113,8 @@ describe('a sequence does not depend on what is sampled with it, nor on threads'
   it.each(SHAPES)('%s', { timeout: 120_000 }, (name, config) => proveIndependence(name.replaceAll(/\W/g, '-'), config));
 
   it('SmolLM2 shape, two layers', { timeout: 300_000 }, () => proveIndependence('smollm2', SMOLLM2_CONFIG));
+
+  it('SmolLM2 shape, two layers, weights in 8 bits', { timeout: 300_000 }, () =>
+    proveIndependence('smollm2-8bit', SMOLLM2_CONFIG, 'eightBit'),
+  );
 });
