@@ -26,18 +26,14 @@ test('the commented configuration is the default one, names every setting, and s
   expect(configurationDigest(parseConfiguration(text, 'mine.yaml'))).toBe(plain);
   for (const { path } of listSettings()) expect(text).toContain(`${path.at(-1)}:`);
 
-  // Optional settings have no default to show: uncommented, they would be empty.
-  const uncommented = text
-    .replace(/^# /gm, '')
-    .split('\n')
-    .filter(
-      (line) =>
-        !/^\s*(allowFallback|path|revision|harmful|plain|lookAlike|topK|topP|minP|repetitionPenalty|minNewTokens|stopStrings|maxKl|minReward|patience|action|rateFactor|maxRollBacks): {2}#/.test(
-          line,
-        ),
-    )
-    .filter((line) => !/^(library| {2}keepPerKind| {2}guard):$/.test(line));
-  const restored = parseConfiguration(uncommented.slice(2).join('\n'), 'mine.yaml');
+  // Optional settings have no default to show: uncommented, they would be empty, and so would sections that have no others.
+  const lines = text.replace(/^# /gm, '').split('\n').slice(2);
+  const withValues = lines.filter((line) => !/^\s*\w+: {2}#/.test(line) && !/^\s*#/.test(line) && line.trim() !== '');
+  const indent = (line: string | undefined) => (line === undefined ? 0 : line.search(/\S/));
+  const uncommented = withValues.filter(
+    (line, i) => !/^\s*\w+:$/.test(line) || indent(withValues[i + 1]) > indent(line),
+  );
+  const restored = parseConfiguration(uncommented.join('\n'), 'mine.yaml');
   expect(configurationDigest(restored)).toBe(plain);
 });
 
