@@ -12,6 +12,7 @@ Touvron et al. 2023 (RMSNorm, rotary positions, SwiGLU) with grouped queries, an
 import json
 import math
 import shutil
+import zlib
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 HERE = Path(__file__).parent
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
-random = torch.Generator().manual_seed(20240607)
+random = torch.Generator()
 
 PROJECTIONS = {
     "q_proj": "self_attn", "k_proj": "self_attn", "v_proj": "self_attn", "o_proj": "self_attn",
@@ -39,6 +40,11 @@ MODELS = {
 }  # fmt: skip
 
 
+def seed_random(name):
+    """Numbers depend on the name of what they are for, so that a new case or operator leaves the others as they are."""
+    random.manual_seed(zlib.crc32(name.encode()))
+
+
 def normal(*shape, scale=1.0):
     return (torch.randn(shape, generator=random) * scale).float().double()
 
@@ -54,6 +60,7 @@ class Case:
         self.folder, self.info, self.arrays = HERE / path, info, {"expected": {}, "inputs": {}}
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        seed_random(path)
 
     def put(self, name, tensor, file="expected"):
         self.arrays[file][name] = torch.as_tensor(tensor).detach().clone().contiguous()
@@ -71,8 +78,9 @@ class Case:
 # The model
 
 
-def make_weights(config):
+def make_weights(name, config):
     """Parameters under the names of Hugging Face; Linear weights are [out, in]."""
+    seed_random(f"model {name}")
     hidden, inner, size = config["hidden_size"], config["intermediate_size"], config["head_dim"]
     query, key = config["num_attention_heads"] * size, config["num_key_value_heads"] * size
     shapes = {"q_proj": (query, hidden), "k_proj": (key, hidden), "v_proj": (key, hidden), "o_proj": (hidden, query),
@@ -303,11 +311,13 @@ def objective_case():
     mask = torch.tensor([[int(t < n) for t in range(width)] for n in lengths])
     empty = mask.clone()
     empty[3] = 0
-    logp = -normal(rows, width).exp().float().double()
-    old, reference = [(logp + normal(rows, width, scale=s)).float().double() for s in (0.3, 0.2)]
+    while True:  # no ratio at the edge of a clip, where rounding would decide
+        logp = -normal(rows, width).exp().float().double()
+        old, reference = [(logp + normal(rows, width, scale=s)).float().double() for s in (0.3, 0.2)]
+        ratios = (logp - old).exp()
+        if min((ratios - bound).abs().min() for bound in (1 - low, 1 + high, cap)) > 1e-3:
+            break
     advantages = normal(rows)
-    ratios = (logp - old).exp()
-    assert min((ratios - bound).abs().min() for bound in (1 - low, 1 + high, cap)) > 1e-3, "a ratio at the edge of a clip"
     arrays = dict(logp=logp, old_logp=old, ref_logp=reference, advantages=advantages, mask=mask, mask_empty_row=empty)
     for name, value in arrays.items():
         case.put(name, value, "inputs")
@@ -379,11 +389,67 @@ def optimizer_cases():
     case.write(hyperparameters=dict(betas=betas, eps=eps, weight_decay=decay), variants=variants, tolerance={"float32 engine": 1e-6})
 
 
+def train_case(config, weights, model):
+    """Whole steps: a LoRA, token means (DAPO, Yu et al. 2025) of the clipped objective with KL to the base model, clipping, AdamW."""
+    case = Case("train/dapo_kl", description="Two optimizer steps of an adapter on one batch of completions.")
+    settings = dict(r=1, alpha=2, rslora=False, targets=["q_proj", "down_proj"], rank_pattern={"layers.0.mlp.down_proj": 2}, alpha_pattern={})
+    temperature, low, high, beta, limit, rates, decay = 0.9, 0.1, 0.2, 0.1, 0.5, [0.02, 0.01], 0.1
+    prompts, completions = draw_rows(config, 3, 6, 2, 4), draw_rows(config, 5, 8, 3, 6)
+    advantages = normal(4)
+    width = max(map(len, completions))
+    mask = torch.tensor([[int(t < len(row)) for t in range(width)] for row in completions])
+    lora = {m: (a.requires_grad_(), b.requires_grad_(), scale) for m, (a, b, scale) in make_adapter(weights, settings).items()}
+    save_adapter(case.folder / "adapter", lora, settings)
+    parameters = {name: p for module, pair in lora.items() for name, p in zip(adapter_names(module), pair)}
+
+    def completion_log_probs(pairs):
+        rows = [log_probs(forward(config, weights, p + c, pairs), p + c, temperature)[len(p) - 1 :] for p, c in zip(prompts, completions)]
+        return torch.stack([torch.cat([row, torch.zeros(width - len(row))]) for row in rows])
+
+    with torch.no_grad():
+        old, reference = completion_log_probs(lora), completion_log_probs(None)
+    case.put("old_logp_f64", old)
+    case.put("ref_logp_f64", reference)
+    optimizer = torch.optim.AdamW(parameters.values(), betas=(0.9, 0.95), eps=1e-8, weight_decay=decay)
+    steps = dict(losses=[], grad_norms_before_clipping=[], ratio_clip_fraction=[])
+    gain = advantages[:, None]
+    for step, rate in enumerate(rates, 1):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        x = completion_log_probs(lora)
+        ratio, distance = (x - old).exp(), reference - x
+        clipped = ((ratio < 1 - low) & (gain < 0)) | ((ratio > 1 + high) & (gain > 0))
+        token = -torch.minimum(ratio * gain, ratio.clamp(1 - low, 1 + high) * gain) + beta * (distance.exp() - distance - 1)
+        loss = (token * mask).sum() / mask.sum()
+        loss.backward()
+        assert min(((ratio - bound).abs() * mask + (1 - mask)).min() for bound in (1 - low, 1 + high)) > 1e-4, "a ratio at the edge"
+        for name, parameter in parameters.items():
+            case.put(f"step_{step}/grad_f64/{name}", parameter.grad)
+        steps["losses"].append(loss.item())
+        steps["grad_norms_before_clipping"].append(torch.nn.utils.clip_grad_norm_(parameters.values(), limit).item())
+        steps["ratio_clip_fraction"].append(((clipped * mask).sum() / mask.sum()).item())
+        optimizer.step()
+        for name, parameter in parameters.items():
+            case.put(f"step_{step}/adapter_f64/{name}", parameter)
+        with torch.no_grad():
+            case.put(f"step_{step}/logp_f64", completion_log_probs(lora))
+    case.write(
+        model_dir=f"../../forward/{model}", adapter_dir="adapter",
+        objective=dict(loss_type="dapo", beta=beta, temperature=temperature, epsilon=low, epsilon_high=high,
+                       use_bias_correction_kl=False, max_completion_length=width),
+        optimizer=dict(betas=[0.9, 0.95], eps=1e-8, weight_decay=decay, max_grad_norm=limit, learning_rates=rates),
+        batch=dict(prompts=prompts, completions=completions, advantages=advantages.tolist(), completion_mask=mask.tolist()),
+        steps={"f64": steps},
+        tolerance={"adapter": {"suggested_atol": {f"step_{step}/adapter": 5e-6 for step in (1, 2)}}},
+    )  # fmt: skip
+
+
 def operator_case():
     """Each operator on random inputs, and the gradient of sum(seed * y) by autograd; one array an operator, to keep the file small."""
     case = Case("operators/all", description="Each array is all inputs, then seed, output and all gradients, flattened and joined.")
     shapes = {}
     for name, (function, input_shapes, low, high) in OPERATORS.items():
+        seed_random(f"operator {name}")
         inputs = [(low + (high - low) * torch.rand(*shape, generator=random)).float().double().requires_grad_() for shape in input_shapes]
         y = function(*inputs)
         seed = normal(*y.shape)
@@ -394,13 +460,14 @@ def operator_case():
 
 
 def main():
-    models = {name: (config, make_weights(config)) for name, config in MODELS.items()}
+    models = {name: (config, make_weights(name, config)) for name, config in MODELS.items()}
     forward_cases(models)
     gradient_cases(models)
     lora_case(*models["qwen3"], "qwen3")
     greedy_case(*models["llama"], "llama")
     objective_case()
     optimizer_cases()
+    train_case(*models["llama"], "llama")
     operator_case()
 
 
