@@ -230,6 +230,8 @@ def forward_cases(models):
         case.put("logits_f64", torch.cat(logits))
         for temperature, digits in ((1.0, "1"), (0.7, "07"), (1.6, "16")):
             case.put(f"logprobs_t{digits}_f64", torch.cat([log_probs(l, row, temperature) for l, row in zip(logits, rows)]))
+        logs = torch.cat(logits).log_softmax(-1)
+        case.put("entropy_t1_f64", -(logs.exp() * logs).sum(-1))
         tolerance = {"suggested_atol": 2e-5}
         case.write(model_dir=".", batch={"rows": rows}, tolerance={"logits": tolerance, "logprobs": tolerance})
 
