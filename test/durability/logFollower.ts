@@ -65,6 +65,8 @@ export function followLog(file: string, machine: string): LogFollower {
       return; // Half a line of a killed process.
     }
     if (line.msg !== 'computes' && line.msg !== 'has') return;
+    // A worker whose clock has been set knows no better; it is read within moments.
+    if (Math.abs(Date.now() - Date.parse(line.time)) > 60_000) line.time = new Date().toISOString();
     follower.ledger.push(line);
     follower.onLine(line);
   }

@@ -20,7 +20,7 @@ const { values } = parseArgs({
   allowNegative: true,
   options: {
     seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '10' },
+    seeds: { type: 'string' },
     kills: { type: 'string', default: '6' },
     harms: { type: 'string', default: '3' },
     out: { type: 'string' },
@@ -36,7 +36,7 @@ const number = (text: string): number => {
   return value;
 };
 const first = values.short ? shortForm.seed : number(values.seed);
-const count = values.short ? 1 : number(values.seeds);
+const count = number(values.seeds ?? (values.short ? '1' : '10'));
 const amounts = values.short ? shortForm.amounts : { kills: number(values.kills), harms: number(values.harms) };
 
 // Servers are ended on the way out of the process.
