@@ -128,8 +128,7 @@ export class Trainer {
     onProgress?.({ phase: 'load', done: 0, total: 1, tokens: 0 });
     const graph = trainingGraph(weightFile, adapter?.modules ?? [], objective);
     const session = await openSession(graph, {
-      threads: this.settings.threads,
-      device: this.settings.device,
+      ...this.settings,
       weightsFolder: weightFile.folder,
       ...(this.settings.profilePrefix ? { profilePrefix: this.settings.profilePrefix } : {}),
     });
