@@ -24,6 +24,13 @@ export async function providerStates(): Promise<ProviderState[]> {
   return each.flat();
 }
 
+/** `cpu works; cuda does not (why); ...` */
+export function describeProviders(states: readonly ProviderState[]): string {
+  return states
+    .map(({ provider, problem }) => `${provider} ${problem === undefined ? 'works' : `does not (${problem})`}`)
+    .join('; ');
+}
+
 /** The states of some providers (none = all), or why the process that was to find out ended. */
 function statesOf(providers: readonly Provider[]): Promise<ProviderState[] | string> {
   return new Promise((resolve) => {

@@ -26,6 +26,8 @@ export interface DoctorOptions {
   store?: () => Promise<Finding>;
   /** Whether the model is in the cache, or its source can be reached. */
   model?: () => Promise<Finding>;
+  /** Which devices the engine can compute on. */
+  devices?: () => Promise<Finding>;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function examineMachine(options: DoctorOptions = {}): Promise<Check
     ['Temporal', () => examineTemporal(env, options.temporal)],
     ...(options.store ? ([['artifact store', options.store]] as [string, () => Promise<Finding>][]) : []),
     ...(options.model ? ([['model', options.model]] as [string, () => Promise<Finding>][]) : []),
+    ...(options.devices ? ([['devices', options.devices]] as [string, () => Promise<Finding>][]) : []),
     ['python3 with pip', () => examinePython(env)],
   ];
   return await Promise.all(

@@ -165,6 +165,7 @@ it('lists all checks in order, a thrown one among them as failed', async () => {
     needs: { memoryBytes: 1, homeBytes: 1, cacheBytes: 1 },
     store: () => Promise.resolve({ state: 'ok', found: 'a folder', remedy: '' }),
     model: () => Promise.reject(new Error('the hub does not answer')),
+    devices: () => Promise.resolve({ state: 'ok', found: 'cpu works', remedy: '' }),
   });
   expect(checks.map(({ name }) => name)).toEqual([
     'Node.js',
@@ -175,6 +176,7 @@ it('lists all checks in order, a thrown one among them as failed', async () => {
     'Temporal',
     'artifact store',
     'model',
+    'devices',
     'python3 with pip',
   ]);
   expect(checks.find(({ name }) => name === 'model')).toMatchObject({
