@@ -52,8 +52,8 @@ export async function planSuites(
   };
 }
 
-function generationItem({ id, prompt }: SuiteQuestion): GenerationItem {
-  const messages = [{ role: 'user' as const, content: prompt }];
+function generationItem({ id, prompt, messages: dialogue }: SuiteQuestion): GenerationItem {
+  const messages = dialogue ?? [{ role: 'user' as const, content: prompt }];
   return {
     ...{ requestId: id, rawMessages: messages, guidance: 'raw', caseIds: [] },
     ...{ messages, sharedMessages: 0, firstSample: 0, seeds: [''] },

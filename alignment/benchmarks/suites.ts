@@ -1,5 +1,8 @@
 /** Suites that a model is evaluated on: any public benchmark as a list of questions, whole or a seeded part. */
 import type { RequestKind } from '../library/library.ts';
+import type { AttackName } from '../attacks/attackNames.ts';
+import { attacks } from '../attacks/attacks.ts';
+import type { ChatMessage } from '../prompts/guidedPrompt.ts';
 import { balancedOrder } from '../randomness/seededRandom.ts';
 import { utilityNames, type BenchmarkName, type SuiteName, type UtilityName } from './benchmarkNames.ts';
 import { benchmarks, type BenchmarkRequest, type BenchmarkSource } from './benchmarks.ts';
@@ -10,8 +13,10 @@ export interface SuiteQuestion {
   suite: SuiteName;
   category: string;
   kind: Exclude<RequestKind, 'plain'> | 'utility';
-  /** What the model is asked: one user turn. */
+  /** What the model is asked: the last user turn. */
   prompt: string;
+  /** The whole dialogue, where there are earlier turns. */
+  messages?: ChatMessage[];
   /** What a judge is told was asked: differs from the prompt under an attack. */
   goal: string;
   attack?: string;
@@ -97,4 +102,26 @@ export function selectQuestions(questions: readonly SuiteQuestion[], count: numb
   // A goal with more attacks than asked for: the first of them.
   if (chosen.size === 0) for (const question of groups[0]!.slice(0, count)) chosen.add(question);
   return questions.filter((question) => chosen.has(question));
+}
+
+/** The questions, and after each harmful one the same under each attack. What is an attack already, or harmless, is not attacked. */
+export function attackQuestions(
+  questions: readonly SuiteQuestion[],
+  names: readonly AttackName[],
+  seed: string,
+): SuiteQuestion[] {
+  return questions.flatMap((question) => {
+    if (question.kind !== 'harmful' || question.attack !== undefined) return [question];
+    const attacked = names.map((attack): SuiteQuestion => {
+      const messages = attacks[attack].apply(question.prompt, `${seed}/${question.id}`);
+      return {
+        ...question,
+        id: `${question.id}@${attack}`,
+        prompt: messages.at(-1)!.content,
+        ...(messages.length > 1 ? { messages } : {}),
+        attack,
+      };
+    });
+    return [question, ...attacked];
+  });
 }

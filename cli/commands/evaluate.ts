@@ -1,6 +1,7 @@
 /** `cada evaluate`: a model, or a run's aligned model, on public benchmarks. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
+import { attackNames, type AttackName } from '../../alignment/attacks/attackNames.ts';
 import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
@@ -14,6 +15,7 @@ import { plainTable } from '../terminal.ts';
 
 interface EvaluateFlags {
   suite: SuiteName[];
+  attack: AttackName[];
   limit?: number;
   all?: true;
   maxNewTokens?: number;
@@ -41,6 +43,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     )
     .argument('<model|run>', 'what to evaluate')
     .requiredOption('--suite <names>', `one or more of: ${suiteNames.join(', ')}`, suitesOf)
+    .option('--attack <names>', `also each harmful question under: ${attackNames.join(', ')}`, attacksOf, [])
     .option('--limit <n>', 'questions of each suite at most (default: the sizes of a study)', countOf)
     .option('--all', 'every question of each suite')
     .option('--max-new-tokens <n>', 'longest answer (default: 256)', countOf)
@@ -66,6 +69,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
         {
           target,
           suites: flags.suite,
+          attacks: flags.attack,
           ...(limit === undefined ? {} : { limit }),
           ...(flags.maxNewTokens === undefined ? {} : { maxNewTokens: flags.maxNewTokens }),
           base: flags.base === true,
@@ -82,14 +86,17 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     });
 }
 
-function suitesOf(text: string): SuiteName[] {
-  const names = text.split(',').map((name) => name.trim());
-  return names.map((name) => {
-    const known = suiteNames.find((one) => one === name);
-    if (known) return known;
-    const nearest = nearestName(name, [...suiteNames]);
+const suitesOf = (text: string): SuiteName[] => listOf(text, suiteNames, 'suite');
+const attacksOf = (text: string): AttackName[] => listOf(text, attackNames, 'attack');
+
+function listOf<T extends string>(text: string, known: readonly T[], what: string): T[] {
+  return text.split(',').map((part) => {
+    const name = part.trim();
+    const found = known.find((one) => one === name);
+    if (found) return found;
+    const nearest = nearestName(name, [...known]);
     throw new InvalidArgumentError(
-      `There is no suite "${name}"${nearest ? `; did you mean ${nearest}?` : ''} Known: ${suiteNames.join(', ')}.`,
+      `There is no ${what} "${name}"${nearest ? `; did you mean ${nearest}?` : ''} Known: ${known.join(', ')}.`,
     );
   });
 }

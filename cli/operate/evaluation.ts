@@ -5,8 +5,9 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { readConfiguration, readJson } from '../../activities/inputs.ts';
 import type { SuiteResult } from '../../activities/judgeSuites.ts';
 import { taskQueues, type ArtifactRef, type PolicyState, type RunRecord } from '../../activities/types.ts';
+import type { AttackName } from '../../alignment/attacks/attackNames.ts';
 import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
-import { selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
+import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -27,6 +28,8 @@ export interface EvaluationRequest {
   /** Model folder, .gguf file, hub id, or a run of the store. */
   target: string;
   suites: SuiteName[];
+  /** Attacks on every harmful question, besides the question itself. */
+  attacks: AttackName[];
   /** Questions of each suite at most; absent = the study's sizes, 'all' = everything. */
   limit?: number | 'all';
   maxNewTokens?: number;
@@ -115,8 +118,10 @@ async function questionsOf(request: EvaluationRequest, report: (line: string) =>
     const all = await readSuite(suite, { data: request.data, cache: cadaCache() });
     const count = request.limit === 'all' ? all.length : (request.limit ?? studySize(suite));
     const chosen = selectQuestions(all, count, String(request.seed));
-    report(`${suite}: ${chosen.length} of ${all.length} questions`);
-    questions.push(...chosen);
+    const attacked = attackQuestions(chosen, request.attacks, String(request.seed));
+    const more = attacked.length - chosen.length;
+    report(`${suite}: ${chosen.length} of ${all.length} questions${more > 0 ? `, and ${more} under attacks` : ''}`);
+    questions.push(...attacked);
   }
   return questions;
 }
