@@ -138,8 +138,8 @@ export async function prepareFork({ runId, storeUri, from, configuration }: Fork
 
 /** What an adapter fits to must be the same. */
 function requireShared(before: Configuration, now: Configuration): void {
-  for (const section of ['model', 'lora'] as const) {
-    if (canonicalJson(before[section]) === canonicalJson(now[section])) continue;
+  for (const section of ['model', 'lora', 'trained'] as const) {
+    if (canonicalJson(before[section] ?? null) === canonicalJson(now[section] ?? null)) continue;
     throw badInput(
       `The configuration has another \`${section}\` than the run that it would be forked from: its adapter would not fit.`,
       `Use ${JSON.stringify(before[section])}, or start a run of its own with \`cada train\`.`,

@@ -2,21 +2,21 @@
  * What orchestration costs: events and payloads by iteration, memory and time over many iterations, shards at once. Stages take no time, so all that is
  * seen is the orchestration's. CADA_LONG_ITERATIONS=10000 (`npm run test:long-history`) is the long form.
  */
-import { listIterations } from '../../infra/artifacts/runs.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepHistories } from '../../activities/histories.ts';
-import { listHistories, loadHistory } from '../../infra/artifacts/runs.ts';
+import { listHistories, listIterations, loadHistory } from '../../infra/artifacts/runs.ts';
 import { readEvents, type HistoryJson } from './historyEvents.ts';
 import { instantConfiguration, startInstantCluster, type InstantCluster } from './instantStages.ts';
 
 const iterations = Number(process.env['CADA_LONG_ITERATIONS'] ?? 300);
 /** Of the run's own history, and of an iteration's (one shard of each kind, one optimizer step, no probe). */
 const eventsOfRun = 9;
-const eventsOfIteration = 64;
+const eventsOfIteration = 59;
 
 let cluster: InstantCluster;
 beforeAll(async () => {
-  cluster = await startInstantCluster();
+  // Often enough that a run of hundreds of iterations continues as new a few times.
+  cluster = await startInstantCluster({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 600 } });
 }, 120_000);
 afterAll(() => cluster?.stop());
 
@@ -25,8 +25,16 @@ async function historiesOf(runId: string): Promise<Map<string, HistoryJson>> {
   await keepHistories(cluster.client, cluster.store, runId);
   const histories = new Map<string, HistoryJson>();
   for (const name of await listHistories(cluster.store, runId))
-    histories.set(name, (await loadHistory<HistoryJson>(cluster.store, runId, name))!);
+    histories.set(name, withoutRepeatedTasks((await loadHistory<HistoryJson>(cluster.store, runId, name))!));
   return histories;
+}
+
+/** On a busy machine a workflow task may time out and be given again: that is no cost of ours. */
+function withoutRepeatedTasks({ events }: HistoryJson): HistoryJson {
+  const lost = events.flatMap((event, index) =>
+    /WORKFLOW_TASK_(TIMED_OUT|FAILED)$/.test(String(event['eventType'])) ? [index - 2, index - 1, index] : [],
+  );
+  return { events: events.filter((_, index) => !lost.includes(index)) };
 }
 
 const ownOf = (histories: Map<string, HistoryJson>) =>
@@ -100,6 +108,7 @@ test(
       },
     };
     const handle = await cluster.start('long', instantConfiguration({ count: iterations }));
+    const { runId: first } = await handle.describe();
     await handle.result();
     for (const [index, { iteration, seconds, memory }] of points.entries()) {
       const before = points[index - 1] ?? { iteration: 0, seconds: 0 };
@@ -108,6 +117,8 @@ test(
     }
     expect(await listIterations(cluster.store, 'long')).toHaveLength(iterations + 1);
     expect(await cluster.record('long')).toMatchObject({ state: 'done', iteration: iterations });
+    const { runId: newest } = await cluster.client.workflow.getHandle('long').describe();
+    expect(newest).not.toBe(first);
     // The process holds server clients, workflow sandboxes and this test too: once they are warm, iterations add nothing that stays.
     const warm = Math.max(...points.slice(0, 3).map(({ memory }) => memory));
     expect(points.at(-1)!.memory).toBeLessThan(warm + 128);
