@@ -39,7 +39,7 @@ export const rows: BenchRow[] = [
     unit: 'tokens/s',
     target: atLeast(2.4, 2.2),
     peer: 'transformers',
-    measure: (bench) => generationSpeed(bench, batch, 'transformers'),
+    measure: (bench) => generationSpeed(bench, { batch }, 'transformers'),
   })),
   {
     name: 'generate-8-llama',
@@ -47,7 +47,15 @@ export const rows: BenchRow[] = [
     unit: 'tokens/s',
     target: atLeast(2),
     peer: 'llama.cpp',
-    measure: (bench) => generationSpeed(bench, 8, 'llama.cpp'),
+    measure: (bench) => generationSpeed(bench, { batch: 8 }, 'llama.cpp'),
+  },
+  {
+    name: 'generate-8bit-1-llama',
+    about: 'generation, 64 + 64 tokens, batch 1, 8-bit weights, against llama.cpp q8_0',
+    unit: 'tokens/s',
+    target: atLeast(1),
+    peer: 'llama.cpp',
+    measure: (bench) => generationSpeed(bench, { batch: 1, weights: 'eightBit' }, 'llama.cpp'),
   },
   {
     name: 'generate-long',

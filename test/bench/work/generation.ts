@@ -1,20 +1,29 @@
 /** Generation: how fast our engine and the peers sample. */
-import type { SamplePrompt } from '../../../engine/policy.ts';
+import type { SamplePrompt, SampleRequest } from '../../../engine/policy.ts';
 import type { Bench } from '../bench.ts';
 import type { Measurement } from '../figures.ts';
 import type { PeerName } from '../peers/peers.ts';
 import { pseudoRandom, randomTokens } from '../randomTokens.ts';
 
+type Weights = NonNullable<SampleRequest['weights']>;
+
 const promptTokens = 64;
 const newTokens = 64;
 let requests = 0;
 
-/** Tokens a second, prompts included, of `batch` prompts of 64 random tokens with 64 new ones each. */
-export async function generationSpeed(bench: Bench, batch: number, peerName: PeerName): Promise<Measurement> {
+/**
+ * Tokens a second, prompts included, of `batch` prompts of 64 random tokens with 64 new ones each.
+ * @param weights absent = float32
+ */
+export async function generationSpeed(
+  bench: Bench,
+  { batch, weights }: { batch: number; weights?: Weights },
+  peerName: PeerName,
+): Promise<Measurement> {
   const peer = await bench.peer(peerName);
   const ask = { batch, prompt: promptTokens, new: newTokens };
   const ours = async () => {
-    const { seconds, tokens } = await sample(bench, distinctPrompts(bench, batch, promptTokens), newTokens);
+    const { seconds, tokens } = await sample(bench, distinctPrompts(bench, batch, promptTokens), newTokens, weights);
     return tokens / seconds;
   };
   const theirs =
@@ -56,13 +65,14 @@ interface Sampled {
   decodeSpeed: number;
 }
 
-async function sample(bench: Bench, prompts: SamplePrompt[], length: number): Promise<Sampled> {
+async function sample(bench: Bench, prompts: SamplePrompt[], length: number, weights?: Weights): Promise<Sampled> {
   const started = performance.now();
   let prefilled = { at: started, tokens: 0 };
   let full = prefilled;
   const sequences = await bench.engine.sample(
     {
       policy: bench.model.weights,
+      ...(weights ? { weights } : {}),
       prompts,
       options: { temperature: 1, maxNewTokens: length, stopTokens: [] },
     },
