@@ -2,17 +2,19 @@
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { ScoredChain } from '../alignment/chains/chain.ts';
 import { compareEvaluations, headlines } from '../alignment/evaluation/comparison.ts';
+import { estimateRun } from '../alignment/plan/estimateRun.ts';
 import { compareLosses } from '../alignment/evaluation/utility.ts';
 import { renderReport } from '../alignment/report/renderReport.ts';
 import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
 import { engineVersion } from '../engine/version.ts';
-import { listIterations, loadRun } from '../infra/artifacts/runs.ts';
+import { listCourse, listIterations, listLine, loadRun } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
-import type { ArtifactRef, IterationRecord, RunContext, RunRecord } from './types.ts';
+import type { ArtifactRef, CourseChange, IterationRecord, RunContext, RunRecord } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
+import { usedResources } from './usedResources.ts';
 
 /** In the order of the run. */
 const evaluationNames = ['before', 'warm start', 'after'];
@@ -34,6 +36,8 @@ export async function writeReport(
   const model = await readJson<ModelManifest>(store, record.policy!.model);
   const folder = await readJson<FolderManifest>(store, input.exported);
   const iterations = await listIterations<IterationRecord>(store, run.runId);
+  const line = await listLine<IterationRecord>(store, run.runId, record);
+  const course = await listCourse<CourseChange>(store, run.runId);
   const data: ReportData = {
     runId: run.runId,
     state: record.state,
@@ -50,9 +54,17 @@ export async function writeReport(
     adapterSha256: record.policy!.adapter!.sha256,
     ...comparisons(configuration, evaluations),
     evaluations,
-    iterations: iterations.map(({ value }) => reportedIteration(value)),
+    iterations: line.map(({ value }) => reportedIteration(value)),
+    course: course.map(({ told, by, at, epoch, iteration }) => ({ told, by, at, epoch, iteration })),
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
+    planned: estimateRun(configuration),
+    used: await usedResources(
+      store,
+      record,
+      iterations.map(({ value }) => value),
+      folder,
+    ),
     exported: folder.files.map(({ path, artifact }) => ({ path, sha256: artifact.sha256, bytes: artifact.bytes })),
     versions: { engine: engineVersion, node: process.versions.node },
   };

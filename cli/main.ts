@@ -11,6 +11,7 @@ import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
 import { addExtendCommand, addForkCommand, addRollBackCommand, addSetCommand } from './commands/course.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addGarbageCommand, addVerifyCommand } from './commands/store.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { CommandContext } from './context.ts';
@@ -47,6 +48,7 @@ function buildProgram(context: CommandContext): Command {
     })
     .addHelpText('after', HELP);
   program.commandsGroup('Training');
+  addPlanCommand(program, context);
   addTrainCommand(program, context);
   addStatusCommand(program, context);
   addWatchCommand(program, context);

@@ -26,12 +26,14 @@ export function adapterFolderCard(facts: CardFacts): string {
 /** README.md of the merged folder. */
 export function mergedFolderCard(facts: CardFacts): string {
   return card(facts, 'transformers', [
-    'The base model with the adapter merged into its weights, float32 safetensors in Hugging Face layout.',
+    facts.configuration.trained === 'all'
+      ? 'The model with all its weights trained, float32 safetensors in Hugging Face layout.'
+      : 'The base model with the adapter merged into its weights, float32 safetensors in Hugging Face layout.',
   ]);
 }
 
 function card({ runId, model, configuration, adapterSha256 }: CardFacts, libraryName: string, use: string[]): string {
-  const { warmStart, iteration, lora } = configuration;
+  const { warmStart, iteration, lora, trained } = configuration;
   const notes = model.notes.map((note) => `* ${note}`);
   return [
     '---',
@@ -53,8 +55,10 @@ function card({ runId, model, configuration, adapterSha256 }: CardFacts, library
     ...notes,
     `* Warm start: ${warmStart.enabled ? `${warmStart.epochs} epochs on filtered chains, learning rate ${warmStart.learningRate}` : 'none'}.`,
     `* Iterations: ${iteration.count}, objective ${iteration.objective}, guidance ${iteration.guidance}, KL weight ${iteration.klWeight}, learning rate ${iteration.learningRate}.`,
-    `* LoRA: rank ${lora.rank}, alpha ${lora.alpha}, ${lora.targets.join(', ')}.`,
-    `* Adapter: sha256 \`${adapterSha256}\` of adapter_model.safetensors.`,
+    trained === 'all'
+      ? '* Every weight was trained.'
+      : `* LoRA: rank ${lora.rank}, alpha ${lora.alpha}, ${lora.targets.join(', ')}.`,
+    `* ${trained === 'all' ? 'Weights' : 'Adapter'}: sha256 \`${adapterSha256}\` of ${trained === 'all' ? 'model.safetensors' : 'adapter_model.safetensors'}.`,
     '',
     'It may refuse harmless requests that look harmful, and answer harmful ones: read the report of the run before use.',
     '',

@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { meanLoss } from '../evaluation/utility.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
+import { measuredRates } from '../plan/estimateRun.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
@@ -36,9 +37,43 @@ export function renderReport(data: ReportData): string {
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
+    measuredOn: measuredRates.machine,
+    timeRows: timeRows(data),
+    useRows: useRows(data),
     configurationText: stringify(data.configuration),
     totalSeconds: Object.values(data.wallSeconds).reduce((sum, seconds) => sum + seconds, 0),
   });
+}
+
+/** Planned against used: one row a stage, in the order of the plan. */
+function timeRows({ planned, wallSeconds }: ReportData): string[][] {
+  const plannedSeconds = Object.fromEntries(planned.stages.map(({ stage, seconds }) => [stage, seconds]));
+  const cell = (seconds: number | undefined): string =>
+    seconds === undefined ? format.missing : format.duration(seconds);
+  const sum = (times: Record<string, number>): number => Object.values(times).reduce((all, one) => all + one, 0);
+  const stages = [...new Set([...Object.keys(plannedSeconds), ...Object.keys(wallSeconds)])];
+  return [
+    ...stages.map((stage) => [stage, cell(plannedSeconds[stage]), cell(wallSeconds[stage])]),
+    ['all stages', cell(sum(plannedSeconds)), cell(sum(wallSeconds))],
+  ];
+}
+
+function useRows({ planned, used, peakMemoryBytes }: ReportData): string[][] {
+  const engine = peakMemoryBytes['engine'];
+  return [
+    ['tokens written', `at most ${planned.generatedTokens}`, String(used.generatedTokens)],
+    [
+      'tokens trained',
+      `about ${planned.trainedTokens}`,
+      used.trainedTokens === null ? 'not counted' : String(used.trainedTokens),
+    ],
+    ['store', `about ${format.bytes(planned.storeBytes)}`, format.bytes(used.storeBytes)],
+    [
+      "memory of the engine's process",
+      `about ${format.bytes(planned.memoryBytes)}`,
+      engine ? format.bytes(engine) : format.missing,
+    ],
+  ];
 }
 
 interface EvaluationRow {

@@ -4,6 +4,7 @@ import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
+import type { RunEstimate } from '../plan/estimateRun.ts';
 
 /** An answer of one evaluation, with what it was scored. */
 export interface ReportedAnswer {
@@ -38,6 +39,14 @@ export interface ReportedIteration {
   artifacts: { name: string; sha256: string; uri: string }[];
 }
 
+/** What a run has used; times and memory stand in fields of their own. */
+export interface ReportedUse {
+  generatedTokens: number;
+  /** null = not counted. */
+  trainedTokens: number | null;
+  storeBytes: number;
+}
+
 export interface ReportData {
   runId: string;
   state: string;
@@ -55,9 +64,14 @@ export interface ReportData {
   benchmarks?: { fromBefore: Comparison; fromWarmStart?: Comparison };
   /** Iteration 0 is the warm start. */
   iterations: ReportedIteration[];
+  /** What its operator or its guard changed about the run while it was at work. Its rejected iterations are not among `iterations`. */
+  course?: { told: string; by: string; at: string; epoch: number; iteration: number }[];
   /** Seconds by stage, as the run measured them. */
   wallSeconds: Record<string, number>;
   peakMemoryBytes: Record<string, number>;
+  /** As `cada plan` tells it. */
+  planned: RunEstimate;
+  used: ReportedUse;
   exported: { path: string; sha256: string; bytes: number }[];
   versions: Record<string, string>;
 }

@@ -64,6 +64,14 @@ export const reportTemplate = `<!doctype html>
 </section>
 <% } %>
 
+<% if ((it.course ?? []).length > 0) { %>
+<section>
+<h2>Changes of course</h2>
+<p class="sub">What was changed while the run was at work, by its operator or by its guard. Iterations that were given up for it are not shown; they are in the store.</p>
+<ul><% for (const change of it.course) { %><li><%= change.told %> <span class="sub">(<%= change.by %>, <%= change.at.slice(0, 16).replace('T', ' ') %> UTC)</span></li><% } %></ul>
+</section>
+<% } %>
+
 <% if (it.warmStart) { %>
 <section>
 <h2>Warm start: what the filters kept</h2>
@@ -95,9 +103,15 @@ export const reportTemplate = `<!doctype html>
 <section>
 <h2>Time and memory</h2>
 <div class="scroll"><table>
-<thead><tr><th>stage</th><th class="n">wall time</th></tr></thead>
-<tbody><% for (const [stage, seconds] of Object.entries(it.wallSeconds)) { %><tr><td><%= stage %></td><td class="n"><%= it.format.duration(seconds) %></td></tr><% } %></tbody>
+<thead><tr><th>stage</th><th class="n">planned</th><th class="n">used</th></tr></thead>
+<tbody><% for (const [stage, planned, used] of it.timeRows) { %><tr><td><%= stage %></td><td class="n"><%= planned %></td><td class="n"><%= used %></td></tr><% } %></tbody>
 </table></div>
+<h3>Planned against used</h3>
+<div class="scroll"><table>
+<thead><tr><th>what</th><th class="n">planned</th><th class="n">used</th></tr></thead>
+<tbody><% for (const [what, planned, used] of it.useRows) { %><tr><td><%= what %></td><td class="n"><%= planned %></td><td class="n"><%= used %></td></tr><% } %></tbody>
+</table></div>
+<p class="sub">Times and memory are planned by what was measured on <%= it.measuredOn %>; another machine or model shifts all of them alike. Artifacts that several runs share count for each.</p>
 <% const memory = Object.entries(it.peakMemoryBytes); if (memory.length > 0) { %>
 <p>Peak memory: <%= memory.map(([process, bytes]) => process + ' ' + it.format.bytes(bytes)).join(', ') %>.</p>
 <% } %>

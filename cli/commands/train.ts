@@ -1,7 +1,6 @@
 /** `cada train`: starts a run, or goes on with it; shows how it proceeds; ends with where the results are. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import prettyBytes from 'pretty-bytes';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { commandName, repeatedCommand } from '../commandName.ts';
 import { placesOf, print, remark } from '../context.ts';
@@ -10,13 +9,12 @@ import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { RunReporter, TrainOutcome } from '../operations.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
-import { estimateRun, measuredRates } from '../plan.ts';
-import type { RunEstimate } from '../plan.ts';
+import { estimateRun } from '../../alignment/plan/estimateRun.ts';
+import { describePlan } from '../plan.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { createRunTimeLeft } from '../progress/runTimeLeft.ts';
-import { duration, firstLine } from '../progress/wording.ts';
+import { firstLine } from '../progress/wording.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
-import { plainTable } from '../terminal.ts';
 
 interface TrainOptions {
   resume?: true;
@@ -171,23 +169,6 @@ async function chooseRun(
   let number = 2;
   while (known.has(`${runId}-${number}`)) number++;
   return { configuration, runId: known.has(runId) ? `${runId}-${number}` : runId };
-}
-
-export function describePlan({ stages, seconds, diskBytes, memoryBytes }: RunEstimate, runId: string): string {
-  const rows = stages.map((stage) => [
-    stage.stage,
-    String(stage.times),
-    ...[stage.chains, stage.generatedTokens, stage.trainedTokens].map((count) => (count === 0 ? '' : String(count))),
-    duration(stage.seconds),
-  ]);
-  return [
-    `run ${runId}`,
-    '',
-    plainTable(['stage', 'times', 'chains', 'tokens written', 'tokens trained', 'time'], rows, [1, 2, 3, 4, 5]),
-    '',
-    `about ${duration(seconds)}, ${prettyBytes(diskBytes)} of disk, ${prettyBytes(memoryBytes)} of memory`,
-    `(tokens: at most; time and memory: as measured on ${measuredRates.machine})`,
-  ].join('\n');
 }
 
 async function tellOutcome(

@@ -6,11 +6,11 @@ import { comparisons } from '../../activities/writeReport.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { Headline } from '../../alignment/evaluation/comparison.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
-import { listIterations, loadRun } from '../../infra/artifacts/runs.ts';
+import { listLine, loadRun } from '../../infra/artifacts/runs.ts';
 import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { RunRequest, RunSummary } from '../operations.ts';
-import { estimateRun } from '../plan.ts';
+import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 
 export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>): Promise<RunSummary> {
   const store = await openStore(storeUri);
@@ -24,7 +24,7 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
     split: configuration.evaluation.split,
     evaluations: names.map((name) => ({ name, figures: record.evaluations[name]!.figures })),
     headlines: await headlinesOf(store, record),
-    byIteration: (await listIterations<IterationRecord>(store, runId)).map(({ value }) => ({
+    byIteration: (await listLine<IterationRecord>(store, runId, record)).map(({ value }) => ({
       iteration: value.iteration,
       adapterSha256: value.policy.adapter!.sha256,
       figures: value.figures,

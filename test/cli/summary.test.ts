@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { commandName, repeatedCommand } from '../../cli/commandName.ts';
 import type { RunSummary } from '../../cli/operations.ts';
-import { estimateRun, measuredRates } from '../../cli/plan.ts';
+import { estimateRun, measuredRates } from '../../alignment/plan/estimateRun.ts';
 import { createRunTimeLeft } from '../../cli/progress/runTimeLeft.ts';
 import type { ProgressSnapshot } from '../../cli/progress/snapshot.ts';
 import { describeFinishedStage } from '../../cli/progress/wording.ts';
@@ -12,6 +12,7 @@ import { describeSummary } from '../../cli/summary.ts';
 const planned = (stage: string, seconds: number, times = 1) => ({
   ...{ stage, times, seconds },
   ...{ chains: 0, generatedTokens: 0, trainedTokens: 0 },
+  ...{ storeBytes: 0, storeRequests: 0, temporalActions: 0, judgeCalls: 0 },
 });
 
 describe('the closing words of a run', () => {

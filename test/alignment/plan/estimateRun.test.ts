@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { configurationSchema } from '../../../alignment/configuration/schema.ts';
+import { estimateRun } from '../../../alignment/plan/estimateRun.ts';
+
+const estimate = (changes: Record<string, unknown> = {}) =>
+  estimateRun(configurationSchema.parse({ name: 'a', ...changes }));
+const stage = (name: string, changes: Record<string, unknown> = {}) =>
+  estimate(changes).stages.find((one) => one.stage === name)!;
+const noProbe = { evaluation: { probe: { harmful: 0, plain: 0, lookAlike: 0 } } };
+
+describe('what a run will take', () => {
+  it("counts an iteration's actions as its history has them", () => {
+    // One generation and one scoring shard, four of gradients; choice, two collections, plan, update, record of the iteration, record of the run: 13
+    // activities. Two for the child workflow, one more record before its stage. 32 chains of 32 x 90 tokens: 2 + 1 heartbeats a minute of work.
+    const { temporalActions, times, seconds } = stage('iterations', noProbe);
+    const heartbeats = temporalActions / times - 16;
+    expect(times).toBe(3);
+    expect(heartbeats).toBeGreaterThan(0);
+    expect(heartbeats).toBeLessThanOrEqual(Math.ceil(seconds / times / 5));
+    expect(estimate(noProbe).temporalActionsPerIteration).toBe(temporalActions / times);
+    // Its number does not matter.
+    expect(estimate({ ...noProbe, iteration: { count: 40 } }).temporalActionsPerIteration).toBe(
+      temporalActions / times,
+    );
+  });
+
+  it('counts gradients, adapters and moments as the bytes they are', () => {
+    // Rank 16 on all projections of the default model: 4.88 M numbers. Four shards of gradients, the adapter and twice its moments.
+    const adapter = 4_884_480 * 4;
+    const { storeBytes, times } = stage('iterations', noProbe);
+    expect(storeBytes / times / adapter).toBeGreaterThan(7);
+    expect(storeBytes / times / adapter).toBeLessThan(7.02);
+    const small = stage('iterations', { ...noProbe, lora: { rank: 4 } });
+    expect(small.storeBytes).toBeLessThan(storeBytes / 3.9);
+    const whole = estimate();
+    expect(whole.storeBytes).toBe(whole.stages.reduce((sum, one) => sum + one.storeBytes, 0));
+    expect(whole.diskBytes).toBeGreaterThan(whole.storeBytes);
+  });
+
+  it('asks a judge for each chain of the iterations, as often as it votes, and says what that costs', () => {
+    expect(estimate()).toMatchObject({ judgeCalls: 0, judgeCost: 0 });
+    const judge = { url: 'http://127.0.0.1:1/v1', model: 'm', votes: 3 };
+    const graded = { rewards: { graded: 1 } };
+    expect(estimate({ judge, ...graded })).toMatchObject({ judgeCalls: 3 * 32 * 3, judgeCost: null });
+    // 288 calls of 700 + 512 tokens.
+    const priced = estimate({ judge: { ...judge, inputPrice: 1, outputPrice: 2 }, ...graded });
+    expect(priced.judgeCost).toBeCloseTo((288 * (700 * 1 + 512 * 2)) / 1e6, 9);
+  });
+
+  it('adds its stages up', () => {
+    const { stages, seconds, generatedTokens, trainedTokens, storeRequests, temporalActions } = estimate();
+    const sum = (of: (one: (typeof stages)[number]) => number) => stages.reduce((all, one) => all + of(one), 0);
+    expect({ seconds, generatedTokens, trainedTokens, storeRequests, temporalActions }).toEqual({
+      seconds: sum((one) => one.seconds),
+      generatedTokens: sum((one) => one.generatedTokens),
+      trainedTokens: sum((one) => one.trainedTokens),
+      storeRequests: sum((one) => one.storeRequests),
+      temporalActions: sum((one) => one.temporalActions),
+    });
+  });
+});
