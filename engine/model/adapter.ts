@@ -33,6 +33,10 @@ export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 
 export const tensorNameOf = (module: string, matrix: 'A' | 'B') => `base_model.model.${module}.lora_${matrix}.weight`;
 
+/** PiSSA, OLoRA and others also change the base model's weights whenever PEFT loads the adapter: W + scale B A would be another model. */
+const PLAIN_INITIALISATIONS = ['gaussian', 'orthogonal', 'eva', 'mica'] as const;
+const absent = (what: string) => z.null(`${what} is not supported`).optional();
+
 const adapterConfigSchema = z.looseObject({
   peft_type: z.literal('LORA'),
   r: z.int().positive(),
@@ -44,6 +48,20 @@ const adapterConfigSchema = z.looseObject({
   fan_in_fan_out: z.literal(false).nullish(),
   bias: z.literal('none').nullish(),
   modules_to_save: z.array(z.string()).max(0).nullish(),
+  init_lora_weights: z
+    .union([z.boolean(), z.enum(PLAIN_INITIALISATIONS)], {
+      error: ({ input }) =>
+        `${JSON.stringify(input)} changes the base model's weights too: save the adapter converted to a plain LoRA (PEFT's path_initial_model_for_weight_conversion)`,
+    })
+    .nullish(),
+  lora_bias: z.literal(false, 'biases are not supported').nullish(),
+  use_qalora: z.literal(false, 'QALoRA is not supported').nullish(),
+  alora_invocation_tokens: absent('an adapter that begins at certain tokens'),
+  layer_replication: absent('repeating layers'),
+  use_bdlora: absent('block-diagonal LoRA'),
+  arrow_config: absent('routing between adapters'),
+  kasa_config: absent('KaSA'),
+  monteclora_config: absent('MonteCLoRA'),
 });
 
 /**
