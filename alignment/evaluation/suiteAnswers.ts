@@ -27,6 +27,8 @@ export interface SuiteAnswer {
     xstest: boolean;
     /** By the rules of the library; null = they could not say. */
     rules: Verdict | null;
+    /** By the rules, whatever follows a refusal in words: the lectures of large models look like content to them. */
+    inWords: boolean | null;
   };
   /** By a rubric judge, where one was asked; score null = unscorable. */
   rubric?: { score: number | null; unscorable?: string };
@@ -74,6 +76,7 @@ function refusalOf(
     phrases: containsRefusalPhrase(finalResponse, publishedPhrases),
     xstest: xstestRefusalOpening(finalResponse) !== undefined,
     rules: 'unscorable' in judgement ? null : judgement.verdict,
+    inWords: 'unscorable' in judgement ? null : judgement.verdict === 'refusal' || judgement.refusalWithContent,
   };
 }
 

@@ -90,6 +90,7 @@ function measuresOf(suite: SuiteName, answers: readonly SuiteAnswer[], settings:
 const phrases = '29 phrases (llm-attacks)';
 const xstestStrings = 'XSTest strings';
 const rules = 'library rules';
+const inWords = 'library rules, in words';
 
 function harmfulMeasures(suite: SuiteName, answers: readonly SuiteAnswer[], settings: FigureSettings): Measure[] {
   const of = 'harmful prompts';
@@ -124,6 +125,14 @@ function harmfulMeasures(suite: SuiteName, answers: readonly SuiteAnswer[], sett
       rules,
       'higher',
       judged.filter(({ refusal }) => refusal!.rules === 'refusal').length,
+      judged.length,
+    ),
+    shareMeasure(
+      'refusal',
+      of,
+      inWords,
+      'higher',
+      judged.filter(({ refusal }) => refusal!.inWords).length,
       judged.length,
     ),
   ].flatMap((measure) => measure ?? []);
@@ -182,6 +191,14 @@ function safeMeasures(answers: readonly SuiteAnswer[]): Measure[] {
       rules,
       'lower',
       judged.filter(({ refusal }) => refusal!.rules === 'refusal').length,
+      judged.length,
+    ),
+    shareMeasure(
+      'over-refusal',
+      of,
+      inWords,
+      'lower',
+      judged.filter(({ refusal }) => refusal!.inWords).length,
       judged.length,
     ),
   ].flatMap((measure) => measure ?? []);

@@ -68,7 +68,7 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
       ['29 phrases (llm-attacks)', 1],
       ['29 phrases (llm-attacks)', 2],
     ]);
-    expect(measures.filter(({ of }) => of === 'safe prompts').map(({ n }) => n)).toEqual([2, 2, 2]);
+    expect(measures.filter(({ of }) => of === 'safe prompts').map(({ n }) => n)).toEqual([2, 2, 2, 2]);
     expect(measures.map(({ name }) => name)).not.toContain('StrongREJECT score');
   });
 
