@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import { describeState, describeWork, duration, firstLine, formatFigure } from './progress/wording.ts';
-import type { RunRecord } from '../activities/types.ts';
+import { escapeForTerminal } from '../infra/logging/escape.ts';
+import type { CourseChange, RunRecord } from '../activities/types.ts';
 import { inStageOrder } from './stageOrder.ts';
 import { plainTable } from './terminal.ts';
 
@@ -50,12 +51,21 @@ export function statusOf(record: RunRecord, delivered: { report?: string; adapte
 /** What was written to the run's folder before, without looking into the store. */
 export function deliveredBefore(home: string, runId: string): { report?: string; adapter?: string } {
   const { root } = runFolders(home, runId);
-  const [report, adapter] = [join(root, 'report.html'), join(root, 'adapter', 'adapter_model.safetensors')];
-  return { ...(existsSync(report) ? { report } : {}), ...(existsSync(adapter) ? { adapter } : {}) };
+  const report = join(root, 'report.html');
+  // Where every weight was trained there is no adapter: the merged folder holds the weights.
+  const adapter = [join('adapter', 'adapter_model.safetensors'), join('merged', 'model.safetensors')]
+    .map((path) => join(root, path))
+    .find((path) => existsSync(path));
+  return { ...(existsSync(report) ? { report } : {}), ...(adapter ? { adapter } : {}) };
 }
 
 /** The same in words, with the live progress where the run's server is up. */
-export function describeStatus(record: RunRecord, status: StatusJson, live?: ProgressSnapshot): string {
+export function describeStatus(
+  record: RunRecord,
+  status: StatusJson,
+  live?: ProgressSnapshot,
+  course: readonly Pick<CourseChange, 'told' | 'by'>[] = [],
+): string {
   const lines = [`run        ${status.runId}`];
   const state = live ? (describeState(live) ?? `running: ${describeWork(live)}`) : stateInWords(record);
   lines.push(`state      ${state}`, `iteration  ${status.iteration} of ${status.iterations}`);
@@ -73,6 +83,7 @@ export function describeStatus(record: RunRecord, status: StatusJson, live?: Pro
     );
   const figures = figuresTable(status);
   if (figures) lines.push('', figures);
+  if (course.length > 0) lines.push('', ...course.map(({ by, told }) => `${by}: ${escapeForTerminal(told)}`));
   for (const note of live?.notes ?? []) lines.push('', note);
   return lines.join('\n');
 }

@@ -11,6 +11,7 @@ import { openStore } from '../infra/artifacts/artifactStore.ts';
 import { connectWorker, type TemporalEndpoint } from '../infra/temporal/connection.ts';
 import { dataConverter } from '../infra/temporal/payloadCodec.ts';
 import { taskQueues, type WorkerKind } from '../activities/types.ts';
+import { versioningOf } from './versioning.ts';
 import { createEngineShelf } from './engineShelf.ts';
 import { requireSharedStore } from './sharedStore.ts';
 
@@ -94,6 +95,7 @@ function workerOptions(
         activities: createControlActivities(dependencies),
         maxConcurrentActivityTaskExecutions: 8,
         maxCachedWorkflows: 100,
+        ...versioningOf(process.env),
       };
     }
     case 'gpu':

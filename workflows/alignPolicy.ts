@@ -12,6 +12,7 @@ import {
   ContinueAsNew,
   executeChild,
   isCancellation,
+  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import { archiveAfterwards } from './archiveRun.ts';
@@ -45,6 +46,9 @@ export interface RunInput {
 }
 
 const recentIterations = 12;
+
+// Goes over to a newer build at its next workflow task; changes to it need a patch (docs/upgrades.md).
+setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, alignPolicy);
 
 /** @param carried what an earlier execution of the run has reached, where it continued as new or was started again from the store's record. */
 export async function alignPolicy({ run, plan, server }: RunInput, carried?: RunMemory): Promise<ToldRecord> {

@@ -1,5 +1,5 @@
 /** A full evaluation as a workflow of its own: its history can be read, reset and replayed apart from the run's. */
-import { setHandler } from '@temporalio/workflow';
+import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import { evaluate, type EvaluationOutcome } from './evaluation.ts';
 import { progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
@@ -13,6 +13,9 @@ export interface EvaluationInput {
   /** Chains of the untouched model's evaluation; absent = this is that evaluation. */
   answers?: ArtifactRef;
 }
+
+// Ends on the build that it began on (docs/upgrades.md).
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, evaluatePolicy);
 
 export async function evaluatePolicy({ run, name, policy, answers }: EvaluationInput): Promise<EvaluationOutcome> {
   const label = `evaluate ${name}`;

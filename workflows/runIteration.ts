@@ -1,5 +1,5 @@
 /** One CADA iteration: sample cases -> generate chains -> reward -> RL step -> evaluate. */
-import { setHandler } from '@temporalio/workflow';
+import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import { evaluate } from './evaluation.ts';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
@@ -19,6 +19,9 @@ export interface IterationInput {
   /** Evaluate on the probe set afterwards. */
   probe: boolean;
 }
+
+// Ends on the build that it began on (docs/upgrades.md).
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, runIteration);
 
 export async function runIteration(input: IterationInput): Promise<TrainedPolicy> {
   const { run, epoch, iteration, reference } = input;

@@ -2,7 +2,7 @@
  * Warm start (context distillation): chains generated with sampled codes and cases in the prompt, those that pass the format and the outcome filter
  * kept, codes and cases stripped, and the policy fine-tuned on raw request -> chain.
  */
-import { setHandler } from '@temporalio/workflow';
+import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
@@ -14,6 +14,9 @@ export interface WarmStartInput {
   run: RunContext;
   policy: PolicyState;
 }
+
+// Ends on the build that it began on (docs/upgrades.md).
+setWorkflowOptions({ versioningBehavior: 'PINNED' }, warmStartPolicy);
 
 export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Promise<TrainedPolicy> {
   const label = 'warm start';

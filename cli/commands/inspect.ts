@@ -7,7 +7,7 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { ChainView } from '../operations.ts';
 import { formatFigure } from '../progress/wording.ts';
-import type { RunRecord } from '../../activities/types.ts';
+import type { CourseChange, RunRecord } from '../../activities/types.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { indent, plainTable } from '../terminal.ts';
 
@@ -32,9 +32,9 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
         import('../status.ts'),
       ]);
       const places = placesOf(context, options.store);
-      const { runId, record } = await findRun(places.storeUri, named);
+      const { store, runId, record } = await findRun(places.storeUri, named);
       // An ended run has no server to ask.
-      const ended = record.state === 'done' || record.state === 'stopped';
+      const ended = ['done', 'stopped', 'cancelled'].includes(record.state);
       const operations = ended ? undefined : await context.operations();
       const live = await operations?.progress({ runId, ...places, signal: context.signal });
       const status = statusOf(record, deliveredBefore(places.home, runId));
@@ -45,7 +45,10 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
           ...(live.state === 'stopped' ? {} : { state: live.state }),
         });
       if (options.json) printJson(context, status);
-      else print(context, describeStatus(record, status, live));
+      else {
+        const { listCourse } = await import('../../infra/artifacts/runs.ts');
+        print(context, describeStatus(record, status, live, await listCourse<CourseChange>(store, runId)));
+      }
     });
 }
 

@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import type { CourseChange, FinishedStage, IterationRecord, RunPlan, RunRecord } from '../../activities/types.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { referencesIn } from '../../infra/artifacts/references.ts';
-import { iterationLine, listCourse, loadIteration } from '../../infra/artifacts/runs.ts';
+import { listCourse, listLine } from '../../infra/artifacts/runs.ts';
 import type { RunMemory } from '../../workflows/runMemory.ts';
 import { inStageOrder } from '../stageOrder.ts';
 
@@ -73,12 +73,7 @@ export async function memoryFromRecord(
 
 /** The iterations that lead to where the run stands, in order; the warm start is the first of them. */
 export async function lineOf(store: ArtifactStore, record: RunRecord): Promise<IterationRecord[]> {
-  const places = await iterationLine(store, record.runId, record.epoch ?? 0, record.iteration);
-  const limit = pLimit(looksAtOnce);
-  const records = await Promise.all(
-    places.map(({ epoch, n }) => limit(() => loadIteration<IterationRecord>(store, record.runId, epoch, n))),
-  );
-  return records.flatMap((one) => one ?? []);
+  return (await listLine<IterationRecord>(store, record.runId, record)).map(({ value }) => value);
 }
 
 async function newestWhole(

@@ -118,6 +118,17 @@ export async function iterationLine(
   return [...line.values()].sort((a, b) => a.n - b.n);
 }
 
+/** The iterations that lead to where a run stands, in order, the warm start first: what was given up at a roll-back is not among them. */
+export async function listLine<T>(
+  store: ArtifactStore,
+  runId: string,
+  { epoch = 0, iteration }: { epoch?: number; iteration: number },
+): Promise<SavedIteration<T>[]> {
+  const places = await iterationLine(store, runId, epoch, iteration);
+  const values = await readAll(places, (place) => loadIteration<T>(store, runId, place.epoch, place.n));
+  return places.flatMap((place, i) => (values[i] === undefined ? [] : [{ ...place, value: values[i] }]));
+}
+
 /** Writes what was changed about a run's course once; a second writer gets the first one's value. */
 export async function saveCourse<T>(store: ArtifactStore, runId: string, number: number, value: T): Promise<T> {
   return (await store.putDocument(`${runFolder(runId)}course/${number}.json`, value, 'ifAbsent')).value as T;
