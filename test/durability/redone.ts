@@ -27,7 +27,19 @@ export function attributeRedone(ledger: readonly LedgerLine[], injected: readonl
     const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : 'no fault came in between';
     redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why });
   }
+  for (const fault of injected) {
+    const onItsAccount = redone.filter((each) => each.fault === fault);
+    for (const beyond of onItsAccount.slice(mostAtWork(fault)))
+      Object.assign(beyond, { allowed: false, why: `more than was at work at "${fault.fault}"` });
+  }
   return redone;
+}
+
+/** What can have been at work where a fault struck: one shard a gpu worker, four a judge worker. */
+function mostAtWork({ fault, machine, pids }: Injected): number {
+  if (pids.length === 0) return 2 + 4;
+  if (pids.length > 1) return pids.length + 3;
+  return fault.includes('judge') || machine.includes('judge') ? 4 : 1;
 }
 
 /** The one that hit the worker of the first computation, else one that hit all; it must not have been over when that began. */
