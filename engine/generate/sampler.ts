@@ -79,6 +79,8 @@ export async function openSampler(
   // ONNX Runtime multiplies a single row by another path, with other bits, and joins the products of query heads into one when there is a single
   // matrix of keys. So the prefix must not see a single query, nor the past a single matrix.
   const minimumRows = config.kvHeads === 1 || config.heads === config.kvHeads ? 2 : 1;
+  // An empty tensor crashes WebGPU: there, no past is one hidden key.
+  const leastCapacity = session.provider === 'webgpu' ? 1 : 0;
   let rotary = { positions: 0, ...rotaryTables(config, 0) };
 
   return {
@@ -96,8 +98,8 @@ export async function openSampler(
       }
       const feeds = {
         ...tokenFeeds(input, rows, width),
-        ...cacheFeeds(config, input, rows),
-        ...maskFeeds(config, input, rows, width),
+        ...cacheFeeds(config, input, rows, leastCapacity),
+        ...maskFeeds(config, input, rows, width, leastCapacity),
         cos: { data: rotary.cos, shape: [rotary.positions, config.headDim / 2] },
         sin: { data: rotary.sin, shape: [rotary.positions, config.headDim / 2] },
       };
@@ -150,12 +152,17 @@ function tokenFeeds(input: ForwardInput, rows: number, width: number): Record<st
   };
 }
 
-function cacheFeeds(config: DecoderConfig, { prefix, past }: ForwardInput, rows: number): Record<string, Tensor> {
+function cacheFeeds(
+  config: DecoderConfig,
+  { prefix, past }: ForwardInput,
+  rows: number,
+  leastCapacity: number,
+): Record<string, Tensor> {
   const { kvHeads, headDim } = config;
   const prefixShape = [kvHeads, prefix.blocks, prefix.blockLength, headDim];
-  const pastShape = [rows, kvHeads, past?.capacity ?? 0, headDim];
+  const pastShape = [rows, kvHeads, past?.capacity ?? leastCapacity, headDim];
   const pastSize = pastShape.reduce((product, size) => product * size);
-  const pastOf = (cache: Float32Array | undefined) => cache?.subarray(0, pastSize) ?? new Float32Array(0);
+  const pastOf = (cache: Float32Array | undefined) => cache?.subarray(0, pastSize) ?? new Float32Array(pastSize);
   const feeds: Record<string, Tensor> = {};
   for (let layer = 0; layer < config.layers; layer++) {
     const names = cacheNames(layer);
@@ -172,9 +179,10 @@ function maskFeeds(
   { prefix, past }: ForwardInput,
   rows: number,
   width: number,
+  leastCapacity: number,
 ): Record<string, Tensor> {
   const window = config.slidingWindow ?? Infinity;
-  const capacity = past?.capacity ?? 0;
+  const capacity = past?.capacity ?? leastCapacity;
   const mask = new Float32Array(rows * width * (capacity + width));
   for (let row = 0; row < rows; row++) {
     const length = past?.lengths[row] ?? 0;
