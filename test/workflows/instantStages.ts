@@ -25,6 +25,7 @@ import { memoryFromRecord } from '../../cli/operate/resuming.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
+import { versioningOf } from '../../workers/versioning.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
 import { startTestServer, type TestServer, type TestServerOptions } from '../servers/temporalServer.ts';
 import { tinyConfiguration } from './cluster.ts';
@@ -58,7 +59,14 @@ export interface InstantCluster {
   /** Publishes, announces and starts a run, or goes on with one that has a record. */
   start(runId: string, configuration: Configuration, options?: { archive?: boolean }): Promise<WorkflowHandle>;
   record(runId: string): Promise<RunRecord>;
+  /** One more control worker, of another build. */
+  addBuild(build: Build): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface Build {
+  deploymentName: string;
+  buildId: string;
 }
 
 /** A configuration of few stages. */
@@ -73,7 +81,11 @@ export function instantConfiguration(iteration: Record<string, unknown> = {}, na
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 let runtime: object | undefined;
 
-export async function startInstantCluster(options: TestServerOptions = {}): Promise<InstantCluster> {
+/** @param options.build of the control worker; absent = it is not versioned. */
+export async function startInstantCluster({
+  build,
+  ...options
+}: TestServerOptions & { build?: Build } = {}): Promise<InstantCluster> {
   const home = await mkdtemp(join(tmpdir(), 'cada-instant-'));
   const server = await startTestServer({ searchAttributes: { [stateAttribute]: 'Keyword' }, ...options });
   const store = await openStore(join(home, 'store'));
@@ -84,17 +96,19 @@ export async function startInstantCluster(options: TestServerOptions = {}): Prom
   bundle ??= bundleWorkflowCode({ workflowsPath: resolve('workflows/index.ts'), logger: new DefaultLogger('ERROR') });
   const native = await NativeConnection.connect({ address: server.address });
   const activities = instantActivities(store, cluster);
+  const startWorker = async (kind: string, taskQueue: string, own?: Build): Promise<Worker> =>
+    Worker.create({
+      connection: native,
+      taskQueue,
+      activities,
+      maxHeartbeatThrottleInterval: '100ms',
+      shutdownForceTime: '2s',
+      ...(kind === 'control'
+        ? { workflowBundle: await bundle!, maxCachedWorkflows: 50, ...(own ? versioningOf(envOf(own)) : {}) }
+        : {}),
+    });
   const workers = await Promise.all(
-    Object.entries(taskQueues).map(async ([kind, taskQueue]) =>
-      Worker.create({
-        connection: native,
-        taskQueue,
-        activities,
-        maxHeartbeatThrottleInterval: '100ms',
-        shutdownForceTime: '2s',
-        ...(kind === 'control' ? { workflowBundle: await bundle!, maxCachedWorkflows: 50 } : {}),
-      }),
-    ),
+    Object.entries(taskQueues).map(([kind, taskQueue]) => startWorker(kind, taskQueue, build)),
   );
   const running = workers.map((worker) => worker.run());
   return Object.assign(cluster, {
@@ -122,6 +136,11 @@ export async function startInstantCluster(options: TestServerOptions = {}): Prom
       });
     },
     record: async (runId: string) => (await loadRun<RunRecord>(store, runId))!.record,
+    async addBuild(own: Build) {
+      const worker = await startWorker('control', taskQueues.control, own);
+      workers.push(worker);
+      running.push(worker.run());
+    },
     async stop() {
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await Promise.all(running);
@@ -131,6 +150,8 @@ export async function startInstantCluster(options: TestServerOptions = {}): Prom
     },
   });
 }
+
+const envOf = ({ deploymentName, buildId }: Build) => ({ CADA_DEPLOYMENT: deploymentName, CADA_BUILD_ID: buildId });
 
 const firstRecord = (run: RunContext, iterations: number): RunRecord => ({
   ...run,
