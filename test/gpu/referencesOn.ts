@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..', '..');
 /** The operators that are chosen by provider, and the references that depend on the device. */
 export const DEVICE_TESTS = [
   'test/engine/graph/providers.test.ts',
+  'test/gpu/sampling.test.ts',
   'test/reference/forward.test.ts',
   'test/reference/gradients.test.ts',
   'test/reference/lora.test.ts',
