@@ -31,7 +31,8 @@ export async function momentOf(planned: PlannedFault, cluster: Cluster, signal: 
   };
   const atWork = async (stage: string): Promise<Come> => {
     const { machine } = await nextComputation(cluster, stage, signal);
-    await sleep(delayMs);
+    // The export is soon over.
+    await sleep(stage === 'exportPolicy' ? delayMs / 5 : delayMs);
     return { machine: cluster.machine(machine) };
   };
   switch (moment) {
