@@ -15,10 +15,11 @@ PROJECTIONS = {
     "gate_proj": "mlp", "up_proj": "mlp", "down_proj": "mlp",
 }  # fmt: skip
 
+# Of the three rotary frequencies of "llama" the scaling keeps one, stretches one and treats one in between.
 MODELS = {
     "llama": dict(model_type="llama", vocab_size=23, hidden_size=12, intermediate_size=18, num_hidden_layers=2,
-                  num_attention_heads=3, num_key_value_heads=1, head_dim=4, rms_norm_eps=1e-5, tie_word_embeddings=False,
-                  rope_theta=300.0, rope_scaling=dict(rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=3.0,
+                  num_attention_heads=3, num_key_value_heads=1, head_dim=6, rms_norm_eps=1e-5, tie_word_embeddings=False,
+                  rope_theta=10.0, rope_scaling=dict(rope_type="llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=3.0,
                                                       original_max_position_embeddings=24)),
     "qwen3": dict(model_type="qwen3", vocab_size=31, hidden_size=10, intermediate_size=14, num_hidden_layers=2,
                   num_attention_heads=4, num_key_value_heads=2, head_dim=6, rms_norm_eps=1e-6, tie_word_embeddings=True,
