@@ -1,9 +1,10 @@
 /**
- * A rubric judge behind an OpenAI-compatible endpoint. Its replies are kept in the store by the digest of the question, so that a resumed run asks
- * nothing twice; a judge that fails gives *unscorable*, never 0. It is given the request and the final response: never the analysis.
+ * Judges behind an OpenAI-compatible endpoint: a rubric, and single questions. Replies are kept in the store by the digest of the question, so that a
+ * resumed run asks nothing twice; a judge that fails gives *unscorable*, never 0. They are given the request and the final response: never the analysis.
  */
 import { parseRubricReply, type RubricGrades } from '../alignment/evaluation/strongReject.ts';
 import type { Judgement, JudgedText } from '../alignment/judges/judge.ts';
+import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
 import { defaultRubric, rubricQuestion, rubricSchema } from '../alignment/judges/rubric.ts';
 import { scoreOfVotes, type VoteRule } from '../alignment/judges/votes.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
@@ -30,21 +31,13 @@ export interface RubricJudgeSettings {
 }
 
 /** What became of one response. */
-export interface RubricGrading {
+export interface RubricGrading extends Tally {
   /** StrongREJECT score, 0 (harmless) to 1; null = unscorable. */
   score: number | null;
   /** By vote; null = none that can be read. */
   votes: (RubricGrades | null)[];
   /** Why there is no score. */
   unscorable?: string;
-  /** What was wrong with the endpoint, where it was. */
-  fault?: EndpointFault;
-  /** Questions asked now, and answered by kept replies. */
-  asked: number;
-  kept: number;
-  cost: number;
-  /** Of the questions asked now, added up. */
-  latencyMs: number;
 }
 
 /** A reply, as it is kept. */
@@ -74,72 +67,126 @@ export function createRubricJudge(
   cache: ReplyCache,
 ): RubricJudge {
   return async (judged, signal) => {
-    const grading: RubricGrading = { score: null, votes: [], asked: 0, kept: 0, cost: 0, latencyMs: 0 };
-    let trouble = 'no reply held the three grades';
-    for (let vote = 0; vote < settings.votes; vote++) {
-      try {
-        grading.votes.push((await oneVote(judged, vote, grading, signal)) ?? null);
-      } catch (error) {
-        if (!(error instanceof EndpointError)) throw error;
-        trouble = error.message;
-        grading.fault = error.fault;
-        grading.votes.push(null);
-        // Further votes would meet the same.
-        if (error.fault === 'refused' || error.fault === 'budget') break;
-      }
-    }
-    while (grading.votes.length < settings.votes) grading.votes.push(null);
-    grading.score = scoreOfVotes(
-      grading.votes.map((one) => one ?? undefined),
-      settings.combine,
-    );
-    if (grading.score === null) grading.unscorable = trouble;
-    return grading;
-  };
-
-  async function oneVote(
-    judged: JudgedText,
-    vote: number,
-    grading: RubricGrading,
-    signal?: AbortSignal,
-  ): Promise<RubricGrades | undefined> {
     const question: ChatQuestion = {
       messages: rubricQuestion(judged, settings.rubric),
       temperature: settings.temperature,
       maxTokens: settings.maxTokens,
       ...(settings.structured ? { schema: rubricSchema } : {}),
+      ...(signal ? { signal } : {}),
     };
+    const asking = { endpoint, cache, model: settings.model, votes: settings.votes };
+    const { votes, trouble, ...tally } = await askForVotes(asking, question, parseRubricReply);
+    const score = scoreOfVotes(votes, settings.combine);
+    return {
+      score,
+      votes: votes.map((vote) => vote ?? null),
+      ...(score === null ? { unscorable: trouble ?? 'no reply held the three grades' } : {}),
+      ...tally,
+    };
+  };
+}
+
+/** What became of another question about one response. */
+export interface AskedOutcome<T> extends Tally {
+  /** null = unscorable. */
+  answer: T | null;
+  unscorable?: string;
+}
+
+/** A judge that asks one question, once, at temperature 0. */
+export function createOutcomeJudge<T>(
+  endpoint: ChatEndpoint,
+  settings: Pick<RubricJudgeSettings, 'model' | 'maxTokens'>,
+  cache: ReplyCache,
+  asked: OutcomeQuestion<T>,
+): (judged: JudgedText, signal?: AbortSignal) => Promise<AskedOutcome<T>> {
+  return async (judged, signal) => {
+    const question: ChatQuestion = {
+      messages: asked.ask(judged),
+      temperature: 0,
+      maxTokens: settings.maxTokens,
+      ...(signal ? { signal } : {}),
+    };
+    const asking = { endpoint, cache, model: settings.model, votes: 1 };
+    const { votes, trouble, ...tally } = await askForVotes(asking, question, (reply) => asked.read(reply));
+    const [answer] = votes;
+    return answer === undefined
+      ? { answer: null, unscorable: trouble ?? `no reply answered the ${asked.name}`, ...tally }
+      : { answer, ...tally };
+  };
+}
+
+/** What asking has come to. */
+export interface Tally {
+  /** What was wrong with the endpoint, where it was. */
+  fault?: EndpointFault;
+  /** Questions asked now, and answered by kept replies. */
+  asked: number;
+  kept: number;
+  cost: number;
+  /** Of the questions asked now, added up. */
+  latencyMs: number;
+}
+
+interface Asking {
+  endpoint: ChatEndpoint;
+  cache: ReplyCache;
+  model: string;
+  votes: number;
+}
+
+/** Asks once for each vote; undefined = a vote that could not be had or read. */
+async function askForVotes<T>(
+  { endpoint, cache, model, votes: count }: Asking,
+  question: ChatQuestion,
+  read: (reply: string) => T | undefined,
+): Promise<Tally & { votes: (T | undefined)[]; trouble?: string }> {
+  const outcome: Tally & { votes: (T | undefined)[]; trouble?: string } = {
+    ...{ votes: [], asked: 0, kept: 0, cost: 0, latencyMs: 0 },
+  };
+  const replyTo = async (digest: string): Promise<KeptReply> => {
+    const kept = await cache.get(digest);
+    if (kept) {
+      outcome.kept += 1;
+      return kept;
+    }
+    const reply = await endpoint.ask(question);
+    outcome.asked += 1;
+    outcome.cost += reply.cost;
+    outcome.latencyMs += reply.latencyMs;
+    return cache.put(digest, reply);
+  };
+  const oneVote = async (vote: number): Promise<T | undefined> => {
     for (let attempt = 0; attempt < tries; attempt++) {
-      const digest = questionDigest(settings.model, question, vote, attempt);
-      const reply = (await keptReply(digest, grading)) ?? (await askNow(digest, question, grading, signal));
-      const grades = parseRubricReply(reply.text);
-      if (grades) return grades;
+      const { text } = await replyTo(questionDigest(model, question, vote, attempt));
+      const answer = read(text);
+      if (answer !== undefined) return answer;
     }
     return undefined;
+  };
+  for (let vote = 0; vote < count; vote++) {
+    try {
+      outcome.votes.push(await oneVote(vote));
+    } catch (error) {
+      if (!(error instanceof EndpointError)) throw error;
+      outcome.trouble = error.message;
+      outcome.fault = error.fault;
+      outcome.votes.push(undefined);
+      // Further votes would meet the same.
+      if (error.fault === 'refused' || error.fault === 'budget') break;
+    }
   }
-
-  async function keptReply(digest: string, grading: RubricGrading): Promise<KeptReply | undefined> {
-    const reply = await cache.get(digest);
-    if (reply) grading.kept += 1;
-    return reply;
-  }
-
-  async function askNow(
-    digest: string,
-    question: ChatQuestion,
-    grading: RubricGrading,
-    signal?: AbortSignal,
-  ): Promise<KeptReply> {
-    const reply = await endpoint.ask(signal ? { ...question, signal } : question);
-    grading.asked += 1;
-    grading.cost += reply.cost;
-    grading.latencyMs += reply.latencyMs;
-    return cache.put(digest, reply);
-  }
+  while (outcome.votes.length < count) outcome.votes.push(undefined);
+  return outcome;
 }
 
 /** Everything that the reply depends on; not the address: a moved server answers the same. */
-function questionDigest(model: string, question: ChatQuestion, vote: number, attempt: number): string {
+function questionDigest(
+  model: string,
+  { signal: _, ...question }: ChatQuestion,
+  vote: number,
+  attempt: number,
+): string {
   return sha256(canonicalJson({ version: 1, model, question, vote, attempt }));
 }
 

@@ -2,10 +2,11 @@
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
-import { suiteNames } from '../alignment/benchmarks/benchmarkNames.ts';
+import { suiteNames, type SuiteName } from '../alignment/benchmarks/benchmarkNames.ts';
 import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
 import { scoreAnswer, type SuiteAnswer } from '../alignment/evaluation/suiteAnswers.ts';
 import { suiteFigures, type SuiteFigures } from '../alignment/evaluation/suiteFigures.ts';
+import { jailbreakQuestion, refusalQuestion } from '../alignment/judges/outcomeQuestions.ts';
 import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
 import type { Library } from '../alignment/library/library.ts';
 import { judgedText } from '../alignment/rewards/scoreChain.ts';
@@ -13,9 +14,9 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { judgeName, type RubricGrading } from './endpointJudge.ts';
+import { judgeName } from './endpointJudge.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
-import { gradeAll, judgeFigures, rubricJudgeFor } from './judgePool.ts';
+import { askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
@@ -91,20 +92,14 @@ export async function judgeAnswers(
         settings,
       ),
     );
-    const gradings = await grade(dependencies, run, inputs, chains, questions);
-    for (const [index, answer] of answers.entries()) {
-      const grading = gradings[index];
-      if (!grading) continue;
-      const { score, unscorable } = grading;
-      answer.rubric = { score, ...(unscorable === undefined ? {} : { unscorable }) };
-    }
+    const asked = await askJudge(dependencies, run, inputs, chains, answers);
     return {
       outputs: { answers: { bytes: toLines(answers), kind: 'suite-answers' } },
       figures: {
         rows: answers.length,
         tokens: 0,
         seconds: (performance.now() - startedAt) / 1000,
-        ...judgeFigures(gradings.flatMap((grading) => grading ?? [])),
+        ...asked,
       },
     };
   });
@@ -133,7 +128,7 @@ async function readInputs({ store }: ActivityDependencies, run: RunContext, inpu
 function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha256, judge }: Inputs): Stage {
   return {
     stage: 'judgeAnswers',
-    version: 1,
+    version: 2,
     inputs: {
       chains: chains.sha256,
       questions: questionsSha256,
@@ -144,20 +139,53 @@ function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha2
   };
 }
 
-/** Grades of the answers to harmful prompts, in the order of the chains. The judge is told the goal and the final response: no analysis, and no attack's wording. */
-function grade(
+/** JailbreakBench and HarmBench are scored by a yes or no, JailbreakBench by refusals of both halves. */
+const askedForJailbreaks: readonly SuiteName[] = ['jailbreakbench', 'jailbreakbench-attacks', 'harmbench'];
+const askedForRefusals: readonly SuiteName[] = ['jailbreakbench', 'jailbreakbench-attacks'];
+
+/**
+ * Adds what the judge behind the endpoint says: the rubric's score on harmful prompts, refusals of safe ones, and what a suite is scored by besides. It is told
+ * the goal and the final response: no analysis, and no attack's wording. Answers with what that came to.
+ */
+async function askJudge(
   { store }: ActivityDependencies,
   run: RunContext,
   { configuration, judge }: Inputs,
   chains: readonly ChainRecord[],
-  questions: ReadonlyMap<string, SuiteQuestion>,
-): Promise<(RubricGrading | undefined)[]> {
-  if (!judge) return Promise.resolve([]);
-  const texts = chains.map((chain) => {
-    const { kind, goal } = questions.get(chain.requestId)!;
-    return kind === 'harmful' ? judgedText(chain, { request: goal }, configuration) : undefined;
-  });
-  return gradeAll(rubricJudgeFor(store, run.runId, judge), texts, configuration.iteration.maxUnscorable);
+  answers: readonly SuiteAnswer[],
+): Promise<Figures> {
+  if (!judge) return {};
+  const { maxUnscorable } = configuration.iteration;
+  const textsOf = (wanted: (answer: SuiteAnswer) => boolean) =>
+    chains.map((chain, index) => {
+      const answer = answers[index]!;
+      return wanted(answer) ? judgedText(chain, { request: answer.goal }, configuration) : undefined;
+    });
+  const gradings = await askAll(
+    rubricJudgeFor(store, run.runId, judge),
+    textsOf(({ kind }) => kind === 'harmful'),
+    maxUnscorable,
+  );
+  const refusals = await askAll(
+    outcomeJudgeFor(store, run.runId, judge, refusalQuestion),
+    textsOf(({ kind, suite }) => kind === 'look-alike' || (kind === 'harmful' && askedForRefusals.includes(suite))),
+    maxUnscorable,
+  );
+  const jailbreaks = await askAll(
+    outcomeJudgeFor(store, run.runId, judge, jailbreakQuestion),
+    textsOf(({ kind, suite }) => kind === 'harmful' && askedForJailbreaks.includes(suite)),
+    maxUnscorable,
+  );
+  for (const [index, answer] of answers.entries()) {
+    const [grading, refusal, jailbreak] = [gradings[index], refusals[index], jailbreaks[index]];
+    if (grading) {
+      const { score, unscorable } = grading;
+      answer.rubric = { score, ...(unscorable === undefined ? {} : { unscorable }) };
+    }
+    if (refusal) answer.judgedRefusal = refusal.answer;
+    if (jailbreak) answer.jailbroken = jailbreak.answer;
+  }
+  return judgeFigures([...gradings, ...refusals, ...jailbreaks].flatMap((one) => one ?? []));
 }
 
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */

@@ -1,4 +1,5 @@
 /** One answer to a question of a suite, scored by everything that needs no endpoint. The final response alone is looked at. */
+import type { XstestLabel } from '../benchmarks/labelledAnswers.ts';
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
 import { parseChain, type ChainHeadings, type Verdict } from '../chains/chain.ts';
 import type { Judge } from '../judges/judge.ts';
@@ -32,6 +33,10 @@ export interface SuiteAnswer {
   };
   /** By a rubric judge, where one was asked; score null = unscorable. */
   rubric?: { score: number | null; unscorable?: string };
+  /** XSTest's class by a judge behind an endpoint, where one was asked; null = unscorable. */
+  judgedRefusal?: XstestLabel | null;
+  /** Whether it does what was asked, by such a judge; null = unscorable. */
+  jailbroken?: boolean | null;
   /** Utility questions with one right answer. */
   correct?: boolean;
   /** GSM8K: the number after #### alone is right. */

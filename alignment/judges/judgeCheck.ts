@@ -7,6 +7,8 @@ import { xstestRefusalOpening } from './xstestStrings.ts';
 export interface NamedJudge {
   name: string;
   judge: (judged: JudgedText) => Judgement | Promise<Judgement>;
+  /** Whether a response does what was asked; null = unscorable. Absent = told from `judge`: what does not refuse. */
+  jailbroken?: (judged: JudgedText) => Promise<boolean | null>;
 }
 
 /** Answers of one model, as one file holds them. */
@@ -158,28 +160,39 @@ export interface ArtifactJudgeCheck {
  * attack's prompt. A judge of refusal can't agree wholly: an answer may neither refuse nor do what was asked.
  */
 export async function checkAgainstArtifacts(
-  { name, judge }: NamedJudge,
+  named: NamedJudge,
   files: readonly LabelledFile<ArtifactAnswer>[],
 ): Promise<ArtifactJudgeCheck> {
   let unscorable = 0;
   const byFile: { file: string; model: string; labels: JudgedLabel[] }[] = [];
   for (const { file, model, answers } of files) {
-    const labels: JudgedLabel[] = [];
-    for (const { goal, response, jailbroken } of answers) {
-      if (response === null) continue;
-      const judgement = await judge({ request: goal, finalResponse: response });
-      if ('unscorable' in judgement) unscorable += 1;
-      else labels.push({ label: nameOf(jailbroken), said: nameOf(judgement.verdict === 'compliance') });
-    }
+    const said = await Promise.all(
+      answers.map(({ goal, response }) =>
+        response === null ? undefined : isJailbroken(named, { request: goal, finalResponse: response }),
+      ),
+    );
+    const labels = answers.flatMap(({ jailbroken }, index): JudgedLabel[] => {
+      const one = said[index];
+      if (one === undefined) return [];
+      if (one !== null) return [{ label: nameOf(jailbroken), said: nameOf(one) }];
+      unscorable += 1;
+      return [];
+    });
     byFile.push({ file, model, labels });
   }
   const agreement = (labels: JudgedLabel[]): Agreement | null => (labels.length === 0 ? null : agreementOf(labels));
   return {
-    judge: name,
+    judge: named.name,
     unscorable,
     jailbroken: agreement(byFile.flatMap(({ labels }) => labels)),
     byFile: byFile.map(({ file, model, labels }) => ({ file, model, jailbroken: agreement(labels) })),
   };
+}
+
+async function isJailbroken({ judge, jailbroken }: NamedJudge, judged: JudgedText): Promise<boolean | null> {
+  if (jailbroken) return jailbroken(judged);
+  const judgement = await judge(judged);
+  return 'unscorable' in judgement ? null : judgement.verdict === 'compliance';
 }
 
 const nameOf = (jailbroken: boolean): string => (jailbroken ? 'jailbroken' : 'not jailbroken');

@@ -7,6 +7,7 @@ import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
 import { nearestName } from '../../infra/configuration/nearestName.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { countOf } from '../counts.ts';
 import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
@@ -99,11 +100,6 @@ function listOf<T extends string>(text: string, known: readonly T[], what: strin
       `There is no ${what} "${name}"${nearest ? `; did you mean ${nearest}?` : ''} Known: ${known.join(', ')}.`,
     );
   });
-}
-
-function countOf(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Write a whole number above 0.');
-  return Number(text);
 }
 
 async function judgeOf(flags: EvaluateFlags): Promise<JudgeSettings | undefined> {

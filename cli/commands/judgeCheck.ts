@@ -1,7 +1,9 @@
 /** `cada judge-check`: how far judges agree with published labels. */
 import type { Command } from 'commander';
-import { print, printJson } from '../context.ts';
+import { countOf } from '../counts.ts';
+import { placesOf, print, printJson } from '../context.ts';
 import type { CommandContext } from '../context.ts';
+import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { JudgeCheckReport } from '../operate/judgeCheck.ts';
 import type { Agreement } from '../../alignment/judges/agreement.ts';
@@ -10,6 +12,10 @@ import { plainTable } from '../terminal.ts';
 interface JudgeCheckFlags {
   data: string;
   library?: string;
+  judgeUrl?: string;
+  judgeModel?: string;
+  limit?: number;
+  store?: string;
   json?: true;
 }
 
@@ -21,10 +27,22 @@ export function addJudgeCheckCommand(program: Command, context: CommandContext):
     )
     .requiredOption('--data <folder>', 'folder that holds them, at any depth')
     .option('--library <folder>', 'library whose judges are checked (default: the shipped one)')
+    .option('--judge-url <url>', 'also a judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
+    .option('--judge-model <name>', 'its model')
+    .option('--limit <n>', 'answers of each file at most', countOf)
+    .option('--store <address>', 'where its replies are kept (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
     .action(async (options: JudgeCheckFlags) => {
-      const { checkJudges, libraryJudges } = await import('../operate/judgeCheck.ts');
-      const report = await checkJudges(options.data, await libraryJudges(options.library));
+      const { checkJudges, endpointJudge, libraryJudges } = await import('../operate/judgeCheck.ts');
+      const judges = await libraryJudges(options.library);
+      const { judgeUrl: url, judgeModel: model } = options;
+      if ((url === undefined) !== (model === undefined)) {
+        throw badInput('A judge needs its address and its model.', 'Give both --judge-url and --judge-model.');
+      }
+      if (url !== undefined && model !== undefined) {
+        judges.push(await endpointJudge({ url, model }, placesOf(context, options.store).storeUri));
+      }
+      const report = await checkJudges(options.data, judges, options.limit);
       if (options.json) printJson(context, report);
       else print(context, describe(report));
       if (report.stringLabels.answers > 0 && !report.stringLabels.equalToPublished)

@@ -17,7 +17,13 @@ import type { Judge } from '../../alignment/judges/judge.ts';
 import { createPhraseJudge } from '../../alignment/judges/publishedPhrases.ts';
 import { createRuleJudge } from '../../alignment/judges/ruleJudge.ts';
 import { judgeByXstestStrings } from '../../alignment/judges/xstestStrings.ts';
+import { askingSettings, gradingSettings, type JudgeSettings } from '../../alignment/configuration/judge.ts';
+import { jailbreakQuestion, refusalJudgement, refusalQuestion } from '../../alignment/judges/outcomeQuestions.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { seededOrder } from '../../alignment/randomness/seededRandom.ts';
+import { createOutcomeJudge, storedReplies } from '../../activities/endpointJudge.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { openChatEndpoint } from '../../infra/endpoints/chatEndpoint.ts';
 import { badInput } from '../errors.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 
@@ -41,6 +47,23 @@ export async function libraryJudges(libraryPath?: string): Promise<NamedJudge[]>
   ];
 }
 
+/** A judge behind an endpoint, asked two questions about each answer; its replies are kept in the store. */
+export async function endpointJudge(settings: JudgeSettings, storeUri: string): Promise<NamedJudge> {
+  const apiKey = process.env['CADA_JUDGE_API_KEY'];
+  const endpoint = openChatEndpoint({ ...askingSettings(settings), ...(apiKey ? { apiKey } : {}) });
+  const replies = storedReplies(await openStore(storeUri));
+  const refusal = createOutcomeJudge(endpoint, gradingSettings(settings), replies, refusalQuestion);
+  const jailbreak = createOutcomeJudge(endpoint, gradingSettings(settings), replies, jailbreakQuestion);
+  return {
+    name: settings.model,
+    judge: async (judged) => {
+      const { answer, unscorable } = await refusal(judged);
+      return answer === null ? { unscorable: unscorable ?? 'no answer' } : refusalJudgement(answer);
+    },
+    jailbroken: async (judged) => (await jailbreak(judged)).answer,
+  };
+}
+
 /** A refusal in words counts, whatever follows it: long refusals lecture, and the rules take that for content. */
 function inWords(judge: Judge): Judge {
   return (judged) => {
@@ -55,7 +78,12 @@ const xstestFile = /^xstest_v2_completions_(.+?)(_streval|_gpteval)?\.csv$/;
 /**
  * @throws CliError where the folder holds no labelled answers of XSTest, or a file is not as published.
  */
-export async function checkJudges(folder: string, judges: readonly NamedJudge[]): Promise<JudgeCheckReport> {
+export async function checkJudges(
+  folder: string,
+  judges: readonly NamedJudge[],
+  /** Answers of each file at most, the first of a seeded order; the string labels are always checked on all. */
+  limit = Infinity,
+): Promise<JudgeCheckReport> {
   const names = await readdir(folder, { recursive: true }).catch((error: Error) => {
     throw badInput(`The folder ${folder} cannot be read: ${error.message}`, 'Name the folder of the data with --data.');
   });
@@ -83,7 +111,8 @@ export async function checkJudges(folder: string, judges: readonly NamedJudge[])
       answers: await read(join(folder, name), parseAttackArtifacts),
     })),
   );
-  const onePerModel = oneOfEachModel(files);
+  const onePerModel = oneOfEachModel(files).map((file) => part(file, limit, ({ id }) => id));
+  const judgedArtifacts = artifacts.map((file) => part(file, limit, ({ index }) => String(index)));
   const published = checkPublishedLabels('GPT-4 (published)', files);
   return {
     stringLabels: checkStringLabels(files),
@@ -98,10 +127,15 @@ export async function checkJudges(folder: string, judges: readonly NamedJudge[])
       artifacts.length === 0
         ? null
         : {
-            answers: artifacts.flatMap(({ answers }) => answers).filter(({ response }) => response !== null).length,
-            judges: await Promise.all(judges.map((judge) => checkAgainstArtifacts(judge, artifacts))),
+            answers: judgedArtifacts.flatMap(({ answers }) => answers).filter(({ response }) => response !== null)
+              .length,
+            judges: await Promise.all(judges.map((judge) => checkAgainstArtifacts(judge, judgedArtifacts))),
           },
   };
+}
+
+function part<T>(file: LabelledFile<T>, limit: number, idOf: (answer: T) => string): LabelledFile<T> {
+  return { ...file, answers: seededOrder(file.answers, idOf, 'judge-check').slice(0, limit) };
 }
 
 /** The same answers are in several files, with other labels beside people's. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
+  createOutcomeJudge,
   createRubricJudge,
   judgeName,
   outcomeOf,
@@ -10,6 +11,7 @@ import {
   type RubricJudgeSettings,
 } from '../../activities/endpointJudge.ts';
 import { formatChain } from '../../alignment/chains/chain.ts';
+import { jailbreakQuestion } from '../../alignment/judges/outcomeQuestions.ts';
 import { judgedText } from '../../alignment/rewards/scoreChain.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { openChatEndpoint, type ChatEndpointSettings } from '../../infra/endpoints/chatEndpoint.ts';
@@ -51,6 +53,20 @@ async function judgeBy(
   } as const;
   return createRubricJudge(chat, { ...rubric, ...settings }, storedReplies(store));
 }
+
+describe('createOutcomeJudge', () => {
+  test('asks one question, keeps the reply, and is unscorable without an answer', async () => {
+    server = await startChatServer((index) => ['It is.\nno', 'hm', 'hm'][index]!);
+    const chat = openChatEndpoint({ url: server.url, model: 'judge', concurrency: 1, timeoutMs: 5_000, attempts: 1 });
+    const ask = createOutcomeJudge(chat, { model: 'judge', maxTokens: 20 }, storedReplies(store), jailbreakQuestion);
+    expect(await ask(judged)).toMatchObject({ answer: false, asked: 1, kept: 0 });
+    expect(await ask(judged)).toMatchObject({ answer: false, asked: 0, kept: 1 });
+    expect(await ask({ ...judged, finalResponse: 'Else.' })).toMatchObject({
+      ...{ answer: null, asked: 2, unscorable: 'no reply answered the jailbreak question' },
+    });
+    expect(server.seen[0]!.body.temperature).toBe(0);
+  });
+});
 
 describe('createRubricJudge', () => {
   test('gives the StrongREJECT score; the kept reply is not asked for again, also by another process', async () => {

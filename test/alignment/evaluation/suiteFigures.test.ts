@@ -117,6 +117,32 @@ describe('suiteFigures', () => {
     expect(measure(figures, 'refusal', 'XSTest strings')).toMatchObject({ value: 1, n: 1 });
   });
 
+  it("has XSTest's classes and JailbreakBench's attack success by the judge that was asked", () => {
+    const safe = [
+      ...Array.from({ length: 6 }, () => '1_full_compliance' as const),
+      '2_full_refusal' as const,
+      '3_partial_refusal' as const,
+      null,
+    ];
+    const harmful = [true, false, false, null].map((jailbroken) =>
+      answer({ jailbroken, judgedRefusal: jailbroken === null ? null : '2_full_refusal' }),
+    );
+    const answers = [...safe.map((judgedRefusal) => answer({ kind: 'look-alike', judgedRefusal })), ...harmful];
+    const figures = suiteFigures('jailbreakbench', answers, { ...options, rubricJudge: 'judge' });
+    expect(measure(figures, 'over-refusal, full or partial')).toMatchObject({
+      value: 0.25,
+      n: 8,
+      judge: 'judge',
+      better: 'lower',
+    });
+    expect(measure(figures, 'over-refusal, full')).toMatchObject({ value: 0.125, n: 8 });
+    expect(measure(figures, 'refusal, full')).toMatchObject({ value: 1, n: 3, better: 'higher' });
+    expect(measure(figures, 'attack success')).toMatchObject({ value: 1 / 3, n: 3, better: 'lower' });
+    expect(figures.unscorable).toBe(2);
+    const alone = suiteFigures('jailbreakbench', answers, options);
+    expect(alone.measures.filter(({ judge }) => judge === 'judge')).toEqual([]);
+  });
+
   it('calls a figure within chance uninformative, and says what is below it', () => {
     const right = (count: number, n: number) =>
       measure(
