@@ -1,10 +1,10 @@
-/** A fresh LoRA adapter: A from the run's seed, B zero. */
+/** Where training begins: a fresh LoRA adapter (A from the run's seed, B zero), or the model's own weights. */
 import { join } from 'node:path';
 import { engineVersion } from '../engine/version.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, RunContext } from './types.ts';
 import type { GpuDependencies } from './dependencies.ts';
-import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { engineSettings, localPolicy, readConfiguration, readJson, trainedPart } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
 import { runStage, withEngine } from './stage.ts';
 import { stageVersions } from './versions.ts';
@@ -22,7 +22,7 @@ export async function createAdapter(
     {
       stage: 'createAdapter',
       version: stageVersions.createAdapter,
-      inputs: { engine: engineVersion, model: model.digest, lora: configuration.lora, seed },
+      inputs: { engine: engineVersion, model: model.digest, lora: trainedPart(configuration), seed },
     },
     async (spool) => {
       const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
@@ -31,7 +31,7 @@ export async function createAdapter(
       await withEngine(engine, () =>
         engine.createAdapter({
           model: policy,
-          lora: configuration.lora,
+          lora: trainedPart(configuration),
           seed,
           outputPath,
           baseModelName: model.baseModelName,

@@ -1,4 +1,4 @@
-/** Exports a policy: a PEFT adapter folder and a merged Hugging Face folder, each file an artifact. */
+/** Exports a policy: a PEFT adapter folder (where an adapter was trained) and a merged Hugging Face folder, each file an artifact. */
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { mergedFolderCard, adapterFolderCard } from '../alignment/report/modelCard.ts';
@@ -8,7 +8,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { StepOutput } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext } from './types.ts';
 import type { GpuDependencies } from './dependencies.ts';
-import { engineSettings, localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { engineSettings, localPolicy, readConfiguration, readJson, trainedPart } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';
 import { runStage, withEngine } from './stage.ts';
 import { stageVersions } from './versions.ts';
@@ -30,7 +30,7 @@ export async function exportPolicy(
         engine: engineVersion,
         model: state.model.sha256,
         adapter: state.adapter!.sha256,
-        lora: configuration.lora,
+        lora: trainedPart(configuration),
         run: run.runId,
       },
     },
@@ -45,6 +45,7 @@ export async function exportPolicy(
       const outputs: Record<string, StepOutput> = {};
       for (const file of await filesBelow(merged))
         outputs[`merged/${relative(merged, file)}`] = { file, kind: 'export' };
+      if (configuration.trained === 'all') return { outputs };
       await store.fetchToFile(state.adapter!, join(spool, 'adapter_model.safetensors'));
       outputs['adapter/adapter_model.safetensors'] = {
         file: join(spool, 'adapter_model.safetensors'),

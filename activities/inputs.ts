@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { Library } from '../alignment/library/library.ts';
 import { parseLibrary } from '../alignment/library/parseLibrary.ts';
-import type { EngineSettings, PolicyWeights } from '../engine/policy.ts';
+import type { EngineSettings, LoraSettings, PolicyWeights } from '../engine/policy.ts';
+import { ALL_WEIGHTS_CONFIG } from '../engine/model/trainedWeights.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { PolicyState, RunContext } from './types.ts';
@@ -62,8 +63,14 @@ export function engineSettings(dependencies: ActivityDependencies, configuration
   };
 }
 
+/** What the run trains: an adapter, or every weight. */
+export function trainedPart({ trained, lora }: Configuration): LoraSettings | 'all' {
+  return trained ?? lora;
+}
+
 /** What the engine and the policy that it runs add to a step's inputs. */
-export function policyInputs({ engine, lora }: Configuration, model: ModelManifest, { adapter }: PolicyState): object {
+export function policyInputs(configuration: Configuration, model: ModelManifest, { adapter }: PolicyState): object {
+  const { engine } = configuration;
   return {
     engine: engineVersion,
     threads: engine.threads,
@@ -73,7 +80,7 @@ export function policyInputs({ engine, lora }: Configuration, model: ModelManife
     model: model.digest,
     adapter: adapter?.sha256 ?? null,
     // The adapter's scale is no part of its bytes.
-    lora: adapter ? lora : null,
+    lora: adapter ? trainedPart(configuration) : null,
   };
 }
 
@@ -98,7 +105,7 @@ async function localModel(dependencies: ActivityDependencies, ref: ArtifactRef):
   return { modelPath: manifest.entry === '.' ? folder : join(folder, manifest.entry), modelDigest: manifest.digest };
 }
 
-/** A PEFT folder with the adapter's tensors; its configuration follows from the run's. */
+/** A PEFT folder with the adapter's tensors (or one with all trained weights); its configuration follows from the run's. */
 async function localAdapter(
   { store, scratchPath }: ActivityDependencies,
   configuration: Configuration,
@@ -115,7 +122,8 @@ async function localAdapter(
 }
 
 /** The fields of adapter_config.json that decide what the adapter computes. */
-function adapterConfiguration({ lora, model }: Configuration): object {
+function adapterConfiguration({ trained, lora, model }: Configuration): object {
+  if (trained === 'all') return ALL_WEIGHTS_CONFIG;
   return {
     peft_type: 'LORA',
     task_type: 'CAUSAL_LM',

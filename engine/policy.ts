@@ -262,10 +262,13 @@ export interface PolicyEngine {
   logProbs(request: LogProbRequest, onProgress?: OnProgress): Promise<number[][]>;
   gradients(request: GradientRequest, onProgress?: OnProgress): Promise<GradientResult>;
   update(request: UpdateRequest): Promise<UpdateResult>;
-  /** Writes a fresh PEFT folder: A kaiming-uniform(sqrt 5) from the seed, B zero. */
+  /**
+   * Writes a fresh PEFT folder: A kaiming-uniform(sqrt 5) from the seed, B zero. `lora: 'all'`: the model's own weights, all of which are then trained
+   * (small models: a gradient and the two moments are as large as the model). Such a folder stands wherever an adapter's does.
+   */
   createAdapter(request: {
     model: PolicyWeights;
-    lora: LoraSettings;
+    lora: LoraSettings | 'all';
     seed: string;
     outputPath: string;
     baseModelName: string;

@@ -358,6 +358,12 @@ export const configurationSchema = z
     chain: chain.prefault({}),
     cases: cases.prefault({}),
     lora: lora.prefault({}),
+    trained: z
+      .enum(['all'])
+      .optional()
+      .describe(
+        '`all`: every weight of the model is trained, no adapter (small models: each gradient and both moments are as large as the model); `lora` is then not used. Absent = a LoRA adapter.',
+      ),
     warmStart: warmStart.prefault({}),
     iteration: iteration.prefault({}),
     rewards: rewards.prefault({}),

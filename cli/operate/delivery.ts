@@ -26,7 +26,8 @@ export async function deliver({ runId, storeUri, home }: Omit<RunRequest, 'signa
       if (!/^(adapter|merged)\/[A-Za-z0-9._-]+$/.test(path)) continue;
       await store.fetchToFile(artifact, join(root, path));
     }
-    delivered.adapter = join(root, 'adapter');
+    // Where every weight was trained there is no adapter.
+    if (files.some(({ path }) => path.startsWith('adapter/'))) delivered.adapter = join(root, 'adapter');
     delivered.merged = join(root, 'merged');
   }
   return delivered;

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Sampler } from '../generate/sampler.ts';
 import { openSampler } from '../generate/sampler.ts';
-import { ADAPTER_CONFIG_FILE, ADAPTER_FILE, readAdapter } from '../model/adapter.ts';
-import { convertedWeights } from '../model/weightFile.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_FILE } from '../model/adapter.ts';
+import { policyWeights } from '../model/trainedWeights.ts';
 import { expectedTensors } from '../model/weights.ts';
 import type { EngineSettings, OnProgress, PolicyWeights, SampleRequest } from '../policy.ts';
 
@@ -50,12 +50,11 @@ export class OpenSamplers {
     if (this.current?.key === key) return this.current.sampler;
     await this.release();
     onProgress({ phase: 'load', done: 0, total: 1, tokens: 0 });
-    const weightFile = await convertedWeights(policy, this.settings.cachePath);
+    const { weightFile, adapter } = await policyWeights(policy, this.settings.cachePath);
     const weightBytes = [...expectedTensors(weightFile.config).values()]
       .map((shape) => 4 * shape.reduce((product, size) => product * size))
       .reduce((sum, bytes) => sum + bytes);
     if (weightBytes > largeBytes) await beforeLargeModel();
-    const adapter = policy.adapterPath ? await readAdapter(policy.adapterPath, weightFile.config) : undefined;
     const sampler = await openSampler(weightFile, adapter, { ...this.settings, ...(weights ? { weights } : {}) });
     this.current = { key, sampler, weightBytes };
     onProgress({ phase: 'load', done: 1, total: 1, tokens: 0 });

@@ -1,10 +1,9 @@
 import { writeMergedFolder } from '../formats/mergedFolder.ts';
 import { sampleSequences } from '../generate/sampleSequences.ts';
-import { readAdapter } from '../model/adapter.ts';
 import { createAdapter } from '../model/createAdapter.ts';
 import { describeModel } from '../model/describe.ts';
 import { openMergedTensors } from '../model/mergedWeights.ts';
-import { convertedWeights } from '../model/weightFile.ts';
+import { policyWeights } from '../model/trainedWeights.ts';
 import type { EngineSettings, OnProgress } from '../policy.ts';
 import { Trainer } from '../train/trainer.ts';
 import { update } from '../train/update.ts';
@@ -62,8 +61,7 @@ export function engineVerbs(settings: EngineSettings): Verbs {
     createAdapter: (request) => createAdapter(request),
 
     async exportMerged({ policy, outputPath }, onProgress) {
-      const weightFile = await convertedWeights(policy, settings.cachePath);
-      const adapter = policy.adapterPath ? await readAdapter(policy.adapterPath, weightFile.config) : undefined;
+      const { weightFile, adapter } = await policyWeights(policy, settings.cachePath);
       const merged = await openMergedTensors(weightFile, adapter, settings);
       try {
         await writeMergedFolder(outputPath, {

@@ -8,13 +8,18 @@ import { ADAPTER_CONFIG_FILE, tensorNameOf, writeAdapterTensors } from './adapte
 import type { AdaptedModule, Adapter } from './adapter.ts';
 import type { DecoderConfig } from './config.ts';
 import { patternValue } from './modulePatterns.ts';
+import { createAllWeights } from './trainedWeights.ts';
 import { expectedTensors, openModel } from './weights.ts';
 
 export const PROJECTIONS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 
-/** Writes a fresh PEFT folder for a model; its bytes depend on the request only. Throws EngineError('invalidInput') for unknown targets. */
+/**
+ * Writes a fresh PEFT folder for a model, or, for `all`, the model's own weights to be trained; its bytes depend on the request only. Throws
+ * EngineError('invalidInput') for unknown targets.
+ */
 export async function createAdapter(request: Parameters<PolicyEngine['createAdapter']>[0]): Promise<void> {
   const { model, lora, seed, outputPath, baseModelName } = request;
+  if (lora === 'all') return createAllWeights(model.modelPath, outputPath);
   const files = await openModel(model.modelPath);
   await files.close();
   await writeAdapterTensors(outputPath, freshAdapter(files.config, lora, seed).tensors);

@@ -60,6 +60,11 @@ export function declareWeights(
   );
 }
 
+/** Declares every tensor as an input of the graph, under its name: weights that training changes. */
+export function declareTrainedWeights(graph: Graph, config: DecoderConfig): DecoderWeights {
+  return new Map([...expectedTensors(config)].map(([name, shape]) => [name, graph.input(name, 'float32', shape)]));
+}
+
 /** Token ids [batch, sequence] to [batch, sequence, hidden]. */
 export function embed(weights: DecoderWeights, tokens: Value): Value {
   return op.gather(weightOf(weights, 'model.embed_tokens.weight'), tokens);

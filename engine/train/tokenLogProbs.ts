@@ -91,6 +91,18 @@ export function tokenLogProbs(
 }
 
 /**
+ * The same with all logits in memory, for training the head itself: differentiated operator by operator, down to hidden and head.
+ * hidden [tokens, hiddenSize], head [vocabulary, hiddenSize], targets int64 [tokens], temperature float32 [].
+ */
+export function wholeTokenLogProbs(hidden: Value, head: Value, targets: Value, temperature: Value): HeadOutputs {
+  const logProbs = op.logSoftmax(op.matmul(op.div(hidden, temperature), head, { transB: true }));
+  return {
+    logProbs: op.squeeze(op.gatherElements(logProbs, op.unsqueeze(targets, [1]), 1), [1]),
+    entropy: () => op.neg(op.reduceSum(op.mul(op.exp(logProbs), logProbs), [-1])),
+  };
+}
+
+/**
  * Rows of x [rows, size] at distinct indices (int64 [tokens]); padding may repeat any index. Its gradient is a gather too: `inverse` (int64 [rows])
  * says for each row of x which row of the result it became, or `tokens` (one past the last) if none.
  */

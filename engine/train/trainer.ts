@@ -1,6 +1,6 @@
 import { writeSafetensors } from '../formats/safetensors.ts';
-import { readAdapter, tensorNameOf } from '../model/adapter.ts';
-import type { Adapter } from '../model/adapter.ts';
+import { baseWeights, readTrained, trainedNames } from '../model/trainedWeights.ts';
+import type { TrainedWeights } from '../model/trainedWeights.ts';
 import { convertedWeights } from '../model/weightFile.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import { EngineError } from '../policy.ts';
@@ -60,7 +60,7 @@ export class Trainer {
     const objective = objectiveGraph(request.objective);
     const weightFile = await this.weightsOf(request.model);
     checkSequences(weightFile.config, sequences);
-    const adapter = await readAdapter(request.adapterPath, weightFile.config);
+    const adapter = await readTrained(request.adapterPath, weightFile.config);
     if (objective.needsReference && !request.reference)
       throw new EngineError('invalidInput', 'gradients: klWeight > 0 needs a reference');
     const open = await this.open(weightFile, request.model.modelDigest, adapter, objective, onProgress);
@@ -70,7 +70,7 @@ export class Trainer {
       adapter,
       reference,
       objective,
-      tokenLimit: this.settings.microBatchTokens,
+      tokenLimit: tokenLimitFor(adapter, this.settings.microBatchTokens),
       outputPath: request.outputPath,
       onProgress,
     });
@@ -81,10 +81,14 @@ export class Trainer {
     const weightFile = await this.weightsOf(request.policy);
     checkSequences(weightFile.config, request.sequences);
     const adapter = request.policy.adapterPath
-      ? await readAdapter(request.policy.adapterPath, weightFile.config)
+      ? await readTrained(request.policy.adapterPath, weightFile.config)
       : undefined;
     const open = await this.open(weightFile, request.policy.modelDigest, adapter, undefined, onProgress);
-    const batches = planMicroBatches(request.sequences, this.settings.microBatchTokens, request.sequences.length);
+    const batches = planMicroBatches(
+      request.sequences,
+      tokenLimitFor(adapter, this.settings.microBatchTokens),
+      request.sequences.length,
+    );
     const result: number[][] = [];
     let done = 0;
     let tokens = 0;
@@ -115,18 +119,18 @@ export class Trainer {
   private async open(
     weightFile: WeightFile,
     modelDigest: string,
-    adapter: Adapter | undefined,
+    adapter: TrainedWeights | undefined,
     objective: ObjectiveGraph | undefined,
     onProgress: OnProgress | undefined,
   ): Promise<OpenGraph> {
-    const shape = (adapter?.modules ?? []).map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
-    const key = `${modelDigest} ${shape}`;
+    const trained = adapter ?? { modules: [], all: false };
+    const key = `${modelDigest} ${shapeOf(trained)}`;
     const fits =
       this.current?.key === key && (objective === undefined || this.current.objective?.key === objective.key);
     if (this.current && fits) return this.current;
     await this.release();
     onProgress?.({ phase: 'load', done: 0, total: 1, tokens: 0 });
-    const graph = trainingGraph(weightFile, adapter?.modules ?? [], objective);
+    const graph = trainingGraph(weightFile, trained, objective);
     const session = await openSession(graph, {
       ...this.settings,
       weightsFolder: weightFile.folder,
@@ -138,11 +142,14 @@ export class Trainer {
   }
 
   /** The adapter that KL is measured to, in the shape of the trained one: zeros for the base model. */
-  private async referenceAdapter(request: GradientRequest, adapter: Adapter, weightFile: WeightFile): Promise<Adapter> {
-    if (request.reference === 'base' || request.reference === undefined) return withoutEffect(adapter);
-    const reference = await readAdapter(request.reference.adapterPath, weightFile.config);
-    const shapeOf = ({ modules }: Adapter) =>
-      modules.map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
+  private async referenceAdapter(
+    request: GradientRequest,
+    adapter: TrainedWeights,
+    weightFile: WeightFile,
+  ): Promise<TrainedWeights> {
+    if (request.reference === 'base' || request.reference === undefined)
+      return adapter.all ? baseWeights(weightFile) : withoutEffect(adapter);
+    const reference = await readTrained(request.reference.adapterPath, weightFile.config);
     if (shapeOf(reference) !== shapeOf(adapter)) {
       throw new EngineError(
         'invalidInput',
@@ -154,21 +161,32 @@ export class Trainer {
 }
 
 /** The adapter with B zero: the same graph then computes the base model. */
-function withoutEffect(adapter: Adapter): Adapter {
+function withoutEffect(adapter: TrainedWeights): TrainedWeights {
   const tensors = new Map(
     [...adapter.tensors].map(([name, { data, shape }]) => [name, { data: new Float32Array(data.length), shape }]),
   );
-  return { modules: adapter.modules, tensors };
+  return { ...adapter, tensors };
 }
 
-const adapterFeeds = (adapter: Adapter | undefined): Record<string, Tensor> =>
+/** What a graph is compiled for. */
+function shapeOf({ modules, all }: Omit<TrainedWeights, 'tensors'>): string {
+  return all ? 'all' : modules.map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
+}
+
+/**
+ * Most padded tokens of a micro-batch. Where every weight is trained, sequences run alone: a gradient is summed over a run, and weights that are inputs
+ * multiply several sequences with other bits than one.
+ */
+const tokenLimitFor = (trained: Pick<TrainedWeights, 'all'> | undefined, limit: number) => (trained?.all ? 1 : limit);
+
+const adapterFeeds = (adapter: TrainedWeights | undefined): Record<string, Tensor> =>
   Object.fromEntries(adapter?.tensors ?? []);
 
 /** log p of each sequence's completion tokens, by the forward part of the graph. */
 async function score(
   open: OpenGraph,
   sequences: readonly ScoredSequence[],
-  adapter: Adapter | undefined,
+  adapter: TrainedWeights | undefined,
   temperature: number,
 ): Promise<{ logProbs: number[][]; realTokens: number }> {
   const batch = layOut(open.weightFile.config, sequences, temperature);
@@ -194,8 +212,8 @@ async function score(
 
 interface GradientRun {
   sequences: readonly TrainingSequence[];
-  adapter: Adapter;
-  reference: Adapter | undefined;
+  adapter: TrainedWeights;
+  reference: TrainedWeights | undefined;
   objective: ObjectiveGraph;
   tokenLimit: number;
   outputPath: string;
@@ -204,7 +222,7 @@ interface GradientRun {
 
 async function runGradients(open: OpenGraph, run: GradientRun): Promise<GradientResult> {
   const { sequences, adapter, objective } = run;
-  const names = adapter.modules.flatMap(({ module }) => [tensorNameOf(module, 'A'), tensorNameOf(module, 'B')]);
+  const names = trainedNames(adapter, open.weightFile.config);
   const sizes = names.map((name) => adapter.tensors.get(name)!.data.length);
   const perSequence = sizes.reduce((sum, size) => sum + size, 0);
   const window = Math.max(1, 2 ** Math.floor(Math.log2(WAITING_GRADIENT_BYTES / (4 * perSequence))));

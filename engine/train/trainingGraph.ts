@@ -2,13 +2,21 @@ import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/builder.ts';
 import { gradients } from '../graph/gradients.ts';
 import * as op from '../graph/operators.ts';
-import { declareAdapter, tensorNameOf } from '../model/adapter.ts';
-import type { AdaptedModule } from '../model/adapter.ts';
-import { declareWeights, decoderLayers, embed, fullAttention, outputHead } from '../model/decoder.ts';
+import { declareAdapter } from '../model/adapter.ts';
+import {
+  declareTrainedWeights,
+  declareWeights,
+  decoderLayers,
+  embed,
+  fullAttention,
+  outputHead,
+} from '../model/decoder.ts';
+import { trainedNames } from '../model/trainedWeights.ts';
+import type { TrainedWeights } from '../model/trainedWeights.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import { klEstimate } from './objectives/klEstimate.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
-import { gatherRows, tokenLogProbs } from './tokenLogProbs.ts';
+import { gatherRows, tokenLogProbs, wholeTokenLogProbs } from './tokenLogProbs.ts';
 
 /** Per-token outputs of a training run besides `logProbs`, each [tokens]. */
 export const TOKEN_METRICS = ['loss', 'kl', 'entropy', 'clippedLow', 'clippedHigh'] as const;
@@ -17,12 +25,13 @@ export const gradientName = (tensor: string) => `gradient/${tensor}`;
 
 /**
  * One graph for scoring and training, so that both have the same bits: the forward pass to `logProbs`, and, where the input `training` is true,
- * losses, metrics and one gradient an adapter tensor and sequence ([batch, ...tensor]), computed in a branch that is skipped otherwise.
+ * losses, metrics and one gradient a trained tensor and sequence ([batch, ...tensor]; for full training the batch is one sequence, [...tensor]),
+ * computed in a branch that is skipped otherwise.
  * Without objective: the forward pass alone.
  */
 export function trainingGraph(
   weightFile: WeightFile,
-  modules: readonly AdaptedModule[],
+  trained: Omit<TrainedWeights, 'tensors'>,
   objective?: ObjectiveGraph,
 ): Graph {
   const { config } = weightFile;
@@ -34,8 +43,10 @@ export function trainingGraph(
   const completionRows = graph.input('completionRows', 'int64', ['tokens']);
   const targets = graph.input('targets', 'int64', ['tokens']);
   const temperature = graph.input('temperature', 'float32', []);
-  const lora = declareAdapter(graph, modules);
-  const weights = declareWeights(graph, config, (name) => weightFile.locate(name));
+  const lora = declareAdapter(graph, trained.modules);
+  const weights = trained.all
+    ? declareTrainedWeights(graph, config)
+    : declareWeights(graph, config, (name) => weightFile.locate(name));
 
   const rotary = { positions: op.integers(graph, [0]), cos, sin };
   const hidden = decoderLayers(
@@ -45,7 +56,8 @@ export function trainingGraph(
   const flat = op.reshape(hidden, ['batch*sequence', config.hiddenSize]);
   const head = outputHead(config, weights);
   if (!objective) {
-    graph.output('logProbs', tokenLogProbs(op.gather(flat, completionRows), head, targets, temperature).logProbs);
+    const scored = trained.all ? wholeTokenLogProbs : tokenLogProbs;
+    graph.output('logProbs', scored(op.gather(flat, completionRows), head, targets, temperature).logProbs);
     return graph;
   }
 
@@ -71,19 +83,14 @@ export function trainingGraph(
     Object.keys(objective.settings).map((name) => [name, graph.input(`setting.${name}`, 'float32', [])]),
   );
 
-  const { logProbs, entropy } = tokenLogProbs(
-    gatherRows(flat, completionRows, rowOfPosition),
-    head,
-    targets,
-    temperature,
-    training,
-    objective.needsEntropy,
-  );
-  const adapterInputs = modules.flatMap(({ module }) => [lora.get(module)!.a, lora.get(module)!.b]);
-  const names: string[] = [
-    ...TOKEN_METRICS,
-    ...modules.flatMap(({ module }) => [tensorNameOf(module, 'A'), tensorNameOf(module, 'B')].map(gradientName)),
-  ];
+  const gathered = gatherRows(flat, completionRows, rowOfPosition);
+  const { logProbs, entropy } = trained.all
+    ? wholeTokenLogProbs(gathered, head, targets, temperature)
+    : tokenLogProbs(gathered, head, targets, temperature, training, objective.needsEntropy);
+  const trainedInputs = trained.all
+    ? [...weights.values()]
+    : trained.modules.flatMap(({ module }) => [lora.get(module)!.a, lora.get(module)!.b]);
+  const names: string[] = [...TOKEN_METRICS, ...trainedNames(trained, config).map(gradientName)];
 
   const backward = graph.subgraph('backward', (branch) => {
     const given = (has: Value, value: Value, otherwise: Value) =>
@@ -107,7 +114,7 @@ export function trainingGraph(
     const kl = objective.needsReference ? klEstimate('k3', logProbs, streams.reference) : none;
     const metrics = [losses.loss, kl, ownEntropy ?? entropy(), losses.clippedLow ?? none, losses.clippedHigh ?? none];
     const seed = { value: losses.loss, seed: streams.weight };
-    const perSequence = gradients([seed], adapterInputs, { keepRows: new Set(adapterInputs) });
+    const perSequence = gradients([seed], trainedInputs, { keepRows: new Set(trained.all ? [] : trainedInputs) });
     [...metrics, ...perSequence].forEach((value, i) => branch.output(`backward.${names[i]}`, value!));
   });
   const skipped = graph.subgraph('skipped', (branch) => {

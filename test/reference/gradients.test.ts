@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readSafetensors } from '../../engine/formats/safetensors.ts';
 import { gradients } from '../../engine/graph/gradients.ts';
 import * as op from '../../engine/graph/operators.ts';
+import { createAdapter } from '../../engine/model/createAdapter.ts';
 import { convertedWeights } from '../../engine/model/weightFile.ts';
 import { openSession } from '../../engine/session/session.ts';
 import { layOut } from '../../engine/train/microBatch.ts';
@@ -72,7 +73,37 @@ describeCases<GradientCase>(
       await expected.close();
     });
 
-    it('of every parameter of the model', async () => {
+    it('of every parameter, by the trainer', async () => {
+      const expected = await goldenArrays(golden);
+      const trainer = new Trainer({
+        threads: 2,
+        device: testDevice,
+        decodeBatch: 1,
+        microBatchTokens: 4096,
+        cachePath,
+      });
+      const adapterPath = join(cachePath, 'all');
+      await createAdapter({ model, lora: 'all', seed: '', outputPath: adapterPath, baseModelName: 'golden' });
+      const outputPath = join(cachePath, 'gradient-all.safetensors');
+      const objective = { name: 'sft' } as const;
+      const result = await trainer.gradients({ model, adapterPath, sequences, objective, outputPath });
+      await trainer.release();
+      const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
+      expect(relativeError([loss], [info.loss_f64])).toBeLessThan(1e-5);
+      const actual = await readSafetensors(outputPath);
+      const tensors = tensorsUnder('grad_f64/', expected.names);
+      expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
+      for (const tensor of tensors) {
+        const reference = await expected.read(`grad_f64/${tensor}`);
+        expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
+          info.tolerance.full.suggested_atol,
+        );
+      }
+      await actual.close();
+      await expected.close();
+    });
+
+    it('of every parameter, in plain operators', async () => {
       const expected = await goldenArrays(golden);
       const weightFile = await convertedWeights(model, cachePath);
       const { graph, weights, logits } = decoderGraph(weightFile);

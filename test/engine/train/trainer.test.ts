@@ -6,6 +6,9 @@ import { readSafetensors } from '../../../engine/formats/safetensors.ts';
 import { createAdapter } from '../../../engine/model/createAdapter.ts';
 import { describeModel } from '../../../engine/model/describe.ts';
 import type { EngineProgress, GradientRequest, TrainingSequence } from '../../../engine/policy.ts';
+import { sampleSequences } from '../../../engine/generate/sampleSequences.ts';
+import { openSampler } from '../../../engine/generate/sampler.ts';
+import { policyWeights } from '../../../engine/model/trainedWeights.ts';
 import { paddedLength, planMicroBatches } from '../../../engine/train/microBatch.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
 import { TreeSum } from '../../../engine/train/treeSum.ts';
@@ -117,6 +120,67 @@ describe('micro-batches', () => {
       const real = list.reduce((sum, { completionTokens }) => sum + 1 + completionTokens.length, 0);
       expect(1 - real / computed).toBeLessThan(0.1);
     }
+  });
+});
+
+describe('training of every weight', () => {
+  const policyGradient: GradientRequest['objective'] = {
+    name: 'grpo',
+    clipLow: 0.2,
+    clipHigh: 0.2,
+    klWeight: 0.1,
+    klEstimator: 'k3',
+    temperature: 1,
+  };
+
+  it('begins at the model itself, and its log-probabilities and samples follow the trained weights', async () => {
+    const all = join(folder, 'all');
+    await createAdapter({ model, lora: 'all', seed: '', outputPath: all, baseModelName: 'tiny' });
+    const first = await trainer.gradients(request({ adapterPath: all, objective: policyGradient, reference: 'base' }));
+    for (const { kl } of first.sequences) expect(kl).toBe(0);
+
+    const next = join(folder, 'all-next');
+    const updated = await update({
+      adapterPath: all,
+      gradientPaths: [request().outputPath],
+      optimizer: { ...OPTIMIZER, learningRate: 0.01 },
+      outputAdapterPath: next,
+      outputOptimizerStatePath: join(folder, 'all-moments.safetensors'),
+    });
+    expect(updated.gradNorm).toBeGreaterThan(0);
+    const second = await trainer.gradients(
+      request({ adapterPath: next, objective: policyGradient, reference: 'base' }),
+    );
+    for (const { kl } of second.sequences) expect(kl).toBeGreaterThan(1e-6);
+
+    // The trained folder as a model of its own: the prepacked weights give the same numbers.
+    const scored = await trainer.logProbs({ policy: { ...model, adapterPath: next }, sequences, temperature: 1 });
+    const { weightFile, adapter } = await policyWeights({ ...model, adapterPath: next }, join(folder, 'cache'));
+    expect(adapter).toBeUndefined();
+    const sampler = await openSampler(weightFile, adapter, { threads: 1, device: 'cpu' });
+    const [sampled] = await sampleSequences(
+      sampler,
+      [{ id: 'a', tokens: sequences[0]!.promptTokens, prefixLength: 0, seeds: ['x'] }],
+      { temperature: 1, maxNewTokens: 4, stopTokens: [] },
+      { decodeBatch: 1, prefillTokens: 64 },
+    );
+    await sampler.release();
+    const [again] = await trainer.logProbs({
+      policy: { ...model, adapterPath: next },
+      sequences: [{ id: 'a', promptTokens: sequences[0]!.promptTokens, completionTokens: sampled!.tokens }],
+      temperature: 1,
+    });
+    sampled!.logProbs.forEach((logProb, i) => expect(logProb).toBeCloseTo(again![i]!, 4));
+    expect(scored).toHaveLength(3);
+  });
+
+  it('refuses weights of another model, naming the tensor', async () => {
+    const other = { ...TINY, intermediateSize: TINY.intermediateSize + 16 };
+    const modelPath = await writeRandomModel(join(folder, 'other'), other);
+    const all = join(folder, 'other-all');
+    const otherModel = { modelPath, modelDigest: 'other' };
+    await createAdapter({ model: otherModel, lora: 'all', seed: '', outputPath: all, baseModelName: 'other' });
+    await expect(trainer.gradients(request({ adapterPath: all }))).rejects.toThrow(/mlp\.gate_proj\.weight' is \[/);
   });
 });
 
