@@ -1,11 +1,11 @@
-/** What is wrong with a run's inputs is told before any work: exit code 2 or 3, the thing by name, and no run in the store. */
+/** The same as a user meets it, by real processes: exit code 2 or 3, the thing by name without a stack trace, and no run in the store. */
 import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
-import { listRuns } from '../../infra/artifacts/runs.ts';
+import { listRuns, saveRun } from '../../infra/artifacts/runs.ts';
 import { cada } from '../cli/runCommand.ts';
 import { ggufBytes, text } from '../engine/formats/ggufBytes.ts';
 import { writeTinyChainModel } from '../models/tinyChainModel.ts';
@@ -17,12 +17,22 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 let number = 0;
+
+/** Of a run that is at work somewhere. */
+const reference = { uri: '', sha256: 'ab'.repeat(32), bytes: 1, kind: 'configuration' };
+const demoRecord = {
+  ...{ runId: 'demo', state: 'running', stage: 'prepare', iteration: 0, iterations: 1, evaluations: {} },
+  ...{ configuration: reference, library: reference, wallSeconds: {}, peakMemoryBytes: {} },
+};
+
 /** `cada train` with this configuration in a folder of its own. */
 async function trainWith(configuration: string, options: { env?: NodeJS.ProcessEnv } = {}) {
   const cwd = join(folder, `case-${number++}`);
   await mkdir(cwd);
   await writeFile(join(cwd, 'cada.yaml'), configuration);
   const ended = await cada(['train'], { cwd, ...options });
+  expect(ended.stderr).not.toMatch(/^ +at .*:\d+:\d+/m);
+  expect(ended.stdout).not.toMatch(/^ +at .*:\d+:\d+/m);
   const store = join(cwd, '.cada', 'store');
   const runs = existsSync(store) ? await listRuns(await openStore(store)) : [];
   return { ...ended, runs, started: existsSync(join(cwd, '.cada', 'runs')) };
@@ -136,6 +146,55 @@ test('a typing mistake in the configuration', async () => {
   expect(stderr).toContain('did you mean `warmStart`?');
   expect(code).toBe(2);
   expect(started).toBe(false);
+});
+
+test.each([
+  [
+    'payload keys that are none',
+    ['watch'],
+    { CADA_PAYLOAD_KEYS: 'a:b', TEMPORAL_ADDRESS: '127.0.0.1:9' },
+    /CADA_PAYLOAD_KEYS: entry 1 \("a"\) has a key that/,
+    3,
+  ],
+  [
+    'a Temporal address with a scheme',
+    ['watch'],
+    { TEMPORAL_ADDRESS: 'http://host' },
+    /must be host:port without a scheme/,
+    3,
+  ],
+  [
+    'a Temporal key without an address',
+    ['watch'],
+    { TEMPORAL_API_KEY: 'key' },
+    /but no address: set TEMPORAL_ADDRESS/,
+    3,
+  ],
+  [
+    'a level of logs that is none',
+    ['worker', '--kind', 'gpu'],
+    { CADA_LOG_LEVEL: 'loud', TEMPORAL_ADDRESS: '127.0.0.1:9' },
+    /"loud" is not a log level \(CADA_LOG_LEVEL\): use/,
+    1,
+  ],
+  [
+    'a worker without a server',
+    ['worker', '--kind', 'gpu'],
+    {},
+    /A worker needs a Temporal server.*TEMPORAL_ADDRESS/s,
+    2,
+  ],
+  ['a codec server without keys', ['codec-server'], {}, /CADA_PAYLOAD_KEYS is not set/, 2],
+  ['a codec server for a page that is none', ['codec-server', '--ui', 'localhost'], {}, /Write http:\/\/host:port/, 2],
+])('%s', async (_, args, env: NodeJS.ProcessEnv, says, exitCode) => {
+  const cwd = join(folder, `case-${number++}`);
+  await mkdir(cwd);
+  const store = await openStore(join(cwd, '.cada', 'store'));
+  await saveRun(store, 'demo', demoRecord);
+  const { code, stderr, stdout } = await cada(args, { cwd, env });
+  expect(stderr).toMatch(says);
+  expect(stderr).not.toMatch(/^ +at .*:\d+:\d+/m);
+  expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' });
 });
 
 test('a store that cannot be written', async () => {
