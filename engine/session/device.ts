@@ -5,6 +5,7 @@ import * as op from '../graph/operators.ts';
 import type { Provider } from '../graph/providers.ts';
 import { EngineError } from '../policy.ts';
 import type { DeviceUse, EngineSettings } from '../policy.ts';
+import { missingCudaLibraries } from './cudaProvider.ts';
 
 /** What a provider came to on this machine. */
 export interface ProviderState {
@@ -20,7 +21,7 @@ const PROVIDERS: readonly Provider[] = ['cpu', 'cuda', 'webgpu'];
 const REMEDIES: Record<Provider, string> = {
   cpu: 'reinstall onnxruntime-node',
   webgpu: 'install a Vulkan driver and its loader (Linux: libvulkan.so.1)',
-  cuda: 'run `npm run setup:cuda` on a machine with an NVIDIA driver, CUDA and cuDNN 9',
+  cuda: 'run `npm run setup:cuda` on a machine with an NVIDIA driver, CUDA and cuDNN 9 (docs/devices.md)',
 };
 
 /** Providers that this build of ONNX Runtime knows; whether they work is another matter. */
@@ -119,6 +120,8 @@ async function withProducts(
 ): Promise<ProviderState> {
   if (!offeredProviders().includes(provider))
     return { provider, problem: `this build of ONNX Runtime (${process.platform} ${process.arch}) has no ${provider}` };
+  if (provider === 'cuda' && missingCudaLibraries().length > 0)
+    return { provider, problem: "ONNX Runtime's CUDA provider is not installed (`npm run setup:cuda`)" };
   const graph = new Graph('products');
   const [ones, fractions] = ['ones', 'fractions'].map((name) => graph.input(name, 'float32', ['n', 'n']));
   let product: Value = ones!;
@@ -150,8 +153,6 @@ async function withProducts(
 /** One line, without the place in ONNX Runtime's sources. */
 function causeOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (/Provider_Cuda: Failed to load shared library/.test(message))
-    return "ONNX Runtime's CUDA provider, or a library that it needs, could not be loaded";
   return message
     .split('\n')[0]!
     .replace(/^\/onnxruntime_src\/.* was false\. /, '')

@@ -3,12 +3,11 @@
  * plain `npm install` does not run. CUDA and cuDNN themselves must be on the machine. See docs/devices.md.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { CUDA_LIBRARIES, cudaLibraryFolder, missingCudaLibraries, runtimePackageFolder } from './cudaProvider.ts';
 import { providerStates } from './providerStates.ts';
 
-const LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
 const FIRST_ANSWER_MS = 10_000;
 const DOWNLOAD_MS = 30 * 60_000;
 
@@ -18,13 +17,9 @@ interface InstallMetadata {
 }
 
 const require = createRequire(import.meta.url);
-const packageFolder = dirname(require.resolve('onnxruntime-node/package.json'));
-const libraryFolder = join(packageFolder, 'bin', 'napi-v6', process.platform, process.arch);
-const { packages, feeds } = require(join(packageFolder, 'script', 'install-metadata.js')) as InstallMetadata;
+const { packages, feeds } = require(join(runtimePackageFolder, 'script', 'install-metadata.js')) as InstallMetadata;
 const nuget = packages['nuget:linux/x64:cuda12']!;
 const { feed, version } = nuget.versions[0]!;
-
-const missing = () => LIBRARIES.filter((library) => !existsSync(join(libraryFolder, library)));
 
 process.exit(await setUp());
 
@@ -35,24 +30,24 @@ async function setUp(): Promise<number> {
     );
     return 1;
   }
-  if (missing().length > 0) {
+  if (missingCudaLibraries().length > 0) {
     const problem = (await unreachable(feeds[feed]!.index)) ?? download();
-    if (problem !== undefined || missing().length > 0) {
+    if (problem !== undefined || missingCudaLibraries().length > 0) {
       console.error(
-        `The CUDA provider could not be installed: ${problem ?? `the script left no ${missing().join(', ')}`}.\n` +
-          `By hand: fetch the NuGet package ${nuget.name} ${version} elsewhere (it is a zip archive), and copy ${LIBRARIES.join(' and ')} from its folder runtimes/linux-x64/native to ${libraryFolder}. Behind a proxy set GLOBAL_AGENT_HTTPS_PROXY.`,
+        `The CUDA provider could not be installed: ${problem ?? `the script left no ${missingCudaLibraries().join(', ')}`}.\n` +
+          `By hand: fetch the NuGet package ${nuget.name} ${version} elsewhere (it is a zip archive), and copy ${CUDA_LIBRARIES.join(' and ')} from its folder runtimes/linux-x64/native to ${cudaLibraryFolder}. Behind a proxy set GLOBAL_AGENT_HTTPS_PROXY.`,
       );
       return 1;
     }
   }
-  console.log(`ONNX Runtime's CUDA provider ${version} is in ${libraryFolder}.`);
+  console.log(`ONNX Runtime's CUDA provider ${version} is in ${cudaLibraryFolder}.`);
   const state = (await providerStates()).find(({ provider }) => provider === 'cuda');
   if (state && state.problem === undefined) {
     console.log('It works: set engine.device to cuda, and run `npm run test:gpu`.');
     return 0;
   }
   console.error(
-    `It does not work yet: ${state?.problem ?? 'this build of ONNX Runtime does not know it'}.\nIt needs an NVIDIA driver, and the libraries of CUDA and cuDNN 9 where the loader finds them (LD_LIBRARY_PATH); \`ldd ${join(libraryFolder, LIBRARIES[1]!)}\` names those that are missing.`,
+    `It does not work yet: ${state?.problem ?? 'this build of ONNX Runtime does not know it'}.\nIt needs an NVIDIA driver, and the libraries of CUDA and cuDNN 9 where the loader finds them (LD_LIBRARY_PATH); \`ldd ${join(cudaLibraryFolder, CUDA_LIBRARIES[1]!)}\` names those that are missing.`,
   );
   return 1;
 }
@@ -74,8 +69,8 @@ function download(): string | undefined {
   console.log(`Fetching ${nuget.name} ${version}...`);
   // Not `cuda12`: the script of 1.30.0 takes any name for "not asked", and does nothing under `npm run`.
   const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'true' };
-  const { status, error } = spawnSync(process.execPath, [join(packageFolder, 'script', 'install.js')], {
-    cwd: packageFolder,
+  const { status, error } = spawnSync(process.execPath, [join(runtimePackageFolder, 'script', 'install.js')], {
+    cwd: runtimePackageFolder,
     env,
     stdio: 'inherit',
     timeout: DOWNLOAD_MS,
