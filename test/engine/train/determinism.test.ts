@@ -95,6 +95,8 @@ describe('bits of the gradient do not depend on how it was computed', () => {
     [4, 2],
     [1, 1],
     [8, 1],
+    [2, 3],
+    [8, 7],
   ])('micro-batches of %i of the longest sequences, %i threads', async (rows, threads) => {
     expect(readFileSync(await gradient(sequences, rows * LONGEST, threads)).equals(reference)).toBe(true);
   });
