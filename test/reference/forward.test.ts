@@ -19,7 +19,7 @@ interface ForwardCase {
 /** `t1`, `t07`, `t15`: the digits of a temperature without its point. */
 const temperatureOf = (digits: string) => Number(digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits);
 
-describeCases<ForwardCase>('forward', 'the forward pass against Transformers', (golden) => {
+describeCases<ForwardCase>('forward', 'the forward pass', (golden) => {
   const { batch, tolerance } = golden.info;
   const modelPath = join(golden.folder, golden.info.model_dir);
   const sequences = batch.rows.map((row, i) => ({

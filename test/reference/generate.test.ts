@@ -47,7 +47,7 @@ interface GenerateCase {
   tolerance: { logprobs: { suggested_atol: number } };
 }
 
-describeCases<GenerateCase>('greedy', 'greedy decoding against Transformers', (golden) => {
+describeCases<GenerateCase>('greedy', 'greedy decoding', (golden) => {
   const { info } = golden;
 
   it.each(CUTS)('same tokens and log-probabilities, %s', async (_cut, prefixLength) => {

@@ -24,120 +24,116 @@ interface GradientCase {
   tolerance: { lora: { suggested_atol: number }; full: { suggested_atol: number } };
 }
 
-describeCases<GradientCase>(
-  'gradients',
-  'gradients of the mean cross entropy against Transformers and PEFT',
-  (golden) => {
-    const { info } = golden;
-    const model = { modelPath: join(golden.folder, info.model_dir), modelDigest: 'model' };
-    const sequences = info.batch.rows.map((row, i) => ({
-      id: `row ${i}`,
-      promptTokens: row.slice(0, info.prompt_lengths[i]),
-      completionTokens: row.slice(info.prompt_lengths[i]),
-      weight: 1 / info.completion_tokens,
-    }));
-    let cachePath: string;
-    beforeAll(() => void (cachePath = mkdtempSync(join(tmpdir(), 'gradients-'))));
-    afterAll(() => rmSync(cachePath, { recursive: true }));
+describeCases<GradientCase>('gradients', 'gradients of the mean cross entropy', (golden) => {
+  const { info } = golden;
+  const model = { modelPath: join(golden.folder, info.model_dir), modelDigest: 'model' };
+  const sequences = info.batch.rows.map((row, i) => ({
+    id: `row ${i}`,
+    promptTokens: row.slice(0, info.prompt_lengths[i]),
+    completionTokens: row.slice(info.prompt_lengths[i]),
+    weight: 1 / info.completion_tokens,
+  }));
+  let cachePath: string;
+  beforeAll(() => void (cachePath = mkdtempSync(join(tmpdir(), 'gradients-'))));
+  afterAll(() => rmSync(cachePath, { recursive: true }));
 
-    it('of every LoRA matrix, by the trainer', async () => {
-      const expected = await goldenArrays(golden);
-      const trainer = new Trainer({
-        threads: 2,
-        device: testDevice,
-        decodeBatch: 1,
-        microBatchTokens: 4096,
-        cachePath,
-      });
-      const outputPath = join(cachePath, 'gradient.safetensors');
-      const result = await trainer.gradients({
-        model,
-        adapterPath: join(golden.folder, info.lora.adapter_dir),
-        sequences,
-        objective: { name: 'sft' },
-        outputPath,
-      });
-      await trainer.release();
-      const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
-      expect(relativeError([loss], [info.lora.loss_f64])).toBeLessThan(1e-5);
-      const actual = await readSafetensors(outputPath);
-      const tensors = tensorsUnder('lora_grad_f64/', expected.names);
-      expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
-      for (const tensor of tensors) {
-        const reference = await expected.read(`lora_grad_f64/${tensor}`);
-        expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
-          info.tolerance.lora.suggested_atol,
-        );
-      }
-      await actual.close();
-      await expected.close();
+  it('of every LoRA matrix, by the trainer', async () => {
+    const expected = await goldenArrays(golden);
+    const trainer = new Trainer({
+      threads: 2,
+      device: testDevice,
+      decodeBatch: 1,
+      microBatchTokens: 4096,
+      cachePath,
     });
-
-    it('of every parameter, by the trainer', async () => {
-      const expected = await goldenArrays(golden);
-      const trainer = new Trainer({
-        threads: 2,
-        device: testDevice,
-        decodeBatch: 1,
-        microBatchTokens: 4096,
-        cachePath,
-      });
-      const adapterPath = join(cachePath, 'all');
-      await createAdapter({ model, lora: 'all', seed: '', outputPath: adapterPath, baseModelName: 'golden' });
-      const outputPath = join(cachePath, 'gradient-all.safetensors');
-      const objective = { name: 'sft' } as const;
-      const result = await trainer.gradients({ model, adapterPath, sequences, objective, outputPath });
-      await trainer.release();
-      const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
-      expect(relativeError([loss], [info.loss_f64])).toBeLessThan(1e-5);
-      const actual = await readSafetensors(outputPath);
-      const tensors = tensorsUnder('grad_f64/', expected.names);
-      expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
-      for (const tensor of tensors) {
-        const reference = await expected.read(`grad_f64/${tensor}`);
-        expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
-          info.tolerance.full.suggested_atol,
-        );
-      }
-      await actual.close();
-      await expected.close();
+    const outputPath = join(cachePath, 'gradient.safetensors');
+    const result = await trainer.gradients({
+      model,
+      adapterPath: join(golden.folder, info.lora.adapter_dir),
+      sequences,
+      objective: { name: 'sft' },
+      outputPath,
     });
-
-    it('of every parameter, in plain operators', async () => {
-      const expected = await goldenArrays(golden);
-      const weightFile = await convertedWeights(model, cachePath);
-      const { graph, weights, logits } = decoderGraph(weightFile);
-      const targets = graph.input('targets', 'int64', ['tokens']);
-      const weight = graph.input('weight', 'float32', ['tokens']);
-      const loss = op.neg(op.squeeze(op.gatherElements(op.logSoftmax(logits), op.unsqueeze(targets, [1]), 1), [1]));
-      graph.output('loss', op.reduceSum(op.mul(loss, weight), [0]));
-      gradients([{ value: loss, seed: weight }], [...weights.values()]).forEach((gradient, i) =>
-        graph.output(`gradient/${[...weights.keys()][i]}`, gradient!),
+    await trainer.release();
+    const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
+    expect(relativeError([loss], [info.lora.loss_f64])).toBeLessThan(1e-5);
+    const actual = await readSafetensors(outputPath);
+    const tensors = tensorsUnder('lora_grad_f64/', expected.names);
+    expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
+    for (const tensor of tensors) {
+      const reference = await expected.read(`lora_grad_f64/${tensor}`);
+      expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
+        info.tolerance.lora.suggested_atol,
       );
+    }
+    await actual.close();
+    await expected.close();
+  });
 
-      const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
-      const batch = layOut(weightFile.config, sequences, 1);
-      const { temperature: _, ...feeds } = batch.feeds;
-      const tokenWeights = new Float32Array(batch.gatheredTokens).fill(
-        1 / info.completion_tokens,
-        0,
-        info.completion_tokens,
-      );
-      const result = await session.run({ ...feeds, weight: { data: tokenWeights, shape: [batch.gatheredTokens] } });
-      await session.release();
-      expect(relativeError([Number(result['loss']!.data[0])], [info.loss_f64])).toBeLessThan(1e-5);
-      const tensors = tensorsUnder('grad_f64/', expected.names);
-      expect(tensors.sort()).toEqual([...weights.keys()].sort());
-      for (const tensor of tensors) {
-        const reference = await expected.read(`grad_f64/${tensor}`);
-        expect(relativeError(result[`gradient/${tensor}`]!.data as Float32Array, reference), tensor).toBeLessThan(
-          info.tolerance.full.suggested_atol,
-        );
-      }
-      await expected.close();
+  it('of every parameter, by the trainer', async () => {
+    const expected = await goldenArrays(golden);
+    const trainer = new Trainer({
+      threads: 2,
+      device: testDevice,
+      decodeBatch: 1,
+      microBatchTokens: 4096,
+      cachePath,
     });
-  },
-);
+    const adapterPath = join(cachePath, 'all');
+    await createAdapter({ model, lora: 'all', seed: '', outputPath: adapterPath, baseModelName: 'golden' });
+    const outputPath = join(cachePath, 'gradient-all.safetensors');
+    const objective = { name: 'sft' } as const;
+    const result = await trainer.gradients({ model, adapterPath, sequences, objective, outputPath });
+    await trainer.release();
+    const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
+    expect(relativeError([loss], [info.loss_f64])).toBeLessThan(1e-5);
+    const actual = await readSafetensors(outputPath);
+    const tensors = tensorsUnder('grad_f64/', expected.names);
+    expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
+    for (const tensor of tensors) {
+      const reference = await expected.read(`grad_f64/${tensor}`);
+      expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
+        info.tolerance.full.suggested_atol,
+      );
+    }
+    await actual.close();
+    await expected.close();
+  });
+
+  it('of every parameter, in plain operators', async () => {
+    const expected = await goldenArrays(golden);
+    const weightFile = await convertedWeights(model, cachePath);
+    const { graph, weights, logits } = decoderGraph(weightFile);
+    const targets = graph.input('targets', 'int64', ['tokens']);
+    const weight = graph.input('weight', 'float32', ['tokens']);
+    const loss = op.neg(op.squeeze(op.gatherElements(op.logSoftmax(logits), op.unsqueeze(targets, [1]), 1), [1]));
+    graph.output('loss', op.reduceSum(op.mul(loss, weight), [0]));
+    gradients([{ value: loss, seed: weight }], [...weights.values()]).forEach((gradient, i) =>
+      graph.output(`gradient/${[...weights.keys()][i]}`, gradient!),
+    );
+
+    const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
+    const batch = layOut(weightFile.config, sequences, 1);
+    const { temperature: _, ...feeds } = batch.feeds;
+    const tokenWeights = new Float32Array(batch.gatheredTokens).fill(
+      1 / info.completion_tokens,
+      0,
+      info.completion_tokens,
+    );
+    const result = await session.run({ ...feeds, weight: { data: tokenWeights, shape: [batch.gatheredTokens] } });
+    await session.release();
+    expect(relativeError([Number(result['loss']!.data[0])], [info.loss_f64])).toBeLessThan(1e-5);
+    const tensors = tensorsUnder('grad_f64/', expected.names);
+    expect(tensors.sort()).toEqual([...weights.keys()].sort());
+    for (const tensor of tensors) {
+      const reference = await expected.read(`grad_f64/${tensor}`);
+      expect(relativeError(result[`gradient/${tensor}`]!.data as Float32Array, reference), tensor).toBeLessThan(
+        info.tolerance.full.suggested_atol,
+      );
+    }
+    await expected.close();
+  });
+});
 
 const tensorsUnder = (prefix: string, names: string[]) =>
   names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));

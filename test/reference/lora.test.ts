@@ -20,7 +20,7 @@ interface LoraCase {
   tolerance: { logits: { suggested_atol: number }; 'merged weights': { suggested_atol: number } };
 }
 
-describeCases<LoraCase>('lora', 'a LoRA adapter against PEFT', (golden) => {
+describeCases<LoraCase>('lora', 'a LoRA adapter', (golden) => {
   const { info, folder } = golden;
   const model = { modelPath: join(folder, info.model_dir), modelDigest: 'model' };
   const adapterPath = join(folder, info.adapter_dir);

@@ -118,7 +118,7 @@ function objectiveOf(config: PolicyGradientCase['results'][string]['config']): O
   };
 }
 
-describeCases<PolicyGradientCase>('policyGradient', 'objectives against TRL, on given log-probabilities', (golden) => {
+describeCases<PolicyGradientCase>('policyGradient', 'objectives on given log-probabilities', (golden) => {
   const { info } = golden;
   const tolerance = info.tolerance['float32 engine'];
 

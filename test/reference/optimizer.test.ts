@@ -12,7 +12,7 @@ interface AdamWCase {
   tolerance: { 'float32 engine': number };
 }
 
-describeCases<AdamWCase>('adamW', 'AdamW and clipping of the global norm against torch.optim', (golden) => {
+describeCases<AdamWCase>('adamW', 'AdamW and clipping of the global norm', (golden) => {
   const { hyperparameters, variants, tolerance } = golden.info;
 
   it.each(Object.keys(variants))('%s', async (name) => {

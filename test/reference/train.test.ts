@@ -34,7 +34,7 @@ interface TrainCase {
   tolerance: { adapter: { suggested_atol: Record<string, number> } };
 }
 
-describeCases<TrainCase>('train', 'training steps against TRL and PEFT', (golden) => {
+describeCases<TrainCase>('train', 'training steps', (golden) => {
   let folder: string;
   beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'train-'))));
   afterAll(() => rmSync(folder, { recursive: true }));
