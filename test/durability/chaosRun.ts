@@ -4,7 +4,7 @@ import type { S3ServerChoice } from '../servers/s3Server.ts';
 import { removeCluster, startCluster, type Cluster, type MachineOptions } from './cluster.ts';
 import { inject, machineOnSmallDisk, smallDisk, type Injected } from './faults.ts';
 import { differences, readOutcome, type Fingerprint } from './fingerprint.ts';
-import { momentOf } from './moments.ts';
+import { momentOf, type Come } from './moments.ts';
 import { attributeRedone, type Redone } from './redone.ts';
 import { describeFault, kills, schedule, type Amounts, type Fault, type PlannedFault } from './schedule.ts';
 import { ledgerOf, startRun, untilEnded, type Ending } from './training.ts';
@@ -145,7 +145,7 @@ async function drive(
   for (const fault of planned) {
     try {
       await untilComputed(cluster, Math.floor(fault.after * computations), signal);
-      const come = await momentOf(fault, cluster, signal);
+      const come = await soonEnough(fault, cluster, computations, signal);
       const injected = await inject(fault, come, cluster);
       if (injected.harmed === 0) {
         outcome.missed.push(fault);
@@ -157,9 +157,38 @@ async function drive(
       );
       await untilWorkGoesOn(cluster, signal).catch(() => undefined);
     } catch (error) {
-      if (signal.aborted) outcome.missed.push(fault);
+      if (signal.aborted || hasPassed(error)) outcome.missed.push(fault);
       else outcome.problems.push(`${fault.fault}, ${fault.moment}: ${(error as Error).message}`);
     }
+  }
+}
+
+class MomentPassedError extends Error {
+  override readonly name = 'MomentPassedError';
+}
+
+/** A timer wraps the reason for which it was ended. */
+const hasPassed = (error: unknown): boolean =>
+  error instanceof MomentPassedError || (error as Error).cause instanceof MomentPassedError;
+
+/** A moment that does not come while a quarter of the work is done is given up, for the sake of the faults that wait behind it. */
+async function soonEnough(
+  fault: PlannedFault,
+  cluster: Cluster,
+  computations: number,
+  signal: AbortSignal,
+): Promise<Come> {
+  const giveUp = new AbortController();
+  const either = AbortSignal.any([signal, giveUp.signal]);
+  const passed = untilComputed(cluster, Math.floor((fault.after + 0.25) * computations), either).then(
+    () => giveUp.abort(new MomentPassedError(fault.moment)),
+    () => undefined,
+  );
+  try {
+    return await momentOf(fault, cluster, either);
+  } finally {
+    giveUp.abort();
+    await passed;
   }
 }
 
