@@ -196,6 +196,7 @@ export interface SuiteResult {
   rubricJudge: string | null;
   suites: SuiteFigures[];
   answers: SuiteAnswer[];
+  questions: ArtifactRef;
   chains: ArtifactRef;
   /** Calls and cost of the rubric judge. */
   judge: Figures;
@@ -241,6 +242,7 @@ export async function summariseSuites(
       });
     }),
     answers,
+    questions: input.questions,
     chains: input.chains,
     judge: total,
   };

@@ -136,8 +136,8 @@ async function judgeOf(flags: EvaluateFlags): Promise<JudgeSettings | undefined>
 
 /** Figures alone: the answers are in the store. */
 function jsonOf({ id, result, artifact, seconds }: Evaluation): object {
-  const { answers: _answers, chains, ...figures } = result;
-  return { id, ...figures, seconds, artifact: artifact.uri, chains: chains.uri };
+  const { answers: _answers, questions, chains, ...figures } = result;
+  return { id, ...figures, seconds, artifact: artifact.uri, questions: questions.uri, chains: chains.uri };
 }
 
 function describe({ id, result, artifact }: Evaluation, byCategory: boolean): string {

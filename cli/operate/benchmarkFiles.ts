@@ -1,4 +1,5 @@
 /** Public benchmarks that a run is evaluated on: found in `CADA_DATA` or the cache, else fetched. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -58,10 +59,15 @@ export function benchmarksIn(libraryFiles: Readonly<Record<string, string>>): Re
 }
 
 /**
- * All questions of a suite.
+ * All questions of a suite. A copy of one's own that is not the file whose digest is known is told through `note`: copies differ, and their columns are
+ * checked all the same.
  * @throws CliError naming the file that can't be had, and where to put it, or that is not as published.
  */
-export async function readSuite(suite: SuiteName, places: BenchmarkPlaces): Promise<SuiteQuestion[]> {
+export async function readSuite(
+  suite: SuiteName,
+  places: BenchmarkPlaces,
+  note: (line: string) => void,
+): Promise<SuiteQuestion[]> {
   const { title, gated, files } = suiteSource(suite);
   let found: FoundFile[];
   try {
@@ -73,6 +79,9 @@ export async function readSuite(suite: SuiteName, places: BenchmarkPlaces): Prom
       `${gated ? 'Its files need an account that has agreed to its terms: set HF_TOKEN, or put' : 'Put'} them into a folder named by --data or CADA_DATA: ${files.map(({ paths }) => paths[0]).join(', ')}.`,
       error,
     );
+  }
+  for (const { path, otherDigest } of found) {
+    if (otherDigest !== undefined) note(`${path} is another copy of ${title} (SHA-256 ${otherDigest})`);
   }
   try {
     return parseSuite(
@@ -87,6 +96,8 @@ export async function readSuite(suite: SuiteName, places: BenchmarkPlaces): Prom
 interface FoundFile {
   path: string;
   text: string;
+  /** Its digest, where another is known. */
+  otherDigest?: string;
 }
 
 function notAsPublished(title: string, found: readonly FoundFile[], error: unknown): CliError {
@@ -107,10 +118,15 @@ async function findOrFetch(
   { data, cache }: BenchmarkPlaces,
   gated: boolean,
 ): Promise<FoundFile> {
-  const read = async (path: string): Promise<FoundFile> => ({
-    path,
-    text: archive ? unpack(await readFile(path)) : await readFile(path, 'utf8'),
-  });
+  const read = async (path: string): Promise<FoundFile> => {
+    const bytes = await readFile(path);
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    return {
+      path,
+      text: archive ? unpack(bytes) : bytes.toString('utf8'),
+      ...(sha256 === undefined || digest === sha256 ? {} : { otherDigest: digest }),
+    };
+  };
   const cached = join(cache, 'data', paths[0]!);
   for (const path of [...(data ? paths.map((path) => join(data, path)) : []), cached]) {
     if (existsSync(path)) return read(path);

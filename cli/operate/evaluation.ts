@@ -115,7 +115,7 @@ async function targetOf(
 async function questionsOf(request: EvaluationRequest, report: (line: string) => void): Promise<SuiteQuestion[]> {
   const questions: SuiteQuestion[] = [];
   for (const suite of request.suites) {
-    const all = await readSuite(suite, { data: request.data, cache: cadaCache() });
+    const all = await readSuite(suite, { data: request.data, cache: cadaCache() }, report);
     const count = request.limit === 'all' ? all.length : (request.limit ?? studySize(suite));
     const chosen = selectQuestions(all, count, String(request.seed));
     const attacked = attackQuestions(chosen, request.attacks, String(request.seed));

@@ -7,11 +7,13 @@ import { tinyRun, type TinyRun } from './tinyRun.ts';
 
 interface Figures {
   id: string;
+  model: { digest: string; adapterSha256: string | null };
   rubricJudge: string | null;
   suites: {
     suite: string;
     answers: number;
     unscorable: number;
+    byAttack: { attack: string }[];
     measures: { name: string; judge: string; of: string; n: number; value: number }[];
   }[];
   judge: Record<string, number>;
@@ -36,7 +38,7 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
     cada(['evaluate', join(run.cwd, 'model'), '--data', join(run.cwd, 'data'), ...args], run);
 
   beforeAll(async () => {
-    run = await tinyRun();
+    run = await tinyRun({ iteration: { count: 0 } });
     for (const [path, text] of Object.entries(data)) {
       const file = join(run.cwd, 'data', path);
       mkdirSync(dirname(file), { recursive: true });
@@ -56,6 +58,8 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
     );
     expect(code).toBe(0);
     expect(stderr).toContain('xstest: 3 of 3 questions');
+    // Made for this test: no file whose digest is known.
+    expect(stderr).toMatch(/xstest_prompts\.csv is another copy of XSTest \(SHA-256 [0-9a-f]{64}\)/);
     const figures = JSON.parse(stdout) as Figures;
     expect(figures.rubricJudge).toBeNull();
     expect(figures.suites.map(({ suite, answers }) => [suite, answers])).toEqual([
@@ -125,6 +129,24 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toContain('the judge could not grade 2 of 2 responses');
+  });
+
+  test('of a run: its aligned model, with --base the one that it started from; attacks are asked besides', async () => {
+    const trained = await cada(['train', 'tiny.yaml'], run);
+    expect(trained.code).toBe(0);
+    const evaluateRun = async (...args: string[]): Promise<Figures> => {
+      const suite = ['--data', join(run.cwd, 'data'), '--suite', 'strongreject', '--max-new-tokens', '30', '--json'];
+      const { stdout } = await cada(['evaluate', 'tiny', ...suite, ...args], run);
+      return JSON.parse(stdout) as Figures;
+    };
+    const { stdout } = await cada(['status', '--json'], run);
+    const { adapter } = JSON.parse(stdout) as { adapter: { sha256: string } };
+    const aligned = await evaluateRun('--attack', 'base64,multi-turn');
+    expect(aligned.model.adapterSha256).toBe(adapter.sha256);
+    expect(aligned.suites[0]).toMatchObject({ answers: 6 });
+    expect(aligned.suites[0]!.byAttack.map(({ attack }) => attack)).toEqual(['base64', 'multi-turn', 'none']);
+    const base = await evaluateRun('--base');
+    expect(base.model).toMatchObject({ adapterSha256: null, digest: aligned.model.digest });
   });
 
   test.each([
