@@ -64,7 +64,11 @@ export async function withEngine<T>(
 export function deviceFigures({ log }: ActivityDependencies, engine: KillableEngine): Record<string, string> {
   const use = engine.deviceUse?.();
   if (!use || use.device === 'cpu') return {};
-  if (use.note !== undefined) log.warn({ device: use.device, provider: use.provider }, use.note);
+  if (use.note !== undefined) {
+    const entry = { device: use.device, provider: use.provider };
+    if (use.device === 'auto') log.info(entry, use.note);
+    else log.warn(entry, use.note);
+  }
   return { device: use.provider, ...(use.note === undefined ? {} : { deviceNote: use.note }) };
 }
 
