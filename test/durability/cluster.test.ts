@@ -25,21 +25,21 @@ describe.skipIf(missing).concurrent('a run on a cluster', () => {
     const configurationFile = await writeConfiguration(folder);
     const undisturbed = await undisturbedRun(s3 as S3ServerChoice, configurationFile);
     options = { s3: s3 as S3ServerChoice, configurationFile, undisturbed, say: (line) => console.log(line) };
-  }, 300_000);
+  }, 900_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   test('under the faults of a seed', async () => {
     const outcome = await chaosRun({ ...options, ...shortForm });
     expect(verdict(outcome)).toEqual(faultless);
     expect(outcome.injected.length).toBeGreaterThanOrEqual(6);
-  }, 600_000);
+  }, 1_800_000);
 
   test('through losses and coincidences', async () => {
     const scenarios = await possibleScenarios((line) => console.log(line));
     const outcome = await harmedRun(options, courseOf(scenarios, options.undisturbed, options.configurationFile));
     expect(verdict(outcome)).toEqual(faultless);
     expect(outcome.injected.map(({ fault }) => fault)).toEqual(scenarios.map(({ name }) => name));
-  }, 600_000);
+  }, 1_800_000);
 });
 
 const faultless = { state: 'done', differing: [], lost: [], orphans: [], problems: [], redoneWrongly: [] };

@@ -23,7 +23,7 @@ async function fresh(): Promise<TestInstallation> {
 beforeAll(async () => {
   const { record } = await (await fresh()).train('undisturbed');
   undisturbed = record.policy!.adapter!.sha256;
-}, 180_000);
+}, 600_000);
 afterAll(async () => {
   for (const installation of installations) await installation.remove();
 });
@@ -53,7 +53,7 @@ describe.concurrent('a run on one machine', () => {
     // The gpu worker's kill and the engine's cost a step each, the server's none, the judge's what it had at work: none to as many as it scores at once.
     expect(again.filter((stage) => stage !== 'rewardChains')).toEqual(['generateChains', 'computeGradients']);
     expect(again.length - 2).toBeLessThanOrEqual(4);
-  }, 300_000);
+  }, 900_000);
 
   test('Ctrl-C in the middle of generation and of the RL step, each time the same command again', async () => {
     const installation = await fresh();
@@ -73,7 +73,7 @@ describe.concurrent('a run on one machine', () => {
     expect(outcome.state).toBe('done');
     expect(record.policy!.adapter!.sha256).toBe(undisturbed);
     expect(computedAgain(await installation.ledger(runId)).length).toBeLessThanOrEqual(2);
-  }, 240_000);
+  }, 900_000);
 });
 
 interface Kill {
