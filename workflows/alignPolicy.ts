@@ -12,7 +12,6 @@ import {
   ContinueAsNew,
   executeChild,
   isCancellation,
-  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import { archiveAfterwards } from './archiveRun.ts';
@@ -37,6 +36,7 @@ import { createRunStages, type RunStages } from './runStages.ts';
 import { control, gpu, preparation } from './stages.ts';
 import { handleUpdates } from './updates.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
+import { takesNewerBuilds } from './versioning.ts';
 import type { PolicyState, RunContext, RunPlan, ServerTraits, ToldRecord } from '../activities/types.ts';
 
 export interface RunInput {
@@ -47,8 +47,7 @@ export interface RunInput {
 
 const recentIterations = 12;
 
-// Goes over to a newer build at its next workflow task; changes to it need a patch (docs/upgrades.md).
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, alignPolicy);
+takesNewerBuilds(alignPolicy);
 
 /** @param carried what an earlier execution of the run has reached, where it continued as new or was started again from the store's record. */
 export async function alignPolicy({ run, plan, server }: RunInput, carried?: RunMemory): Promise<ToldRecord> {

@@ -1,11 +1,11 @@
 /** Keeps the histories of an execution of a run in the store once it has ended; started by the run itself, which outlives no end of its own. */
-import { ParentClosePolicy, setWorkflowOptions, startChild, workflowInfo } from '@temporalio/workflow';
+import { ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
 import { archive } from './stages.ts';
 import type { RunAtWork } from './runMemory.ts';
+import { takesNewerBuilds } from './versioning.ts';
 import type { RunContext } from '../activities/types.ts';
 
-// Goes over to a newer build at its next workflow task; changes to it need a patch (docs/upgrades.md).
-setWorkflowOptions({ versioningBehavior: 'AUTO_UPGRADE' }, archiveRun);
+takesNewerBuilds(archiveRun);
 
 export async function archiveRun(run: RunContext, executionId: string): Promise<number> {
   return archive.archiveHistories.executeWithOptions({ summary: 'histories of the run and of its children' }, [

@@ -52,7 +52,7 @@ function share(figures: Figures, name: string, digits = 2): string {
   return value === undefined ? '–' : value.toFixed(digits);
 }
 
-/** A failure's text may quote model output: no markup of its own, one line. */
+/** A failure's text may quote model output: no markup of its own (an image would be fetched by who looks at it), nothing invisible, one line. */
 function inline(text: string): string {
-  return text.replace(/[`<>|\r\n]/g, ' ').slice(0, 600);
+  return text.replace(/[`<>|[\]!\\\p{Cc}\p{Cf}]/gu, ' ').slice(0, 600);
 }

@@ -1,8 +1,9 @@
 /** A full evaluation as a workflow of its own: its history can be read, reset and replayed apart from the run's. */
-import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
+import { setHandler } from '@temporalio/workflow';
 import { evaluate, type EvaluationOutcome } from './evaluation.ts';
 import { progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
+import { endsOnItsBuild } from './versioning.ts';
 import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
 
 export interface EvaluationInput {
@@ -14,8 +15,7 @@ export interface EvaluationInput {
   answers?: ArtifactRef;
 }
 
-// Ends on the build that it began on (docs/upgrades.md).
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, evaluatePolicy);
+endsOnItsBuild(evaluatePolicy);
 
 export async function evaluatePolicy({ run, name, policy, answers }: EvaluationInput): Promise<EvaluationOutcome> {
   const label = `evaluate ${name}`;

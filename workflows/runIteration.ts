@@ -1,11 +1,13 @@
 /** One CADA iteration: sample cases -> generate chains -> reward -> RL step -> evaluate. */
-import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
+import { setHandler } from '@temporalio/workflow';
 import { evaluate } from './evaluation.ts';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
+import { planWithRefills } from './refill.ts';
 import { control } from './stages.ts';
+import { endsOnItsBuild } from './versioning.ts';
 import type { Figures, IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
 
 export interface IterationInput {
@@ -20,8 +22,7 @@ export interface IterationInput {
   probe: boolean;
 }
 
-// Ends on the build that it began on (docs/upgrades.md).
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, runIteration);
+endsOnItsBuild(runIteration);
 
 export async function runIteration(input: IterationInput): Promise<TrainedPolicy> {
   const { run, epoch, iteration, reference } = input;
@@ -35,14 +36,11 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     { kind: 'iteration', iteration, epoch },
   ]);
   const rewarded = await generateAndReward(run, label, plan, input.policy, progress);
-  const update = await control.planUpdate.executeWithOptions({ summary: `${label}: advantages` }, [
-    run,
-    { iteration, chains: rewarded.chains, rewards: rewarded.rewards },
-  ]);
+  const { update, refills, ...spent } = await planWithRefills(run, label, input, rewarded, progress);
   const trained = await optimisePolicy(run, label, update, input.policy, reference, progress);
 
   let figures = { ...rewarded.figures, ...update.figures, ...trained.figures };
-  let seconds = { ...rewarded.seconds, ...trained.seconds };
+  let seconds = { ...spent.seconds, ...trained.seconds };
   const probe = input.probe
     ? await evaluate(run, `${label}: probe`, { name: label, set: 'probe' }, trained.policy, progress)
     : undefined;
@@ -51,7 +49,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     seconds = { ...seconds, probe: probe.seconds['generate']! };
   }
 
-  const peakMemoryBytes = Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0);
+  const peakMemoryBytes = Math.max(spent.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0);
   const lineage: IterationLineage = {
     epoch,
     iteration,
@@ -60,6 +58,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     plan: rewarded.plan,
     chains: rewarded.chains,
     rewards: rewarded.rewards,
+    ...(refills.length > 0 ? { refills } : {}),
     updatePlan: update.plan,
     evaluation: probe?.evaluation ?? null,
   };

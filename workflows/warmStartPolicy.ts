@@ -2,12 +2,13 @@
  * Warm start (context distillation): chains generated with sampled codes and cases in the prompt, those that pass the format and the outcome filter
  * kept, codes and cases stripped, and the policy fine-tuned on raw request -> chain.
  */
-import { setHandler, setWorkflowOptions } from '@temporalio/workflow';
+import { setHandler } from '@temporalio/workflow';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu } from './stages.ts';
+import { endsOnItsBuild } from './versioning.ts';
 import type { IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
 
 export interface WarmStartInput {
@@ -15,8 +16,7 @@ export interface WarmStartInput {
   policy: PolicyState;
 }
 
-// Ends on the build that it began on (docs/upgrades.md).
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, warmStartPolicy);
+endsOnItsBuild(warmStartPolicy);
 
 export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Promise<TrainedPolicy> {
   const label = 'warm start';
