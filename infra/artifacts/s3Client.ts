@@ -53,7 +53,8 @@ export function s3Place(uri: string, env: NodeJS.ProcessEnv, options: S3StoreOpt
     ...(region ? { region } : {}),
     forcePathStyle: pathStyle === undefined ? Boolean(endpoint) : pathStyle === 'true' || pathStyle === '1',
     maxAttempts: options.maxAttempts ?? (Number(env['AWS_MAX_ATTEMPTS']) || 5),
-    requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 },
+    // Silence is given up before the stages' heartbeat timeout (45 s): the shard whose result is sent is not lost.
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: 30_000 },
     ...(checksums ? {} : { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }),
     ...options.client,
   });
@@ -85,11 +86,26 @@ export function failureOf(error: unknown): S3Failure {
   if (name === 'NotFound' || name === 'NoSuchKey' || status === 404) return 'absent';
   // 409: two conditional writes met; which one holds shows in a read.
   if (status === 412 || status === 409 || name === 'PreconditionFailed') return 'precondition';
+  if (wasDamagedOnTheWay(error)) return 'transient';
   if (status === 400 || status === 401 || status === 403 || status === 301) return 'refused';
   const unanswered = NETWORK.test(code ?? '') || /timeout|hang up|network|aborted/i.test(`${name} ${String(error)}`);
   if (status === undefined ? unanswered : status >= 500 || status === 429) return 'transient';
   return 'other';
 }
+
+/** The server got other bytes than we sent, or too few: it says so with a status that else means a wrong request. */
+export function wasDamagedOnTheWay(error: unknown): boolean {
+  const { name } = error as { name?: string };
+  return DAMAGED.has(name ?? '');
+}
+
+const DAMAGED = new Set([
+  'BadDigest',
+  'IncompleteBody',
+  'RequestTimeout',
+  'XAmzContentChecksumMismatch',
+  'XAmzContentSHA256Mismatch',
+]);
 
 /** The error for the person who runs CADA: endpoint, bucket, cause, remedy. Errors that are none of S3's pass unchanged. */
 export function explained(error: unknown, place: S3Place): unknown {

@@ -25,7 +25,7 @@ import {
   isDiskFull,
 } from './errors.ts';
 import { checkDigest, checkKey, checkPrefix } from './keys.ts';
-import { explained, failureOf, s3Place } from './s3Client.ts';
+import { explained, failureOf, s3Place, wasDamagedOnTheWay } from './s3Client.ts';
 import type { S3Place, S3StoreOptions } from './s3Client.ts';
 
 export type { S3StoreOptions };
@@ -88,13 +88,14 @@ class S3Store implements ArtifactStore {
   async putBytes(bytes: Uint8Array | string, kind: string): Promise<ArtifactRef> {
     const body = Buffer.from(bytes);
     const digest = sha256(body);
-    await this.#send(
-      new PutObjectCommand({
-        ...this.#object(digest),
-        ...this.#place.encryption,
-        ...this.#checksum(digest),
-        Body: body,
-      }),
+    await this.#sendWhole(
+      () =>
+        new PutObjectCommand({
+          ...this.#object(digest),
+          ...this.#place.encryption,
+          ...this.#checksum(digest),
+          Body: body,
+        }),
     );
     return { uri: this.#objectUri(digest), sha256: digest, bytes: body.length, kind };
   }
@@ -350,6 +351,18 @@ class S3Store implements ArtifactStore {
       throw explained(error, this.#place);
     }
   }) as unknown as S3Place['client']['send'];
+
+  /** Sends it again where the server got other bytes: the SDK takes its answer for a refusal. */
+  async #sendWhole(command: () => PutObjectCommand): Promise<void> {
+    for (let round = 1; ; round++) {
+      try {
+        await this.#send(command());
+        return;
+      } catch (error) {
+        if (round === ROUNDS || !wasDamagedOnTheWay((error as Error).cause)) throw error;
+      }
+    }
+  }
 
   #key(key: string): string {
     return this.#place.prefix === '' ? key : `${this.#place.prefix}/${key}`;

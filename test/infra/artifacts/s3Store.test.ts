@@ -108,6 +108,19 @@ describe.skipIf('missing' in choice)('S3 store on a network that fails', () => {
     await expect(store.getBytes(ref)).rejects.toThrow(ArtifactCorruptError);
   });
 
+  test('an upload that comes to the server with wrong bytes is sent again', async () => {
+    const seen = failFirst('PUT', ['flipSentBit', 'flipSentBit']);
+    const ref = await store.putBytes('to be sent as they are', 'note');
+    expect(seen.count).toBe(3);
+    expect(Buffer.from(await store.getBytes(ref)).toString()).toBe('to be sent as they are');
+    failFirst('PUT', ['flipSentBit']);
+    expect(await store.putDocument('steps/damaged.json', { by: 'us' }, 'ifAbsent')).toMatchObject({ adopted: false });
+    proxy.onRequest = ({ method }) => (method === 'PUT' ? 'flipSentBit' : 'none');
+    const never = await store.putBytes('never', 'note').catch((error: unknown) => error);
+    expect(never).toBeInstanceOf(StoreUnavailableError);
+    expect(never).toMatchObject({ transient: true });
+  });
+
   test('parts that fail are sent again', async () => {
     const source = join(folder, 'parts.bin');
     const bytes = randomBytes(21_000_000);
