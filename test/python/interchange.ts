@@ -9,9 +9,13 @@ import { readAdapter } from '../../engine/model/adapter.ts';
 import type { DecoderConfig } from '../../engine/model/config.ts';
 import { convertedWeights } from '../../engine/model/weightFile.ts';
 import type { LoraSettings } from '../../engine/policy.ts';
+import { findPackagedModel } from '../../infra/modelSource/packagedModel.ts';
+import { cadaCache } from '../../infra/paths.ts';
 import { TINY, writeRandomModel } from '../engine/train/randomModel.ts';
 import { logitsOf, logProbsFrom } from '../reference/decoderGraph.ts';
 import { absoluteError, largestOf } from '../reference/golden.ts';
+import { differentEncodings, tokenizerJob } from './tokenizerJob.ts';
+import type { TokenizerJob } from './tokenizerJob.ts';
 
 const ALL_SEVEN = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
@@ -78,15 +82,20 @@ const DIRECTIONS = {
   peft: 'we read the adapter that PEFT wrote: the same log-probabilities',
 };
 
-export const CHECKS = Object.keys(SCENARIOS).flatMap((scenario) =>
-  Object.values(DIRECTIONS).map((direction) => `${direction} (${scenario})`),
-);
+const TOKENIZER_CHECK = 'Transformers reads the tokenizer that we wrote: the same ids (SmolLM2-135M-Instruct)';
+
+export const CHECKS = [
+  ...Object.keys(SCENARIOS).flatMap((scenario) =>
+    Object.values(DIRECTIONS).map((direction) => `${direction} (${scenario})`),
+  ),
+  TOKENIZER_CHECK,
+];
 
 /** Largest difference allowed, for numbers of size 1. */
 export const TOLERANCE = 1e-5;
 
-/** Largest difference found, relative to the largest number if that is above 1; or what went wrong. */
-export type Outcome = { difference: number } | { error: string };
+/** Largest difference found, relative to the largest number if that is above 1 (of ids: how many texts differ); or what went wrong. */
+export type Outcome = { difference: number } | { error: string } | { skipped: string };
 
 const ROWS = [
   [5, 9, 60, 1, 33, 8, 2, 17, 17, 4, 51, 29],
@@ -94,7 +103,7 @@ const ROWS = [
   [7, 31, 45, 2, 40, 3, 3],
 ];
 
-interface Job {
+interface ModelJob {
   do: 'read adapter' | 'write adapter' | 'read model';
   model: string;
   adapter?: string;
@@ -106,7 +115,7 @@ interface Job {
 
 /** Runs every check; files go to `folder`. @throws Error when Python itself fails. */
 export async function checkInterchange(python: string, folder: string): Promise<Map<string, Outcome>> {
-  const jobs: Record<string, Job> = {};
+  const jobs: Record<string, ModelJob | TokenizerJob> = {};
   const comparisons = new Map<string, () => Promise<number>>();
   for (const [number, [name, scenario]] of Object.entries(SCENARIOS).entries()) {
     const home = join(folder, String(number));
@@ -145,22 +154,30 @@ export async function checkInterchange(python: string, folder: string): Promise<
     });
   }
 
+  const gguf = await findPackagedModel(cadaCache());
+  if (gguf) {
+    const job = await tokenizerJob(gguf, join(folder, 'tokenizer'));
+    jobs[TOKENIZER_CHECK] = job;
+    comparisons.set(TOKENIZER_CHECK, () => differentEncodings(gguf, job));
+  }
+
   const answers = await runJobs(python, folder, jobs);
   const outcomes = new Map<string, Outcome>();
   for (const name of CHECKS) {
-    const error = answers[name]!.error;
-    outcomes.set(
-      name,
-      error
-        ? { error: `Python: ${error}` }
-        : await comparisons.get(name)!().then(
-            (found): Outcome => ({ difference: found }),
-            (failure: unknown): Outcome => ({ error: (failure as Error).message }),
-          ),
-    );
+    const compare = comparisons.get(name);
+    const error = answers[name]?.error;
+    if (!compare) outcomes.set(name, { skipped: 'the model is not in the cache (`cada train` fetches it)' });
+    else if (error) outcomes.set(name, { error: `Python: ${error}` });
+    else outcomes.set(name, await outcomeOf(compare));
   }
   return outcomes;
 }
+
+const outcomeOf = (compare: () => Promise<number>): Promise<Outcome> =>
+  compare().then(
+    (difference) => ({ difference }),
+    (failure: unknown) => ({ error: (failure as Error).message }),
+  );
 
 /** A model, an adapter after two optimizer steps (the first moves B, the second A), and both merged. */
 async function writeFolders(home: string, { config, lora }: Scenario) {
@@ -204,7 +221,7 @@ async function writeFolders(home: string, { config, lora }: Scenario) {
   return { model, adapter, merged: path('merged') };
 }
 
-async function runJobs(python: string, folder: string, jobs: Record<string, Job>) {
+async function runJobs(python: string, folder: string, jobs: object) {
   const [jobsPath, answersPath] = [join(folder, 'jobs.json'), join(folder, 'answers.json')];
   writeFileSync(jobsPath, JSON.stringify(jobs));
   const script = join(import.meta.dirname, 'peftJobs.py');

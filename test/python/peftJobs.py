@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore")
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 torch.set_num_threads(1)
@@ -59,7 +59,16 @@ def read_model(job):
     logits(load(job["model"]), job["rows"], job["out"])
 
 
-JOBS = {"read adapter": read_adapter, "write adapter": write_adapter, "read model": read_model}
+def read_tokenizer(job):
+    tokenizer = AutoTokenizer.from_pretrained(job["model"])
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in job["texts"]]
+    texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in job["chats"]]
+    ids += [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    with open(job["out"], "w", encoding="utf-8") as file:
+        json.dump(ids, file)
+
+
+JOBS = {"read adapter": read_adapter, "write adapter": write_adapter, "read model": read_model, "read tokenizer": read_tokenizer}
 
 
 def main(jobs_path, answers_path):
