@@ -18,7 +18,7 @@ import { busyQueues, missingWorkerNote, missingWorkers, quickSnapshot, unknownSn
 import { train, watch, withRun } from './operate/training.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import type { RunRecord } from '../activities/types.ts';
-import type { WorkflowHandle } from '@temporalio/client';
+import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import type { CadaOperations, ControlVerb, RunRequest, WorkRequest } from './operations.ts';
 
 export async function openOperations(): Promise<CadaOperations> {
@@ -29,7 +29,8 @@ export async function openOperations(): Promise<CadaOperations> {
     control: (request, verb, ...args) =>
       withRun(request, async (_, handle) => {
         // Most take no argument; the client's types ask for one wherever an update is named by a text.
-        return handle.executeUpdate<string, [unknown]>(await fitting(verb, handle), { args: args as [unknown] });
+        const update = await fitting(verb, handle);
+        return handle.executeUpdate<string, [unknown]>(update, { args: args as [unknown] }).catch(refusedInWords);
       }),
     changeEnded: async (request, asked) => (await import('./operate/course.ts')).changeEnded(request, asked),
     fork: async (request) => (await import('./operate/course.ts')).prepareFork(request),
@@ -45,6 +46,14 @@ export async function openOperations(): Promise<CadaOperations> {
     collectGarbage,
     serveUi,
   });
+}
+
+/** What the run refuses to do is no failure of the command: its sentence says what is possible. */
+function refusedInWords(error: unknown): never {
+  if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+  let cause: Error = error;
+  while (cause.cause instanceof Error) cause = cause.cause;
+  throw badInput(cause.message);
 }
 
 /** A run that waits has no iteration to end: it is ended where it is. One that does not wait may have stages that wait for their next attempt. */

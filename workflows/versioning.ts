@@ -14,5 +14,8 @@ export function endsOnItsBuild(workflow: Workflow): void {
 }
 
 function setBehavior(versioningBehavior: 'AUTO_UPGRADE' | 'PINNED', workflow: Workflow): void {
-  setWorkflowOptions(() => (workflowInfo().currentDeploymentVersion?.deploymentName ? { versioningBehavior } : {}), workflow);
+  setWorkflowOptions(
+    () => (workflowInfo().currentDeploymentVersion?.deploymentName ? { versioningBehavior } : {}),
+    workflow,
+  );
 }
