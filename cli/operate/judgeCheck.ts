@@ -16,6 +16,7 @@ import {
 import type { Judge } from '../../alignment/judges/judge.ts';
 import { createPhraseJudge } from '../../alignment/judges/publishedPhrases.ts';
 import { createRuleJudge } from '../../alignment/judges/ruleJudge.ts';
+import { createEnsemble } from '../../alignment/judges/votes.ts';
 import { judgeByXstestStrings } from '../../alignment/judges/xstestStrings.ts';
 import { askingSettings, gradingSettings, type JudgeSettings } from '../../alignment/configuration/judge.ts';
 import { jailbreakQuestion, refusalJudgement, refusalQuestion } from '../../alignment/judges/outcomeQuestions.ts';
@@ -39,11 +40,16 @@ export interface JudgeCheckReport {
 export async function libraryJudges(libraryPath?: string): Promise<NamedJudge[]> {
   const { judges } = parseLibrary(await readLibraryFiles(libraryPath));
   const rules = createRuleJudge(judges.refusal);
+  const phrases = createPhraseJudge(judges.publishedPhrases);
   return [
     { name: 'XSTest strings', judge: judgeByXstestStrings },
-    { name: '29 phrases', judge: createPhraseJudge(judges.publishedPhrases) },
+    { name: '29 phrases', judge: phrases },
     { name: 'library rules', judge: rules },
     { name: 'library rules, in words', judge: inWords(rules) },
+    {
+      name: 'majority of strings, phrases, words',
+      judge: createEnsemble([judgeByXstestStrings, phrases, inWords(rules)], 'majority'),
+    },
   ];
 }
 

@@ -41,7 +41,7 @@ const chains = [
 async function rewardsUnder(
   settings: object,
   runId: string,
-): Promise<{ scored: ScoredChain[]; figures: Record<string, unknown> }> {
+): Promise<{ scored: ScoredChain[]; figures: Record<string, unknown>; inputs: object }> {
   const configuration = configurationSchema.parse({ name: 'reward', ...settings });
   const artifact = await store.putBytes(toLines(chains), 'chains');
   const list: ArtifactRef = await store.putBytes(
@@ -60,7 +60,11 @@ async function rewardsUnder(
   } as unknown as ActivityDependencies;
   await new MockActivityEnvironment().run(() => rewardChains(dependencies, run, { chains: list, shard: 0 }));
   const manifest = (await scoredChains(dependencies, artifact, configuration, parseLibrary(files)))!;
-  return { scored: await readLines<ScoredChain>(store, manifest.outputs['rewards']!), figures: manifest.figures };
+  return {
+    scored: await readLines<ScoredChain>(store, manifest.outputs['rewards']!),
+    figures: manifest.figures,
+    inputs: manifest.inputs as object,
+  };
 }
 
 const judge = (url: string): object => ({ url, model: 'grader', attempts: 1, timeoutSeconds: 5 });
@@ -68,7 +72,12 @@ const startServer = async (script: () => Scripted): Promise<string> => (server =
 
 describe('rewardChains', () => {
   it('without optional rewards asks nobody, and gives the parts it always gave', async () => {
-    const { scored, figures } = await rewardsUnder({}, 'plain');
+    const { scored, figures, inputs } = await rewardsUnder({}, 'plain');
+    // They make the step keys of earlier runs.
+    expect(Object.keys(inputs).sort()).toEqual(['chains', 'headings', 'judges', 'requests', 'rewards']);
+    expect(inputs).toMatchObject({
+      rewards: { format: 0.5, refuseHarmful: 1, answerPlain: 1, answerLookAlike: 1, overlong: 0.5 },
+    });
     expect(scored.map(({ parts }) => Object.keys(parts).sort())).toEqual([
       ['format', 'overlong', 'refuseHarmful'],
       ['answerPlain', 'format', 'overlong'],

@@ -44,6 +44,7 @@ describe('cada judge-check', { timeout: 120_000 }, () => {
       ['29 phrases', 1],
       ['library rules', 1],
       ['library rules, in words', 1],
+      ['majority of strings, phrases, words', 1],
       ['grader', 0.5],
     ]);
     expect(Object.keys(report.xstest.judges[0]!)).toEqual(
