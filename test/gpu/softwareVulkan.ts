@@ -43,7 +43,7 @@ async function install(folder: string): Promise<void> {
   const work = await mkdtemp(join(cadaCache(), 'swiftshader-'));
   try {
     await writeFile(join(work, 'package.json'), '{}');
-    const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--omit=optional'];
+    const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--omit=optional', '--fetch-retries=0'];
     await promisify(execFile)('npm', ['install', '--prefix', work, ...options, `${PACKAGE}@${VERSION}`], {
       cwd: work,
       timeout: INSTALL_TIMEOUT_MS,
