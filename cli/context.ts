@@ -1,5 +1,6 @@
 /** What every command is given: streams, environment, the operations, and a signal that Ctrl-C aborts. */
 import { artifactsFolder, cadaHome } from '../infra/paths.ts';
+import { escapeUnsafe } from '../infra/logging/escape.ts';
 import type { CadaOperations } from './operations.ts';
 
 export interface CommandContext {
@@ -20,7 +21,8 @@ export function placesOf(context: CommandContext, store?: string): { home: strin
 }
 
 export const print = (context: CommandContext, text: string): void => void context.stdout.write(`${text}\n`);
+/** For scripts; on a terminal it must do no harm either, so what JSON leaves as it is and a terminal obeys is written as an escape of JSON. */
 export const printJson = (context: CommandContext, value: unknown): void =>
-  print(context, JSON.stringify(value, null, 2));
+  print(context, escapeUnsafe(JSON.stringify(value, null, 2)));
 /** Remarks that a script reading standard output must not see. */
 export const remark = (context: CommandContext, text: string): void => void context.stderr.write(`${text}\n`);

@@ -1,5 +1,6 @@
 /** The one place where a thrown error becomes a message, a remedy and an exit code. */
 import { CommanderError } from 'commander';
+import { escapeForTerminal } from '../infra/logging/escape.ts';
 import { exitCodes } from './exitCodes.ts';
 import type { ExitCode } from './exitCodes.ts';
 
@@ -109,7 +110,8 @@ export function renderError(error: unknown, verbose: boolean): { text: string; e
   const { message, remedy, exitCode } = explainError(error);
   const parts = [message, remedy].filter((part) => part !== undefined && part !== '');
   if (verbose && message !== '' && error instanceof Error) parts.push(...causesOf(error).map((cause) => cause.stack));
-  return { text: parts.join('\n'), exitCode };
+  // Messages quote names and values of files that others made.
+  return { text: escapeForTerminal(parts.join('\n')), exitCode };
 }
 
 /** The error and what caused it, outermost first. */

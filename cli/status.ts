@@ -85,7 +85,8 @@ export function describeStatus(
   if (figures) lines.push('', figures);
   if (course.length > 0) lines.push('', ...course.map(({ by, told }) => `${by}: ${escapeForTerminal(told)}`));
   for (const note of live?.notes ?? []) lines.push('', note);
-  return lines.join('\n');
+  // Causes and notes may quote what a model wrote.
+  return escapeForTerminal(lines.join('\n'));
 }
 
 function stateInWords({ state, stage, cause }: RunRecord): string {

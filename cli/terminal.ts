@@ -21,7 +21,7 @@ export function plainTable(head: string[], rows: string[][], right: number[] = [
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     colAligns: head.map((_, column) => (right.includes(column) ? 'right' : 'left')),
   });
-  table.push(...rows);
+  table.push(...rows.map((row) => row.map(escapeForTerminal)));
   return table
     .toString()
     .split('\n')

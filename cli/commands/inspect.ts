@@ -159,7 +159,9 @@ function describeChain(chain: ChainView): string {
   const parts = Object.entries(chain.rewardParts).map(([part, value]) => `${part} ${formatFigure(value)}`);
   const verdict = chain.refused === undefined ? 'no verdict' : chain.refused ? 'refused' : 'not refused';
   return [
-    `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, verdict, chain.finish].join(', ')})`,
+    escapeForTerminal(
+      `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, verdict, chain.finish].join(', ')})`,
+    ),
     indent(escapeForTerminal(chain.request), '  > '),
     `${indent(escapeForTerminal(chain.chain.trim()))}\n`,
   ].join('\n');

@@ -23,7 +23,7 @@ export async function deliver({ runId, storeUri, home }: Omit<RunRequest, 'signa
     const { files } = await readJson<FolderManifest>(store, record.exported);
     // The stage's own names ('adapter/...', 'merged/...'), and nothing that climbs out of the folder.
     for (const { path, artifact } of files) {
-      if (!/^(adapter|merged)\/[A-Za-z0-9._-]+$/.test(path)) continue;
+      if (!/^(adapter|merged)\/[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(path)) continue;
       await store.fetchToFile(artifact, join(root, path));
     }
     // Where every weight was trained there is no adapter.

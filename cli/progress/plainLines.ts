@@ -1,4 +1,5 @@
 /** Progress for pipes and log files: a line when something changed, and no more than one every few seconds for mere counting. */
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { finishedSince } from './snapshot.ts';
 import type { FinishedStage, ProgressSnapshot } from './snapshot.ts';
 import { createPace, describeFinishedStage, describeState, describeWork } from './wording.ts';
@@ -25,7 +26,7 @@ export function createPlainLines(): (snapshot: ProgressSnapshot, nowSeconds: num
     if (stateNow !== state && stateNow !== undefined) lines.push(`run ${snapshot.runId}: ${stateNow}`);
     state = stateNow;
 
-    lines.push(...snapshot.notes.filter((note) => !notes.includes(note)));
+    lines.push(...snapshot.notes.filter((note) => !notes.includes(note)).map(escapeForTerminal));
     notes = snapshot.notes;
 
     // Between its end and the next stage's beginning a stage has nothing to count.

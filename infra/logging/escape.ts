@@ -14,3 +14,13 @@ export function escapeForTerminal(text: string): string {
     return code <= 0xffff ? `\\u${code.toString(16).padStart(4, '0')}` : `\\u{${code.toString(16)}}`;
   });
 }
+
+/** The same for the text of a JSON document, which stays the same document: unsafe characters can only stand in its texts. */
+export function escapeUnsafe(json: string): string {
+  return json.replace(UNSAFE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}
