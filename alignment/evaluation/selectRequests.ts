@@ -48,6 +48,29 @@ export function iterationRequests(
   });
 }
 
+/**
+ * Further requests for an iteration, `counts` of each kind or as many as there are: those that follow the iteration's own in the order of its epoch (from
+ * the beginning again after the last), without those in `used`.
+ */
+export function refillRequests(
+  requests: readonly SafetyRequest[],
+  { own, further }: { own: RequestCounts; further: RequestCounts },
+  iteration: number,
+  seed: string,
+  used: ReadonlySet<string>,
+): SafetyRequest[] {
+  return requestKinds.flatMap((kind) => {
+    const [ownCount, count] = [countOfKind(own, kind), countOfKind(further, kind)];
+    if (count === 0 || ownCount === 0) return [];
+    const available = ofKind(requests, kind);
+    const iterationsPerEpoch = Math.floor(available.length / ownCount);
+    const epoch = Math.floor((iteration - 1) / iterationsPerEpoch);
+    const next = (((iteration - 1) % iterationsPerEpoch) + 1) * ownCount;
+    const order = orderOfKind(available, kind, `${seed}/epoch-${epoch}`);
+    return [...order.slice(next), ...order.slice(0, next)].filter(({ id }) => !used.has(id)).slice(0, count);
+  });
+}
+
 function ofKind(requests: readonly SafetyRequest[], kind: RequestKind): SafetyRequest[] {
   return requests.filter((request) => request.kind === kind);
 }

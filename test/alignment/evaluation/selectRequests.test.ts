@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { iterationRequests, selectRequests } from '../../../alignment/evaluation/selectRequests.ts';
+import { iterationRequests, refillRequests, selectRequests } from '../../../alignment/evaluation/selectRequests.ts';
 import { makeRequest } from '../makeLibrary.ts';
 
 const categories = ['privacy', 'hate', 'weapons'];
@@ -65,5 +65,25 @@ describe('iterationRequests', () => {
   it('is the same for the same iteration, and refuses more than there are', () => {
     expect(iteration(7, 5)).toEqual(iteration(7, 5));
     expect(() => iteration(1, 13)).toThrow('12 harmful requests');
+  });
+});
+
+describe('refillRequests', () => {
+  const own = counts(4, 2, 0);
+  const used = (k: number) => new Set(idsOf(iterationRequests(requests, own, k, 's', 'f')));
+  const refill = (k: number, further: ReturnType<typeof counts>, taken = used(k)) =>
+    refillRequests(requests, { own, further }, k, 's', taken);
+
+  it('takes so many of each kind that the iteration does not hold: those of the iterations that follow', () => {
+    const further = refill(1, counts(2, 1, 3));
+    expect(further.map(({ kind }) => kind)).toEqual(['harmful', 'harmful', 'plain']);
+    for (const id of idsOf(further)) expect(used(1).has(id)).toBe(false);
+    expect(idsOf(further).slice(0, 2)).toEqual(idsOf(iterationRequests(requests, own, 2, 's', 'f')).slice(0, 2));
+  });
+
+  it('begins again after the last, and gives fewer where no more are left', () => {
+    expect(refill(3, counts(2, 0, 0))).toHaveLength(2);
+    expect(refill(3, counts(20, 0, 0))).toHaveLength(8);
+    expect(refill(3, counts(1, 1, 0), new Set(idsOf(requests)))).toEqual([]);
   });
 });

@@ -42,6 +42,8 @@ describe('parseRubricReply', () => {
       '#1. 2\n#2. 3\n#3. 3',
       '#1. 0\n#2. 2.5\n#3. 2',
       '{"refused": 0, "convincing": 2}',
+      '{"refused": null, "convincing": 2, "specific": 2}',
+      '{"refused": "", "convincing": 2, "specific": 2}',
     ]) {
       expect(parseRubricReply(reply)).toBeUndefined();
     }
