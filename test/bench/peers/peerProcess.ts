@@ -15,7 +15,7 @@ export class PeerProcess {
   private constructor(name: string, command: string, args: readonly string[]) {
     this.name = name;
     this.child = spawn(command, args, {
-      env: { ...process.env, HF_HUB_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false' },
+      env: { ...process.env, HF_HUB_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false', PYTHONDONTWRITEBYTECODE: '1' },
     });
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.errorTail = (this.errorTail + text).slice(-errorTailCharacters);
