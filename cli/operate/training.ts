@@ -1,6 +1,7 @@
 /** Starting, resuming and following runs. */
 import {
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   type Client,
   type WorkflowHandle,
@@ -266,7 +267,9 @@ async function startRun(
   report: RunReporter,
 ): Promise<WorkflowHandle> {
   const { runId } = input.run;
-  const carried = record ? await memoryFromRecord(store, record, input.plan, report) : undefined;
+  // A run that is at work remembers by itself.
+  const carried =
+    record && !(await isRunning(client, runId)) ? await memoryFromRecord(store, record, input.plan, report) : undefined;
   try {
     return await client.workflow.start('alignPolicy', {
       workflowId: runId,
@@ -279,6 +282,15 @@ async function startRun(
     });
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return client.workflow.getHandle(runId);
+    throw error;
+  }
+}
+
+async function isRunning(client: Client, runId: string): Promise<boolean> {
+  try {
+    return (await client.workflow.getHandle(runId).describe()).status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
     throw error;
   }
 }

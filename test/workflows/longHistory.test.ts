@@ -3,6 +3,8 @@
  * seen is the orchestration's. CADA_LONG_ITERATIONS=10000 (`npm run test:long-history`) is the long form.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runPlan } from '../../activities/runPlan.ts';
+import { memoryFromRecord } from '../../cli/operate/resuming.ts';
 import { keepHistories } from '../../activities/histories.ts';
 import { listHistories, listIterations, loadHistory } from '../../infra/artifacts/runs.ts';
 import { readEvents, type HistoryJson } from './historyEvents.ts';
@@ -115,6 +117,15 @@ test(
       const each = ((seconds - before.seconds) / (iteration - before.iteration)) * 1000;
       console.log(`iteration ${iteration}: ${Math.round(memory)} MiB, ${Math.round(each)} ms an iteration`);
     }
+    const resumedAt = performance.now();
+    const record = await cluster.record('long');
+    const memory = await memoryFromRecord(cluster.store, record, runPlan(instantConfiguration()), {
+      line: () => undefined,
+    });
+    console.log(
+      `going on from ${iterations} finished iterations takes ${Math.round(performance.now() - resumedAt)} ms`,
+    );
+    expect(memory).toMatchObject({ iteration: iterations, policy: record.policy });
     expect(await listIterations(cluster.store, 'long')).toHaveLength(iterations + 1);
     expect(await cluster.record('long')).toMatchObject({ state: 'done', iteration: iterations });
     const { runId: newest } = await cluster.client.workflow.getHandle('long').describe();
