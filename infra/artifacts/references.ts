@@ -1,4 +1,5 @@
 /** Finding references to artifacts in plain JSON: in records, plans, lists, manifests, and in the payloads of workflow histories. */
+import { decryptPayload, payloadKeys, type PayloadKey } from '../temporal/payloadCodec.ts';
 import type { ArtifactRef } from './artifactStore.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -23,14 +24,24 @@ export function digestsIn(value: unknown): string[] {
   return [...found];
 }
 
-/** What activities and workflows were told and answered: the JSON payloads of a history, decoded. Encrypted ones can't be read. */
-export function payloadsIn(history: unknown): unknown[] {
+/**
+ * What activities and workflows were told and answered: the JSON payloads of a history, decoded, and decrypted with `CADA_PAYLOAD_KEYS`.
+ * @throws PayloadKeyError where the key of an encrypted one is missing: what it refers to would not be known
+ */
+export function payloadsIn(history: unknown, env: NodeJS.ProcessEnv = process.env): unknown[] {
   const payloads: unknown[] = [];
+  let keys: PayloadKey[] | undefined;
   visit(history, (item) => {
     const { data, metadata } = item as { data?: unknown; metadata?: unknown };
     if (typeof data !== 'string' || typeof metadata !== 'object') return;
+    const named = Object.entries(metadata ?? {}).map(([name, value]) => [name, Buffer.from(String(value), 'base64')]);
+    const payload = {
+      metadata: Object.fromEntries(named) as Record<string, Buffer>,
+      data: Buffer.from(data, 'base64'),
+    };
+    const plain = decryptPayload(payload, (keys ??= payloadKeys(env)));
     try {
-      payloads.push(JSON.parse(Buffer.from(data, 'base64').toString()));
+      payloads.push(JSON.parse(Buffer.from(plain.data ?? []).toString()));
     } catch {
       // no JSON: nothing of ours
     }

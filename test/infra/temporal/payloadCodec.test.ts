@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { defaultPayloadConverter } from '@temporalio/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
+import { payloadsIn, referencesIn } from '../../../infra/artifacts/references.ts';
 import {
   createPayloadCodec,
   decryptPayload,
@@ -13,6 +14,18 @@ const [first, second] = [newKey(), newKey()];
 const codecOf = (CADA_PAYLOAD_KEYS?: string) => createPayloadCodec(payloadKeys({ CADA_PAYLOAD_KEYS }));
 const payload = defaultPayloadConverter.toPayload({ text: 'a chain' })!;
 const textOf = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes!).toString();
+
+test('references in an archived history are found behind the encryption, and a missing key is told', async () => {
+  const sha256 = 'ab'.repeat(32);
+  const ref = defaultPayloadConverter.toPayload({ policy: { sha256, bytes: 5, kind: 'adapter' } })!;
+  const env = { CADA_PAYLOAD_KEYS: `a:${first}` };
+  const [one] = await createPayloadCodec(payloadKeys(env)).encode([ref]);
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+  const metadata = Object.fromEntries(Object.entries(one!.metadata!).map(([name, value]) => [name, base64(value)]));
+  const history = { events: [{ result: { payloads: [{ metadata, data: base64(one!.data!) }] } }] };
+  expect(referencesIn(payloadsIn(history, env))).toEqual([{ sha256, bytes: 5, kind: 'adapter' }]);
+  expect(() => payloadsIn(history, {})).toThrow('CADA_PAYLOAD_KEYS is not set');
+});
 
 describe('the payload codec', () => {
   it('gives back what it encrypted, under the name of the key, another ciphertext each time', async () => {
