@@ -1,4 +1,5 @@
 /** Gathers a run's figures, chains and lineage from the store and renders the report: one self-contained HTML file. */
+import { ApplicationFailure } from '@temporalio/activity';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { ScoredChain } from '../alignment/chains/chain.ts';
 import { compareEvaluations, headlines } from '../alignment/evaluation/comparison.ts';
@@ -7,7 +8,8 @@ import { compareLosses } from '../alignment/evaluation/utility.ts';
 import { renderReport } from '../alignment/report/renderReport.ts';
 import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
 import { engineVersion } from '../engine/version.ts';
-import { listCourse, listIterations, listLine, loadRun } from '../infra/artifacts/runs.ts';
+import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
+import { listCourse, listIterations, listLine, loadIteration, loadRun } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, CourseChange, IterationRecord, RunContext, RunRecord } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -37,6 +39,7 @@ export async function writeReport(
   const folder = await readJson<FolderManifest>(store, input.exported);
   const iterations = await listIterations<IterationRecord>(store, run.runId);
   const line = await listLine<IterationRecord>(store, run.runId, record);
+  await refuseStaleListing(store, record, [iterations, line]);
   const course = await listCourse<CourseChange>(store, run.runId);
   const data: ReportData = {
     runId: run.runId,
@@ -69,6 +72,24 @@ export async function writeReport(
     versions: { engine: engineVersion, node: process.versions.node },
   };
   return store.putBytes(renderReport(data), 'report');
+}
+
+/**
+ * A store whose listings lag would give a report without the newest iteration: the next try finds it.
+ * @throws ApplicationFailure where the newest iteration is there, but not listed
+ */
+export async function refuseStaleListing(
+  store: ArtifactStore,
+  { runId, epoch = 0, iteration }: Pick<RunRecord, 'runId' | 'epoch' | 'iteration'>,
+  lists: readonly { epoch: number; n: number }[][],
+): Promise<void> {
+  if (lists.every((list) => list.some((listed) => listed.epoch === epoch && listed.n === iteration))) return;
+  // After a roll-back the iteration that the run stands at is one of an earlier epoch.
+  if ((await loadIteration(store, runId, epoch, iteration)) === undefined) return;
+  throw ApplicationFailure.retryable(
+    `the listing of ${store.uri} does not show iteration ${iteration} of run ${runId} yet, which is there`,
+    'StaleListing',
+  );
 }
 
 /** The run's headlines and the comparisons they come from. */
