@@ -48,8 +48,8 @@ export async function startRun(cluster: Cluster, configurationFile: string, more
   return runId;
 }
 
-/** Nothing in any ledger for so long: the run hangs. Longer than the longest pause between retries and a heartbeat timeout together. */
-const silenceMs = 120_000;
+/** Nothing in any ledger for so long: the run hangs. Longer than the longest pause between retries and a heartbeat timeout together, and than a busy machine takes to start processes. */
+const silenceMs = 300_000;
 
 export async function untilEnded(cluster: Cluster, runId: string, limitMs = 1_800_000): Promise<Ending> {
   const startedAt = Date.now();
