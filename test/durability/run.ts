@@ -27,6 +27,8 @@ const { values } = parseArgs({
     short: { type: 'boolean', default: false },
     scenarios: { type: 'boolean', default: true },
     parallel: { type: 'string', default: '2' },
+    /** A scenario's name. */
+    only: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -74,7 +76,8 @@ const seeds = Array.from({ length: count }, (_, index) => first + index).map((se
 });
 const courses = (await scenarioGroups()).map((group) => async () => {
   const course = courseOf(group, undisturbed, configurationFile);
-  take(await harmedRun({ ...options, say: sayOf(course.name) }, course), '--seeds 0');
+  const again = group.length === 1 ? `--seeds 0 --only "${course.name}"` : '--seeds 0 --short';
+  take(await harmedRun({ ...options, say: sayOf(course.name) }, course), again);
 });
 await Promise.all([...seeds, ...courses].map((run) => atOnce(run)));
 printTable(totals(outcomes));
@@ -83,7 +86,8 @@ process.exit(outcomes.some(isWrong) ? 1 : 0);
 /** In the long form each by itself. */
 async function scenarioGroups(): Promise<Scenario[][]> {
   const possible = values.scenarios ? await possibleScenarios(console.log) : [];
-  return values.short ? [possible] : possible.map((scenario) => [scenario]);
+  const chosen = values.only ? possible.filter(({ name }) => name === values.only) : possible;
+  return values.short ? [chosen] : chosen.map((scenario) => [scenario]);
 }
 
 function take(outcome: ChaosOutcome, again: string): void {
