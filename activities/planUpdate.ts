@@ -3,13 +3,15 @@ import { computeAdvantages } from '../alignment/advantages/advantages.ts';
 import { tokenWeights } from '../alignment/advantages/tokenWeights.ts';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import { countOfKind } from '../alignment/library/library.ts';
+import type { RequestKind } from '../alignment/library/library.ts';
 import { overlongRamp } from '../alignment/rewards/overlongReward.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
 import type { TrainingSequence } from '../engine/policy.ts';
-import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
+import type { ArtifactRef, MissingGroups, RunContext, UpdatePlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readConfiguration } from './inputs.ts';
+import { readConfiguration, readLibrary } from './inputs.ts';
 import { iterationObjective } from './iterationObjective.ts';
 import { publishPlan } from './publishPlan.ts';
 import { operatorFailure } from './stage.ts';
@@ -17,12 +19,23 @@ import { operatorFailure } from './stage.ts';
 export async function planUpdate(
   dependencies: ActivityDependencies,
   run: RunContext,
-  input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef },
+  input: {
+    iteration: number;
+    chains: ArtifactRef;
+    rewards: ArtifactRef;
+    /** Rounds drawn in place of groups without signal. */
+    refills?: { chains: ArtifactRef; rewards: ArtifactRef }[];
+  },
 ): Promise<UpdatePlan> {
   const configuration = await readConfiguration(dependencies.store, run);
   const { iteration, chain: chainSettings } = configuration;
-  const chains = await readShards<ChainRecord>(dependencies, input.chains);
-  const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
+  const rounds = [{ chains: input.chains, rewards: input.rewards }, ...(input.refills ?? [])];
+  const chains: ChainRecord[] = [];
+  const rewards: ScoredChain[] = [];
+  for (const round of rounds) {
+    chains.push(...(await readShards<ChainRecord>(dependencies, round.chains)));
+    rewards.push(...(await readShards<ScoredChain>(dependencies, round.rewards)));
+  }
 
   const unscorable = rewards.filter((row) => row.reward === null).length;
   if (unscorable > iteration.maxUnscorable * rewards.length) {
@@ -70,7 +83,17 @@ export async function planUpdate(
       ...(chain.guidance === 'cases' || iteration.generationWeights ? { behaviourLogProbs: chain.logProbs } : {}),
     };
   });
+  const missing =
+    iteration.skipUniform && rounds.length <= (iteration.refillRounds ?? 0)
+      ? await missingGroups(
+          dependencies,
+          run,
+          iteration.requests,
+          groups.filter((_group, g) => statistics[g]!.signal).map(([first]) => chains[first!]!.requestId),
+        )
+      : undefined;
   const figures = {
+    ...(rounds.length > 1 ? { refill_rounds: rounds.length - 1 } : {}),
     reward_std: mean(statistics.flatMap((group) => group.std ?? [])),
     frac_reward_zero_std: mean(statistics.map((group) => ((group.std ?? 0) > 0 ? 0 : 1))),
     advantage_abs_mean: mean(order.map((index) => Math.abs(advantageOf.get(index)!))),
@@ -86,7 +109,29 @@ export async function planUpdate(
             learningRate: scheduledLearningRate(iteration, input.iteration, iteration.count),
           },
         ];
-  return publishPlan(dependencies.store, 'iteration', steps, configuration.shards.gradientSequences, figures);
+  const plan = await publishPlan(
+    dependencies.store,
+    'iteration',
+    steps,
+    configuration.shards.gradientSequences,
+    figures,
+  );
+  return missing ? { ...plan, missing } : plan;
+}
+
+/** By kind, how many groups fewer than wanted have signal; undefined where none is missing. */
+async function missingGroups(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  wanted: Configuration['iteration']['requests'],
+  withSignal: readonly string[],
+): Promise<MissingGroups | undefined> {
+  const { training } = (await readLibrary(store, run)).requests;
+  const kindOf = new Map(training.map(({ id, kind }) => [id, kind]));
+  const missing = (kind: RequestKind): number =>
+    Math.max(0, countOfKind(wanted, kind) - withSignal.filter((id) => kindOf.get(id) === kind).length);
+  const counts = { harmful: missing('harmful'), plain: missing('plain'), lookAlike: missing('look-alike') };
+  return Object.values(counts).some((count) => count > 0) ? counts : undefined;
 }
 
 /** The reward with the soft penalty for length, which cut chains have in full already. */

@@ -1,14 +1,15 @@
 /** Plans generation: which requests, which codes and cases in their prompts, which seeds, cut into shards. */
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
-import { iterationRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
+import { iterationRequests, refillRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
 import type { Library, SafetyRequest } from '../alignment/library/library.ts';
 import { samplersOf, type Samplers } from '../alignment/configuration/samplers.ts';
 import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
-import type { GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
+import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
+import type { ArtifactRef, GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readConfiguration, readLibrary } from './inputs.ts';
+import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 
@@ -19,13 +20,14 @@ export async function sampleCases(
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const library = await readLibrary(store, run);
+  const refilled = purpose.kind === 'iteration' ? (purpose.refill?.after ?? []) : [];
   const {
     items,
     benchmarkItems = [],
     temperature,
     samplers = {},
     weights,
-  } = plannedItems(configuration, library, purpose);
+  } = plannedItems(configuration, library, purpose, await requestsOf(store, refilled));
 
   const plan: GenerationPlan = { purpose, shards: [] };
   const size = configuration.shards.generationRequests;
@@ -61,7 +63,23 @@ interface PlannedItems {
   weights?: GenerationShard['weights'];
 }
 
-function plannedItems(configuration: Configuration, library: Library, purpose: GenerationPurpose): PlannedItems {
+/** Ids of the requests in generation plans. */
+async function requestsOf(store: ArtifactStore, plans: readonly ArtifactRef[]): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for (const ref of plans) {
+    for (const { shard } of (await readJson<GenerationPlan>(store, ref)).shards) {
+      for (const { requestId } of (await readJson<GenerationShard>(store, shard)).items) ids.add(requestId);
+    }
+  }
+  return ids;
+}
+
+function plannedItems(
+  configuration: Configuration,
+  library: Library,
+  purpose: GenerationPurpose,
+  used: ReadonlySet<string>,
+): PlannedItems {
   const { seed, evaluation, warmStart, iteration } = configuration;
   if (purpose.kind === 'evaluation') {
     // Probe and full set are the same for every policy, so that before and after are paired.
@@ -99,13 +117,16 @@ function plannedItems(configuration: Configuration, library: Library, purpose: G
     };
   }
   const round = `iteration-${purpose.iteration}.${purpose.epoch}`;
-  const requests = iterationRequests(
-    library.requests.training,
-    iteration.requests,
-    purpose.iteration,
-    `${seed}/iterations`,
-    trainingFile,
-  );
+  const { training } = library.requests;
+  const requests = purpose.refill
+    ? refillRequests(
+        training,
+        { own: iteration.requests, further: purpose.refill.missing },
+        purpose.iteration,
+        `${seed}/iterations`,
+        used,
+      )
+    : iterationRequests(training, iteration.requests, purpose.iteration, `${seed}/iterations`, trainingFile);
   const group = iteration.samplesPerRequest;
   const guided = { raw: 0, cases: group, mixed: Math.floor(group / 2) }[iteration.guidance];
   const items = requests.flatMap((request) => {

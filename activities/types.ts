@@ -54,7 +54,28 @@ export interface PolicyState {
 export type GenerationPurpose =
   | { kind: 'evaluation'; name: string; set: 'full' | 'probe' }
   | { kind: 'warmStart' }
-  | { kind: 'iteration'; iteration: number; epoch: number };
+  | { kind: 'iteration'; iteration: number; epoch: number; refill?: Refill };
+
+/** Further requests for an iteration, in place of those whose groups had no signal. */
+export interface Refill {
+  missing: MissingGroups;
+  /** Generation plans of the iteration so far: their requests are not drawn again. */
+  after: ArtifactRef[];
+}
+
+/** Groups that are wanted and not there, by kind of their request. */
+export interface MissingGroups {
+  harmful: number;
+  plain: number;
+  lookAlike: number;
+}
+
+/** Chains and rewards of one round of an iteration. */
+export interface IterationRound {
+  plan: ArtifactRef;
+  chains: ArtifactRef;
+  rewards: ArtifactRef;
+}
 
 /** A plan artifact and the number of shards it is cut into. */
 export interface ShardedPlan {
@@ -71,6 +92,8 @@ export interface UpdatePlan {
   shardsPerStep: number[];
   sequences: number;
   figures: Figures;
+  /** Groups to be drawn in place of those without signal; absent = none. */
+  missing?: MissingGroups;
 }
 
 /** What a shard's activity reports: how much was done and how fast, never the outcome itself (that is in the store). */
@@ -105,6 +128,8 @@ export interface IterationLineage {
   plan: ArtifactRef | null;
   chains: ArtifactRef | null;
   rewards: ArtifactRef | null;
+  /** Rounds that were drawn in place of groups without signal. */
+  refills?: IterationRound[];
   updatePlan: ArtifactRef | null;
   evaluation: ArtifactRef | null;
 }

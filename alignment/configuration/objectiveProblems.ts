@@ -26,6 +26,18 @@ export function objectiveProblems(iteration: Iteration): ObjectiveProblem[] {
       `a cap of ${ratioCap} would act inside the clip, which ends at 1 + clipHigh = ${1 + clipHigh}: raise it, or use 0 for none`,
     );
   }
+  if (iteration.refillRounds !== undefined && !iteration.skipUniform) {
+    complain(
+      'refillRounds',
+      'groups without signal are only replaced where they are left out: set iteration.skipUniform',
+    );
+  }
+  if (perSequence && iteration.generationWeights) {
+    complain(
+      'objective',
+      `'${objective}' has one ratio a sequence, but chains drawn with rounded weights need an importance weight of each token: use 'grpo' or 'cispo', or leave generationWeights out`,
+    );
+  }
   if (perSequence && guidance !== 'raw') {
     complain(
       'objective',

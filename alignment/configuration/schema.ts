@@ -272,7 +272,12 @@ const iteration = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      'Leave groups without signal (all chains have advantage 0) out of the step and its normaliser, KL term included (the filter of dynamic sampling; no chains are drawn in their place).',
+      'Leave groups without signal (all chains have advantage 0) out of the step and its normaliser, KL term included (the filter of dynamic sampling).',
+    ),
+  refillRounds: positive
+    .optional()
+    .describe(
+      'With skipUniform: in place of groups without signal, groups of further requests of the same kinds are drawn, at most so many times; absent = none are.',
     ),
   overlongFilter: z
     .boolean()

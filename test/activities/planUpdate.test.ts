@@ -6,11 +6,12 @@ import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { readJson, toLines } from '../../activities/inputs.ts';
 import { planUpdate } from '../../activities/planUpdate.ts';
 import type { GradientShard, OptimisationPlan } from '../../activities/plans.ts';
-import type { ArtifactRef } from '../../activities/types.ts';
+import type { ArtifactRef, UpdatePlan } from '../../activities/types.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { makeChain, makeScored } from '../alignment/makeChain.ts';
+import { libraryFiles, makeRequest } from '../alignment/makeLibrary.ts';
 
 let folder: string;
 let store: ArtifactStore;
@@ -28,32 +29,54 @@ const rows = [
   { requestId: 'b', sampleIndex: 1, reward: 1, tokens: 3, cut: false },
 ];
 
-/** The plan's only shard under some settings of an iteration: what the engine gets. */
-async function shardOf(iteration: object): Promise<GradientShard> {
-  const list = async (name: string, lines: readonly unknown[]): Promise<ArtifactRef> => {
-    const artifact = await store.putBytes(toLines(lines), name);
-    return store.putBytes(canonicalJson({ plan: name, shards: [{ artifact, rows: lines.length }] }), `${name}-list`);
-  };
-  const chains = rows.map(({ requestId, sampleIndex, tokens, cut }) =>
-    makeChain(requestId, {
-      sampleIndex,
-      tokens: Array.from({ length: tokens }, () => 3),
-      finishReason: cut ? 'length' : 'stop',
-    }),
-  );
-  const scored = rows.map(({ requestId, sampleIndex, reward }) => makeScored(requestId, { sampleIndex, reward }));
+const list = async (name: string, lines: readonly unknown[]): Promise<ArtifactRef> => {
+  const artifact = await store.putBytes(toLines(lines), name);
+  return store.putBytes(canonicalJson({ plan: name, shards: [{ artifact, rows: lines.length }] }), `${name}-list`);
+};
+
+/** The plan under some settings of an iteration. @param refill rows of a second round */
+async function planOf(iteration: object, refill?: typeof rows): Promise<UpdatePlan> {
+  const round = async (of: typeof rows) => ({
+    chains: await list(
+      'chains',
+      of.map(({ requestId, sampleIndex, tokens, cut }) =>
+        makeChain(requestId, {
+          sampleIndex,
+          tokens: Array.from({ length: tokens }, () => 3),
+          finishReason: cut ? 'length' : 'stop',
+        }),
+      ),
+    ),
+    rewards: await list(
+      'rewards',
+      of.map(({ requestId, sampleIndex, reward }) => makeScored(requestId, { sampleIndex, reward })),
+    ),
+  });
   const configuration = configurationSchema.parse({ name: 'plan', iteration });
   const run = {
     runId: 'plan',
     configuration: await store.putBytes(canonicalJson(configuration), 'configuration'),
-    library: await store.putBytes('{}', 'library'),
+    library: await store.putBytes(
+      canonicalJson({
+        ...libraryFiles(),
+        'requests/training.jsonl': ['a', 'b', 'c', 'd']
+          .map((id) => `${JSON.stringify(makeRequest(id, id === 'd' ? 'plain' : 'harmful'))}\n`)
+          .join(''),
+      }),
+      'library',
+    ),
   };
   const dependencies = { store } as ActivityDependencies;
-  const { plan } = await planUpdate(dependencies, run, {
+  return planUpdate(dependencies, run, {
     iteration: 1,
-    chains: await list('chains', chains),
-    rewards: await list('rewards', scored),
+    ...(await round(rows)),
+    ...(refill ? { refills: [await round(refill)] } : {}),
   });
+}
+
+/** The plan's only shard: what the engine gets. */
+async function shardOf(iteration: object, refill?: typeof rows): Promise<GradientShard> {
+  const { plan } = await planOf(iteration, refill);
   const { steps } = await readJson<OptimisationPlan>(store, plan);
   expect(steps[0]!.shards).toHaveLength(1);
   return readJson<GradientShard>(store, steps[0]!.shards[0]!);
@@ -156,5 +179,30 @@ describe('the plan of an RL step', () => {
     expect(sequences.map(({ advantage }) => advantage)).toEqual(
       [5, -9, 5, 5].map((distance) => expect.closeTo(distance / 14 / deviation, 10)),
     );
+  });
+
+  it('says which groups are to be drawn in place of those without signal, and trains on all rounds together', async () => {
+    const settings = { skipUniform: true, refillRounds: 1, requests: { harmful: 2, plain: 1, lookAlike: 0 } };
+    expect((await planOf(settings)).missing).toEqual({ harmful: 1, plain: 1, lookAlike: 0 });
+    expect((await planOf({ ...settings, refillRounds: undefined })).missing).toBeUndefined();
+    expect((await planOf({ ...settings, requests: { harmful: 1, plain: 0, lookAlike: 0 } })).missing).toBeUndefined();
+
+    const refill = ['c', 'd'].flatMap((requestId) =>
+      [0, 1].map((sampleIndex) => ({ requestId, sampleIndex, reward: sampleIndex, tokens: 2, cut: false })),
+    );
+    // After the last round what is still missing is not asked for.
+    expect(
+      (await planOf({ ...settings, requests: { harmful: 9, plain: 1, lookAlike: 0 } }, refill)).missing,
+    ).toBeUndefined();
+    const shard = await shardOf(settings, refill);
+    expect(weightsOf(shard).map(([id]) => id)).toEqual(['a/0', 'a/1', 'c/0', 'c/1', 'd/0', 'd/1']);
+    expect(shard.sequences[0]!.weight).toBe(1 / 16);
+  });
+
+  it('weighs chains of rounded weights by what they were drawn from', async () => {
+    const shard = await shardOf({ generationWeights: 'eightBit' });
+    expect(shard.sequences.map(({ behaviourLogProbs }) => behaviourLogProbs)).toEqual(Array(4).fill([-1, -1, -1]));
+    expect(shard.objective).toMatchObject({ importanceCap: 2 });
+    expect((await shardOf({})).sequences[0]!.behaviourLogProbs).toBeUndefined();
   });
 });
