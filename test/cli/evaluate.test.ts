@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
@@ -30,15 +30,17 @@ const data: Record<string, string> = {
   'gsm8k/train.jsonl': [3, 4, 5, 6, 7].map(problem).join('\n'),
 };
 
-describe('cada evaluate', { timeout: 240_000 }, () => {
+describe('cada evaluate', { timeout: 480_000 }, () => {
   let run: TinyRun;
   let server: ChatServer;
+  const key = 'key-of-the-judge-8461';
   let reply = 'A thought.\n#1. 0\n#2. 3\n#3. 3';
   const evaluate = async (...args: string[]) =>
     cada(['evaluate', join(run.cwd, 'model'), '--data', join(run.cwd, 'data'), ...args], run);
 
   beforeAll(async () => {
     run = await tinyRun({ iteration: { count: 0 } });
+    run.env['CADA_JUDGE_API_KEY'] = key;
     for (const [path, text] of Object.entries(data)) {
       const file = join(run.cwd, 'data', path);
       mkdirSync(dirname(file), { recursive: true });
@@ -99,7 +101,8 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
     });
     // Already answered in the test before: the same questions in a shard of another size.
     expect(server.seen).toHaveLength(2);
-    for (const { text } of server.seen) {
+    for (const { text, authorization } of server.seen) {
+      expect(authorization).toBe(`Bearer ${key}`);
       expect(text).toMatch(/Take a bus|Bake a cake/);
       // What the tiny model writes as its analysis.
       expect(text).not.toContain('weighed against the codes');
@@ -108,6 +111,13 @@ describe('cada evaluate', { timeout: 240_000 }, () => {
     expect(again.stdout).toContain('Rubric judge: grader, own wording');
     expect(again.stdout).toContain('StrongREJECT score');
     expect(server.seen).toHaveLength(2);
+    // Neither store, logs nor the server's database hold the key.
+    const home = join(run.cwd, '.cada');
+    const written = readdirSync(home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(written.length).toBeGreaterThan(10);
+    for (const { parentPath, name } of written) {
+      expect(readFileSync(join(parentPath, name)).includes(key), name).toBe(false);
+    }
   });
 
   test('a judge that gives no grades ends it with the reason, not with a score', async () => {
