@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { writeMergedFolder } from '../formats/mergedFolder.ts';
 import { sampleSequences } from '../generate/sampleSequences.ts';
 import { createAdapter } from '../model/createAdapter.ts';
@@ -15,10 +16,16 @@ type Verbs = {
 };
 
 /**
- * Models with fewer bytes of weights stay compiled for sampling and training at once. Larger ones are held for one of the two: a compiled graph
- * takes twice the weights, and compiling again takes about a second per GB.
+ * Models with fewer bytes of weights than a 32nd of the memory stay compiled for sampling and training at once: six times their weights in all. Larger
+ * ones are held for one of the two, and compiled again when the work changes, which takes about two seconds a GB.
  */
-const HELD_TWICE_BYTES = 128 * 2 ** 20;
+const HELD_TWICE_BYTES = Math.max(128 * 2 ** 20, availableBytes() / 32);
+
+/** Memory of the machine, or of the container. */
+function availableBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(totalmem(), limit) : totalmem();
+}
 
 /** Prompt tokens computed together at most: enough to use all cores, few enough for attention's scores to stay small. Never changes bits. */
 const PREFILL_TOKENS = 1024;
