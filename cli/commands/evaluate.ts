@@ -51,7 +51,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--base', 'of a run: the model it started from')
     .option('--seed <n>', 'of the choice of questions', countOf, 1234)
     .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
-    .option('--by-category', 'also by hazard category and by attack')
+    .option('--by-category', 'also by hazard category')
     .option('--judge-url <url>', 'rubric judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
     .option('--judge-model <name>', 'its model')
     .option('--judge-votes <n>', 'questions about each answer (default: 1)', countOf)
@@ -162,12 +162,13 @@ function describeSuite(suite: SuiteFigures, byCategory: boolean): string[] {
     ...(unscorable > 0 ? [`${unscorable} unscorable`] : []),
     ...(cut > 0 ? [`${(cut * 100).toFixed(0)} % cut`] : []),
   ];
-  const parts: [string, Measure[]][] = byCategory
-    ? [
-        ...suite.byCategory.map(({ category, measures: part }): [string, Measure[]] => [category, part]),
-        ...suite.byAttack.map(({ attack, measures: part }): [string, Measure[]] => [`attack: ${attack}`, part]),
-      ]
-    : [];
+  const parts: [string, Measure[]][] = [
+    ...suite.byAttack.map(({ attack, measures: part }): [string, Measure[]] => [`attack: ${attack}`, part]),
+    ...(byCategory ? suite.byCategory : []).map(({ category, measures: part }): [string, Measure[]] => [
+      category,
+      part,
+    ]),
+  ];
   return [
     `${title} (${aside.join(', ')})`,
     table(measures),
