@@ -179,13 +179,14 @@ test('a failed stage waits for its operator: status, card, memo and search attri
   expect(await handle.executeUpdate(changeSettingsUpdate, { args: [{ 'iteration.learningRate': 4e-4 }] })).toMatch(
     /^from the next attempt on/,
   );
-  expect(await handle.executeUpdate(retryStageUpdate)).toContain('iteration 2');
+  expect(await handle.executeUpdate(rollBackUpdate, { args: [1] })).toContain('back to the policy of iteration 1');
   await handle.result();
-  expect(steps().map(({ iteration, learningRate }) => [iteration, learningRate])).toEqual([
-    [1, 1e-3],
-    [2, 4e-4],
-    [3, 4e-4],
+  expect(steps().map(({ epoch, iteration, learningRate }) => [epoch, iteration, learningRate])).toEqual([
+    [0, 1, 1e-3],
+    [1, 2, 4e-4],
+    [1, 3, 4e-4],
   ]);
+  expect((await cluster.record('mended')).cause).toBeUndefined();
   const { typedSearchAttributes } = await handle.describe();
   expect(typedSearchAttributes.get(defineSearchAttributeKey(stateAttribute, 'KEYWORD'))).toBe('done');
 });
