@@ -64,7 +64,7 @@ export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
 }
 
 /** Of processor time; a long chat takes a few milliseconds. */
-const mostMilliseconds = 2000;
+const mostMilliseconds = 1000;
 
 export function createTokenizer(source: TokenizerSource): Tokenizer {
   const added = ownAddedTokens(source);

@@ -18,8 +18,8 @@ type Reader = () => unknown;
 /** Errors of the language, thrown where something was taken for granted: never what a reader should see. */
 const unexplained = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'ZodError', 'AssertionError'];
 
-/** Of a loaded machine; an endless pattern is given two seconds of the processor. */
-const deadlineMs = 60_000;
+/** Of a loaded machine; an endless pattern is given a second of the processor. */
+const deadlineMs = 180_000;
 const mostBytes = 256 * 2 ** 20;
 
 /** One test an input. */
