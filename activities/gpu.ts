@@ -6,10 +6,12 @@ import type { GpuDependencies } from './dependencies.ts';
 import { exportPolicy } from './exportPolicy.ts';
 import { generateChains, type GenerationInput } from './generateChains.ts';
 import { measureUtility, type UtilityInput } from './measureUtility.ts';
+import { withPulse } from './pulse.ts';
 import { updatePolicy } from './updatePolicy.ts';
 
 export function createGpuActivities(dependencies: GpuDependencies) {
-  return {
+  // Fetching and publishing heartbeat by the clock, the engine on its progress only (stage.ts).
+  return withPulse({
     createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
     generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
     measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),
@@ -17,7 +19,7 @@ export function createGpuActivities(dependencies: GpuDependencies) {
       computeGradients(dependencies, run, input),
     updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),
     exportPolicy: (run: RunContext, policy: PolicyState) => exportPolicy(dependencies, run, policy),
-  };
+  });
 }
 
 export type GpuActivities = ReturnType<typeof createGpuActivities>;

@@ -11,7 +11,6 @@ import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStor
 import type { PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ModelManifest } from './plans.ts';
-import { withHeartbeats } from './pulse.ts';
 
 const parsed = new Map<string, unknown>();
 const mostParsed = 64;
@@ -98,10 +97,7 @@ export async function localPolicy(
 async function localModel(dependencies: ActivityDependencies, ref: ArtifactRef): Promise<PolicyWeights> {
   const manifest = await readJson<ModelManifest>(dependencies.store, ref);
   const folder = join(dependencies.localPath, 'models', manifest.digest);
-  // On a fresh machine gigabytes come, and each shard's work begins with reading them again: the worker must not seem dead meanwhile.
-  await withHeartbeats(async () => {
-    for (const { path, artifact } of manifest.files) await dependencies.store.fetchToFile(artifact, join(folder, path));
-  });
+  for (const { path, artifact } of manifest.files) await dependencies.store.fetchToFile(artifact, join(folder, path));
   return { modelPath: manifest.entry === '.' ? folder : join(folder, manifest.entry), modelDigest: manifest.digest };
 }
 

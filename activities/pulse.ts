@@ -1,17 +1,34 @@
-/** Heartbeats by the clock, for work that has no progress to tell: they say that its worker is alive. */
-import { asyncLocalStorage } from '@temporalio/activity';
+/**
+ * Heartbeats by the clock, for work that has no progress to tell (gigabytes fetched or published, bookkeeping): they say that its worker is alive.
+ */
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
 
 const pulseMs = 5_000;
 
-/** Heartbeats as long as the work goes on; none outside of an activity (`cada ask` fetches a policy too). */
+/** Activities that tell their progress just now. */
+const telling = new WeakSet<Context>();
+
+/** Heartbeats as long as the work goes on; none outside of an activity. */
 export async function withHeartbeats<T>(work: () => Promise<T>): Promise<T> {
   const context = asyncLocalStorage.getStore();
   if (!context) return work();
-  const timer = setInterval(() => context.heartbeat(), pulseMs);
+  const timer = setInterval(() => telling.has(context) || context.heartbeat(), pulseMs);
   try {
     return await work();
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** Work that heartbeats on its progress: its silence is to be noticed, so the clock is not heard meanwhile. */
+export async function tellingProgress<T>(work: () => Promise<T>): Promise<T> {
+  const context = asyncLocalStorage.getStore();
+  if (!context) return work();
+  telling.add(context);
+  try {
+    return await work();
+  } finally {
+    telling.delete(context);
   }
 }
 

@@ -2,6 +2,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { EngineError, type EngineProgress, type EngineSettings } from '../engine/policy.ts';
 import { runStep, stepKey, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
+import { tellingProgress } from './pulse.ts';
 import type { ActivityDependencies, GpuDependencies, KillableEngine } from './dependencies.ts';
 
 export interface Stage {
@@ -39,7 +40,7 @@ export async function runStage(
 
 /**
  * Calls the engine with heartbeats on its progress, kills it when the activity is cancelled, and turns its errors into failures that Temporal retries
- * or not.
+ * or not. A call that takes no `onProgress` has none to tell: the clock's heartbeats go on (pulse.ts).
  */
 export async function withEngine<T>(
   engine: KillableEngine,
@@ -47,11 +48,14 @@ export async function withEngine<T>(
 ): Promise<T> {
   // Captured here: inside an abort listener Context.current() throws.
   const context = Context.current();
+  // The shard may have been given to another worker while this one fetched what it needs.
+  context.cancellationSignal.throwIfAborted();
   const kill = (): void => engine.kill();
   context.cancellationSignal.addEventListener('abort', kill, { once: true });
   try {
     context.heartbeat({ phase: 'load', done: 0, total: 0, tokens: 0 });
-    return await call((progress) => context.heartbeat(progress));
+    const atWork = (): Promise<T> => call((progress) => context.heartbeat(progress));
+    return await (call.length === 0 ? atWork() : tellingProgress(atWork));
   } catch (error) {
     context.cancellationSignal.throwIfAborted();
     throw asFailure(error);
