@@ -55,7 +55,7 @@ describe('a configuration with mistakes', () => {
         allowed:  lower-case letters, digits and dashes, at most 40
       run.yaml:3:3  engine.thread: there is no such setting
         found:    thread
-        allowed:  threads, device, decodeBatch, microBatchTokens
+        allowed:  threads, device, allowFallback, decodeBatch, microBatchTokens
         did you mean \`threads\`?
       run.yaml:5:10  iteration.count: the value is not allowed
         found:    "three" (a text)
