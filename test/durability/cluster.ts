@@ -103,8 +103,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   };
   const s3 = options.store?.s3 ?? (await startS3Server(options.s3));
   let temporal = await startTemporal();
-  // For what this process reads itself.
-  Object.assign(process.env, s3.env);
   // Lists hold the addresses of what they list: runs that are compared have stores of one address.
   const storeUri = options.store?.uri ?? `s3://${await s3.makeBucket('durability')}/cada`;
   const wire = createWire();
@@ -207,7 +205,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     },
     s3,
     storeUri,
-    store: await openStore(storeUri),
+    // By its own environment: clusters at work beside it have stores of the same address at other servers.
+    store: await openStore(storeUri, { env: s3.env, s3: { client: { credentials: s3.credentials } } }),
     machines,
     machine: (name) => machines.find((machine) => machine.name === name)!,
     wire,
