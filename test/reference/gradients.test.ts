@@ -37,64 +37,30 @@ describeCases<GradientCase>('gradients', 'gradients of the mean cross entropy', 
   beforeAll(() => void (cachePath = mkdtempSync(join(tmpdir(), 'gradients-'))));
   afterAll(() => rmSync(cachePath, { recursive: true }));
 
-  it('of every LoRA matrix, by the trainer', async () => {
-    const expected = await goldenArrays(golden);
-    const trainer = new Trainer({
-      threads: 2,
-      device: testDevice,
-      decodeBatch: 1,
-      microBatchTokens: 4096,
-      cachePath,
-    });
-    const outputPath = join(cachePath, 'gradient.safetensors');
-    const result = await trainer.gradients({
-      model,
-      adapterPath: join(golden.folder, info.lora.adapter_dir),
-      sequences,
-      objective: { name: 'sft' },
-      outputPath,
-    });
-    await trainer.release();
-    const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
-    expect(relativeError([loss], [info.lora.loss_f64])).toBeLessThan(1e-5);
-    const actual = await readSafetensors(outputPath);
-    const tensors = tensorsUnder('lora_grad_f64/', expected.names);
-    expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
-    for (const tensor of tensors) {
-      const reference = await expected.read(`lora_grad_f64/${tensor}`);
-      expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
-        info.tolerance.lora.suggested_atol,
-      );
+  it.each(['LoRA matrix', 'parameter'] as const)('of every %s, by the trainer', async (trained) => {
+    const full = trained === 'parameter';
+    const prefix = full ? 'grad_f64/' : 'lora_grad_f64/';
+    const tolerance = (full ? info.tolerance.full : info.tolerance.lora).suggested_atol;
+    let adapterPath = join(golden.folder, info.lora.adapter_dir);
+    if (full) {
+      adapterPath = join(cachePath, 'all');
+      await createAdapter({ model, lora: 'all', seed: '', outputPath: adapterPath, baseModelName: 'golden' });
     }
-    await actual.close();
-    await expected.close();
-  });
-
-  it('of every parameter, by the trainer', async () => {
-    const expected = await goldenArrays(golden);
-    const trainer = new Trainer({
-      threads: 2,
-      device: testDevice,
-      decodeBatch: 1,
-      microBatchTokens: 4096,
-      cachePath,
-    });
-    const adapterPath = join(cachePath, 'all');
-    await createAdapter({ model, lora: 'all', seed: '', outputPath: adapterPath, baseModelName: 'golden' });
-    const outputPath = join(cachePath, 'gradient-all.safetensors');
+    const trainer = new Trainer({ threads: 2, device: testDevice, decodeBatch: 1, microBatchTokens: 4096, cachePath });
+    const outputPath = join(cachePath, `gradient of every ${trained}.safetensors`);
     const objective = { name: 'sft' } as const;
     const result = await trainer.gradients({ model, adapterPath, sequences, objective, outputPath });
     await trainer.release();
     const loss = result.sequences.reduce((sum, sequence) => sum + sequence.loss, 0);
-    expect(relativeError([loss], [info.loss_f64])).toBeLessThan(1e-5);
+    expect(relativeError([loss], [full ? info.loss_f64 : info.lora.loss_f64])).toBeLessThan(1e-5);
+
+    const expected = await goldenArrays(golden);
     const actual = await readSafetensors(outputPath);
-    const tensors = tensorsUnder('grad_f64/', expected.names);
+    const tensors = tensorsUnder(prefix, expected.names);
     expect([...actual.tensors.keys()].sort()).toEqual(tensors.sort());
     for (const tensor of tensors) {
-      const reference = await expected.read(`grad_f64/${tensor}`);
-      expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(
-        info.tolerance.full.suggested_atol,
-      );
+      const reference = await expected.read(`${prefix}${tensor}`);
+      expect(relativeError(await actual.readFloat64(tensor), reference), tensor).toBeLessThan(tolerance);
     }
     await actual.close();
     await expected.close();
