@@ -28,9 +28,11 @@ export function attributeRedone(ledger: readonly LedgerLine[], injected: readonl
     redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why });
   }
   for (const fault of injected) {
-    const onItsAccount = redone.filter((each) => each.fault === fault);
-    for (const beyond of onItsAccount.slice(mostAtWork(fault)))
-      Object.assign(beyond, { allowed: false, why: `more than was at work at "${fault.fault}"` });
+    // While it lasts (a full disk) one shard may be begun several times.
+    const keys = [...new Set(redone.filter((each) => each.fault === fault).map(({ key }) => key))];
+    const beyond = keys.slice(mostAtWork(fault));
+    for (const each of redone.filter((one) => one.fault === fault && beyond.includes(one.key)))
+      Object.assign(each, { allowed: false, why: `more than was at work at "${fault.fault}"` });
   }
   return redone;
 }
