@@ -2,6 +2,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { PutObjectCommandInput, S3ClientConfig } from '@aws-sdk/client-s3';
 import { InvalidKeyError, StoreUnavailableError } from './errors.ts';
 import { checkSegment } from './keys.ts';
+import { renewWhenRefused } from './renewedCredentials.ts';
 
 export interface S3StoreOptions {
   /** Objects from this size on are sent in parts. @default 64 MiB */
@@ -33,7 +34,8 @@ export interface S3Place {
 /**
  * Reads `s3://bucket/prefix` and the environment. Region, endpoint and credentials come from the AWS SDK's own chain
  * (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`, profiles, roles); ours are `CADA_S3_PATH_STYLE` (default: on with an own
- * endpoint), `CADA_S3_SSE`, `CADA_S3_SSE_KMS_KEY_ID` and `CADA_S3_CHECKSUM` (`sha256` or `none`).
+ * endpoint), `CADA_S3_SSE`, `CADA_S3_SSE_KMS_KEY_ID` and `CADA_S3_CHECKSUM` (`sha256` or `none`). Credentials that were
+ * exchanged since are fetched when the server refuses a request (renewedCredentials.ts).
  *
  * @throws InvalidKeyError for a malformed address or setting
  */
@@ -55,9 +57,11 @@ export function s3Place(uri: string, env: NodeJS.ProcessEnv, options: S3StoreOpt
     maxAttempts: options.maxAttempts ?? (Number(env['AWS_MAX_ATTEMPTS']) || 5),
     // Silence is given up before the stages' heartbeat timeout (45 s): the shard whose result is sent is not lost.
     requestHandler: { connectionTimeout: 5_000, socketTimeout: 30_000 },
+    ...credentialFilesAnew,
     ...(checksums ? {} : { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }),
     ...options.client,
   });
+  renewWhenRefused(client, (error) => failureOf(error) === 'refused');
   return {
     client,
     bucket,
@@ -71,8 +75,22 @@ export function s3Place(uri: string, env: NodeJS.ProcessEnv, options: S3StoreOpt
   };
 }
 
+/** Handed on to the SDK's credential chain (`SharedConfigInit`): without it the shared files are read once a process, whatever happens to them. */
+const credentialFilesAnew = { ignoreCache: true };
+
 /** Error codes of a connection, as against those of a local disk. */
 const NETWORK = /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_|EHOST|ENET|EPROTO|ERR_STREAM_PREMATURE|ERR_SSL|ERR_TLS|.*CERT)/;
+
+/** S3's error codes for credentials that it does not take; the last one is versitygw's for an unknown key id, with status 404. */
+const CREDENTIALS = new Set([
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'AccessDenied',
+  'ExpiredToken',
+  'InvalidToken',
+  'TokenRefreshRequired',
+  'XAdminUserNotFound',
+]);
 
 /** What an error of the SDK means to the store. */
 export type S3Failure = 'absent' | 'precondition' | 'transient' | 'refused' | 'other';
@@ -83,6 +101,8 @@ export function failureOf(error: unknown): S3Failure {
   if (name === 'NoSuchBucket' || name === 'CredentialsProviderError' || /region is missing/i.test(String(error))) {
     return 'refused';
   }
+  // By name before by status: an unknown key id is no absent object.
+  if (CREDENTIALS.has(name ?? '')) return 'refused';
   if (name === 'NotFound' || name === 'NoSuchKey' || status === 404) return 'absent';
   // 409: two conditional writes met; which one holds shows in a read.
   if (status === 412 || status === 409 || name === 'PreconditionFailed') return 'precondition';
@@ -95,7 +115,7 @@ export function failureOf(error: unknown): S3Failure {
 
 /** The server got other bytes than we sent, or too few: it says so with a status that else means a wrong request. */
 export function wasDamagedOnTheWay(error: unknown): boolean {
-  const { name } = error as { name?: string };
+  const { name } = (error ?? {}) as { name?: string };
   return DAMAGED.has(name ?? '');
 }
 

@@ -21,10 +21,10 @@ export interface S3Server {
   env: { AWS_ENDPOINT_URL_S3: string; AWS_REGION: string; AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string };
   /** Folder that holds the buckets, for tests that damage objects on the disk; undefined for a server that is not ours. */
   folder: string | undefined;
-  /** Process id of the server, while it runs and is ours. `kill` ends it as a crash would (SIGKILL), `restart` starts it again on the same port and folder. Ours only. */
+  /** Process id of the server, while it runs and is ours. `kill` ends it as a crash would (SIGKILL), `restart` starts it again on the same port and folder, with other keys where they are given. Ours only. */
   pid(): number | undefined;
   kill(): Promise<void>;
-  restart(): Promise<void>;
+  restart(keys?: S3Server['credentials']): Promise<void>;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -53,9 +53,9 @@ async function ownServer(binary: string): Promise<S3Server> {
   const credentials = { accessKeyId: 'cadatest', secretAccessKey: 'cadatestsecret' };
   let child: ChildProcess | undefined;
 
-  async function start(): Promise<void> {
+  async function start(keys = credentials): Promise<void> {
     const started = spawn(binary, ['--quiet', '--health', '/health', '--port', `127.0.0.1:${port}`, 'posix', folder], {
-      env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
+      env: { ROOT_ACCESS_KEY: keys.accessKeyId, ROOT_SECRET_KEY: keys.secretAccessKey },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let errors = '';
