@@ -120,6 +120,26 @@ export function embeddedEnvironment(
   return { ...others, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_CONFIG_FILE: '' };
 }
 
+const API_KEY_HOLDS_MS = 10_000;
+
+/** The API key as the settings have it by now: `temporal.toml` may be given another while a command follows a run. The one it began with where they can't be read. */
+export function currentApiKey(first: string, env: NodeJS.ProcessEnv, holdsMs = API_KEY_HOLDS_MS): () => string {
+  let key = first;
+  let readAt = Date.now();
+  return () => {
+    if (Date.now() - readAt >= holdsMs) {
+      readAt = Date.now();
+      try {
+        const target = resolveTemporal(env);
+        if (target.kind === 'external') key = target.connection.apiKey ?? key;
+      } catch {
+        // Half written, perhaps: it is read again, and the server says what it thinks of the key there is.
+      }
+    }
+    return key;
+  };
+}
+
 function readProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
   const given = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
@@ -152,10 +172,12 @@ export async function connectClient(
   timeoutMs: number = DEFAULT_TIMEOUT_MS,
 ): Promise<ConnectedClient> {
   const converter = dataConverter(process.env);
+  const { apiKey, ...options } = endpoint.connection ?? { address: endpoint.address };
   let connection: Connection | undefined;
   try {
     const opened = await Connection.connect({
-      ...(endpoint.connection ?? { address: endpoint.address }),
+      ...options,
+      ...(apiKey !== undefined && { apiKey: currentApiKey(apiKey, process.env) }),
       connectTimeout: timeoutMs,
     });
     connection = opened;
