@@ -21,6 +21,9 @@ import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
 import { requestCancellation, skipBackOff } from './serverRequests.ts';
+import type { AnsweredUnit, FailedUnit, StudyInput } from './studyPlans.ts';
+import { summariseStudy } from './studyResult.ts';
+import { openStudyUnit, recordStudyUnit } from './studyUnits.ts';
 import { summariseEvaluation, type EvaluationParts } from './summariseEvaluation.ts';
 import { writeReport } from './writeReport.ts';
 
@@ -44,6 +47,9 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     skipBackOff: (workflowIds: string[]) => skipBackOff(workflowIds),
     requestCancellation: (run: RunContext) => requestCancellation(run),
     archiveHistories: (run: RunContext, executionId: string) => archiveHistories(dependencies, run, executionId),
+    openStudyUnit: (study: StudyInput, unit: number) => openStudyUnit(dependencies, study, unit),
+    recordStudyUnit: (study: StudyInput, unit: AnsweredUnit) => recordStudyUnit(dependencies, study, unit),
+    summariseStudy: (study: StudyInput, failed: FailedUnit[]) => summariseStudy(dependencies, study, failed),
     writeReport: (run: RunContext, input: { exported: ArtifactRef }) => writeReport(dependencies, run, input),
   });
   // Its heartbeats tell the progress of its download.

@@ -8,6 +8,8 @@ import { scoreAnswer, type SuiteAnswer } from '../alignment/evaluation/suiteAnsw
 import { suiteFigures, type SuiteFigures } from '../alignment/evaluation/suiteFigures.ts';
 import { jailbreakQuestion, refusalQuestion } from '../alignment/judges/outcomeQuestions.ts';
 import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
+import { armPrompt } from '../alignment/study/armPrompt.ts';
+import { isBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
 import type { Library } from '../alignment/library/library.ts';
 import { judgedText } from '../alignment/rewards/scoreChain.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
@@ -26,16 +28,23 @@ export interface SuiteInput {
   questions: ArtifactRef;
   /** JudgeSettings; absent = no rubric judge. */
   judge?: ArtifactRef;
+  /** What stands before each question; absent = nothing. */
+  arm?: InferenceArm;
 }
 
 /** The questions as greedy generation, cut into shards. */
 export async function planSuites(
   { store }: ActivityDependencies,
   run: RunContext,
-  { questions }: SuiteInput,
+  { questions, arm }: SuiteInput,
 ): Promise<ShardedPlan> {
-  const { chain, shards } = await readConfiguration(store, run);
-  const items = (await readLines<SuiteQuestion>(store, questions)).map(generationItem);
+  const configuration = await readConfiguration(store, run);
+  const { chain, shards } = configuration;
+  const asked = await readLines<SuiteQuestion>(store, questions);
+  const items =
+    arm && !isBare(arm)
+      ? guidedItems(asked, arm, await readLibrary(store, run), configuration)
+      : asked.map(generationItem);
   const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'suites', set: 'full' }, shards: [] };
   for (let start = 0; start < items.length; start += shards.generationRequests) {
     const shard: GenerationShard = {
@@ -59,6 +68,28 @@ function generationItem({ id, prompt, messages: dialogue }: SuiteQuestion): Gene
     ...{ requestId: id, rawMessages: messages, guidance: 'raw', caseIds: [] },
     ...{ messages, sharedMessages: 0, firstSample: 0, seeds: [''] },
   };
+}
+
+/** Questions with the same codes and cases before them stand together: a shard computes that prefix once. */
+function guidedItems(
+  questions: readonly SuiteQuestion[],
+  arm: InferenceArm,
+  library: Library,
+  { chain, seed }: Configuration,
+): GenerationItem[] {
+  const byPrefix = new Map<string, GenerationItem[]>();
+  for (const question of questions) {
+    const { messages, sharedMessages, caseIds } = armPrompt(question, arm, library, chain, String(seed));
+    const item: GenerationItem = {
+      ...generationItem(question),
+      ...{ guidance: 'cases', caseIds, messages, sharedMessages },
+    };
+    const prefix = JSON.stringify(messages.slice(0, sharedMessages));
+    const group = byPrefix.get(prefix);
+    if (group) group.push(item);
+    else byPrefix.set(prefix, [item]);
+  }
+  return [...byPrefix.values()].flat();
 }
 
 export interface JudgeAnswersInput extends SuiteInput {
@@ -191,6 +222,8 @@ async function askJudge(
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */
 export interface SuiteResult {
   model: { name: string; digest: string; adapterSha256: string | null };
+  /** What stood before each question; absent = nothing. */
+  arm?: InferenceArm;
   maxNewTokens: number;
   /** Name of the rubric judge; null = none: no figure is a StrongREJECT score then. */
   rubricJudge: string | null;
@@ -230,6 +263,7 @@ export async function summariseSuites(
       digest: model.digest,
       adapterSha256: input.policy.adapter?.sha256 ?? null,
     },
+    ...(input.arm ? { arm: input.arm } : {}),
     maxNewTokens: configuration.chain.maxNewTokens,
     rubricJudge: rubricJudge ?? null,
     suites: suiteNames.flatMap((suite) => {

@@ -4,6 +4,7 @@ import { addAskCommand, addTryCommand } from './commands/answer.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addCleanCommand } from './commands/clean.ts';
 import { addCodecServerCommand } from './commands/codecServer.ts';
+import { addCompareCommand } from './commands/compare.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
@@ -67,6 +68,7 @@ function buildProgram(context: CommandContext): Command {
   addUiCommand(program, context);
   program.commandsGroup('Evaluation');
   addEvaluateCommand(program, context);
+  addCompareCommand(program, context);
   addJudgeCheckCommand(program, context);
   program.commandsGroup('Setting up');
   addInitCommand(program, context);

@@ -4,6 +4,7 @@ import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.t
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu, judge, preparation, runShards } from './stages.ts';
+import type { InferenceArm } from '../alignment/study/inferenceArm.ts';
 
 export interface SuitesInput {
   run: RunContext;
@@ -13,18 +14,22 @@ export interface SuitesInput {
   judge?: ArtifactRef;
   /** Absent = the untouched model that the configuration names. */
   policy?: PolicyState;
+  /** What stands before each question; absent = nothing. */
+  arm?: InferenceArm;
 }
 
 export interface SuitesOutcome {
   result: ArtifactRef;
+  /** What was generated. */
+  generation: ArtifactRef;
   policy: PolicyState;
   seconds: { generation: number; judging: number };
   peakMemoryBytes: number;
 }
 
 export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome> {
-  const { run, questions } = input;
-  const suite = { questions, ...(input.judge ? { judge: input.judge } : {}) };
+  const { run, questions, arm } = input;
+  const suite = { questions, ...(input.judge ? { judge: input.judge } : {}), ...(arm ? { arm } : {}) };
   const progress = startProgress(run.runId, 'prepare');
   setHandler(progressQuery, () => progress);
   setHandler(activeChildQuery, () => null);
@@ -63,6 +68,7 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
   progress.state = 'done';
   return {
     result,
+    generation: plan.plan,
     policy,
     seconds: { generation: generation.seconds, judging: scoring.seconds },
     peakMemoryBytes: generation.peakMemoryBytes,

@@ -5,6 +5,7 @@ import { attackNames, type AttackName } from '../../alignment/attacks/attackName
 import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
+import { armName, parseArm, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
 import { nearestName } from '../../infra/configuration/nearestName.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { countOf } from '../counts.ts';
@@ -20,6 +21,7 @@ interface EvaluateFlags {
   limit?: number;
   all?: true;
   maxNewTokens?: number;
+  arm?: InferenceArm;
   base?: true;
   seed: number;
   data?: string;
@@ -47,6 +49,11 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--attack <names>', `also each harmful question under: ${attackNames.join(', ')}`, attacksOf, [])
     .option('--limit <n>', 'questions of each suite at most (default: the sizes of a study)', countOf)
     .option('--all', 'every question of each suite')
+    .option(
+      '--arm <parts>',
+      'what stands before each question: none; codes, codes:own or simple; with cases:K (default: none)',
+      armOf,
+    )
     .option('--max-new-tokens <n>', 'longest answer (default: 256)', countOf)
     .option('--base', 'of a run: the model it started from')
     .option('--seed <n>', 'of the choice of questions', countOf, 1234)
@@ -73,6 +80,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
           attacks: flags.attack,
           ...(limit === undefined ? {} : { limit }),
           ...(flags.maxNewTokens === undefined ? {} : { maxNewTokens: flags.maxNewTokens }),
+          ...(flags.arm ? { arm: flags.arm } : {}),
           base: flags.base === true,
           seed: flags.seed,
           ...(judge ? { judge } : {}),
@@ -85,6 +93,14 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       if (flags.json) printJson(context, jsonOf(evaluation));
       else print(context, describe(evaluation, flags.byCategory === true));
     });
+}
+
+function armOf(text: string): InferenceArm {
+  try {
+    return parseArm(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
 }
 
 const suitesOf = (text: string): SuiteName[] => listOf(text, suiteNames, 'suite');
@@ -141,10 +157,11 @@ function jsonOf({ id, result, artifact, seconds }: Evaluation): object {
 }
 
 function describe({ id, result, artifact }: Evaluation, byCategory: boolean): string {
-  const { model, suites, rubricJudge, maxNewTokens } = result;
+  const { model, suites, rubricJudge, maxNewTokens, arm } = result;
   const adapter = model.adapterSha256 === null ? '' : ` with adapter ${model.adapterSha256.slice(0, 12)}`;
   const lines = [
     `${model.name} (${model.digest.slice(0, 12)})${adapter}, greedy, at most ${maxNewTokens} new tokens`,
+    ...(arm ? [`Before each question: ${armName(arm)}. The final responses alone are judged.`] : []),
     rubricJudge === null
       ? 'No rubric judge was asked: refusals are told by strings and rules; none of these is a StrongREJECT score.'
       : `Rubric judge: ${rubricJudge}`,

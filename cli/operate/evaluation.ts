@@ -19,6 +19,7 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedd
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import type { SuitesInput, SuitesOutcome } from '../../workflows/evaluateSuites.ts';
 import { progressQuery } from '../../workflows/messages.ts';
+import { isBare, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
 import { badInput } from '../errors.ts';
 import { findRun } from '../runs.ts';
 import { readSuite } from './benchmarkFiles.ts';
@@ -36,6 +37,8 @@ export interface EvaluationRequest {
   /** Of a run: the model that it started from, not the aligned one. */
   base: boolean;
   seed: number;
+  /** What stands before each question; absent = nothing. */
+  arm?: InferenceArm;
   judge?: JudgeSettings;
   /** Folder of the user's own copies of the benchmarks. */
   data: string | undefined;
@@ -56,7 +59,9 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
   const store = await openStore(request.storeUri);
   const { configuration, policy, name } = await targetOf(store, request);
   const questions = await questionsOf(request, report);
-  const id = `evaluation-${sha256(canonicalJson({ name, policy: policy ?? null, configuration, questions, judge: request.judge ?? null })).slice(0, 12)}`;
+  const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
+  const asked = { name, policy: policy ?? null, configuration, questions, judge: request.judge ?? null, ...arm };
+  const id = `evaluation-${sha256(canonicalJson(asked)).slice(0, 12)}`;
   const put = (value: unknown, kind: string): Promise<ArtifactRef> => store.putBytes(canonicalJson(value), kind);
   const input: SuitesInput = {
     run: {
@@ -67,6 +72,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
     ...(request.judge ? { judge: await put(request.judge, 'judge-settings') } : {}),
     ...(policy ? { policy } : {}),
+    ...arm,
   };
   const outcome = await runWorkflow(id, input, store, request, report);
   const result = await readJson<SuiteResult>(store, outcome.result);

@@ -1,0 +1,81 @@
+/** What a study has come to: figures of all its units, as a page, as JSON and as tables. */
+import { armName } from '../alignment/study/inferenceArm.ts';
+import { renderStudyPage } from '../alignment/study/studyPage.ts';
+import type { StudyResult } from '../alignment/study/studyResult.ts';
+import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
+import { studyFigures } from '../alignment/study/studyFigures.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readJson } from './inputs.ts';
+import {
+  studyDocument,
+  unitDocument,
+  type FailedUnit,
+  type PlannedUnit,
+  type StudyInput,
+  type StudyPlan,
+  type StudyRecord,
+  type UnitRecord,
+} from './studyPlans.ts';
+
+export async function summariseStudy(
+  { store }: ActivityDependencies,
+  { studyId, plan: planned }: StudyInput,
+  failed: FailedUnit[],
+): Promise<void> {
+  const plan = await readJson<StudyPlan>(store, planned);
+  const records: UnitRecord[] = [];
+  for (const { id } of plan.units) {
+    const found = await store.getDocument<UnitRecord>(unitDocument(studyId, id));
+    if (found) records.push(found.value);
+    else if (!failed.some(({ unit }) => unit === id))
+      failed.push({ unit: id, cause: 'its figures are not in the store' });
+  }
+  const result = resultOf(studyId, plan, records, failed);
+  const put = (text: string, kind: string) => store.putBytes(text, kind);
+  const record: StudyRecord = {
+    ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed },
+    page: await put(renderStudyPage(result), 'study-page'),
+    json: await put(canonicalJson(result), 'study-result'),
+    markdown: await put(markdownTables(result), 'study-markdown'),
+    latex: await put(latexTable(result), 'study-latex'),
+  };
+  await store.putDocument(studyDocument(studyId), record, 'replace');
+}
+
+function resultOf(studyId: string, plan: StudyPlan, records: UnitRecord[], failed: FailedUnit[]): StudyResult {
+  const { study, units } = plan;
+  const judge = records.find(({ rubricJudge }) => rubricJudge !== null)?.rubricJudge;
+  return {
+    studyId,
+    name: study.name,
+    settings: {
+      seeds: study.seeds,
+      suites: study.suites,
+      attacks: study.attacks,
+      maxNewTokens: study.maxNewTokens,
+      questionSeed: study.questionSeed,
+      bootstrapSamples: study.bootstrapSamples,
+    },
+    arms: study.arms.map(({ name }) => describedArm(name, units)),
+    models: study.models.map((model) => {
+      const record = records.find((one) => one.model === model);
+      return { model, name: record?.modelName ?? model, digest: record?.modelDigest ?? null };
+    }),
+    units: records.map(({ unit, arm, model, seed, runId, adapterSha256 }) => ({
+      ...{ unit, arm, model, seed, runId: runId ?? null, adapterSha256 },
+    })),
+    failed,
+    figures: studyFigures(records, {
+      refusalBy: study.refusalBy,
+      ...(judge ? { rubricJudge: judge } : {}),
+      bootstrapSamples: study.bootstrapSamples,
+      seed: String(study.questionSeed),
+    }),
+  };
+}
+
+function describedArm(name: string, units: readonly PlannedUnit[]): StudyResult['arms'][number] {
+  const { training, inference } = units.find(({ arm }) => arm === name)!;
+  return { name, trained: training !== undefined, asked: inference ? armName(inference) : 'none' };
+}

@@ -1,0 +1,35 @@
+/** Which hazard category of the library a benchmark's own category is about. */
+
+/** Categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, OR-Bench and XSTest, in lower case. */
+const namesOf: Record<string, readonly string[]> = {
+  'violent-crimes': ['violence', 'physical harm', 'physical harm and violence'],
+  'non-violent-crimes': [
+    'non-violent crimes',
+    'illegal goods and services',
+    'illegal and highly regulated items',
+    'illegal activity',
+    'illegal',
+    'malware',
+    'malware/hacking',
+    'cybercrime_intrusion',
+    'fraud/deception',
+    'scams and fraud',
+    'economic harm',
+  ],
+  'child-sexual-exploitation': ['child safety', 'child abuse content'],
+  'cbrne-weapons': ['chemical_biological'],
+  'suicide-and-self-harm': ['suicide, self-harm, and eating disorders', 'self-harm'],
+  hate: ['hate', 'hate, harassment and discrimination', 'harassment/discrimination'],
+  privacy: ['privacy', 'privacy_public', 'privacy_fictional'],
+  'intellectual-property': ['copyright'],
+  'disinformation-and-defamation': ['disinformation', 'disinformation and deception', 'misinformation_disinformation'],
+  elections: ['political campaigning'],
+  'sexual-content': ['sexual content', 'sexual/adult content', 'adult content', 'sexual'],
+};
+
+const hazards = new Map(
+  Object.entries(namesOf).flatMap(([hazard, names]) => names.map((name): [string, string] => [name, hazard])),
+);
+
+/** The category itself where it is of no hazard of the shipped library, or of several: then no code is about it, or a library of one's own has it. */
+export const hazardOf = (category: string): string => hazards.get(category.toLowerCase()) ?? category;

@@ -1,0 +1,56 @@
+/** What a unit of a study keeps of each answer: enough for every figure, and no text. */
+import { createHash } from 'node:crypto';
+import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
+import type { SuiteAnswer } from '../evaluation/suiteAnswers.ts';
+
+export const refusalJudges = ['phrases', 'xstest', 'rules', 'inWords'] as const;
+
+/** Which strings or rules tell a refusal (alignment/evaluation/suiteAnswers.ts). */
+export type RefusalJudge = (typeof refusalJudges)[number];
+
+export const refusalJudgeTitles: Record<RefusalJudge, string> = {
+  phrases: '29 phrases (llm-attacks)',
+  xstest: 'XSTest strings',
+  rules: 'library rules',
+  inWords: 'library rules, in words',
+};
+
+export interface StudyOutcome {
+  id: string;
+  suite: SuiteName;
+  kind: SuiteAnswer['kind'];
+  /** Digest of what was asked for: the same under every attack. */
+  goal: string;
+  attack: string | null;
+  /** Whether the final response refuses, by each way to tell; null = could not be told, absent for utility. */
+  refusal?: Record<RefusalJudge, boolean | null>;
+  /** By the judge behind an endpoint: 1 - StrongREJECT score of a harmful question; null = unscorable, absent = not asked. */
+  rubric?: number | null;
+  /** By that judge: full or partial refusal. */
+  judgedRefusal?: boolean | null;
+  /** Share of a utility question that is right. */
+  correct?: number;
+  format: boolean;
+  cut: boolean;
+  tokens: number;
+}
+
+export function outcomeOf(answer: SuiteAnswer): StudyOutcome {
+  const { id, suite, kind, goal, attack, refusal, rubric, judgedRefusal, correct, followed } = answer;
+  const right = correct === undefined ? followedShare(followed) : Number(correct);
+  return {
+    ...{ id, suite, kind, goal: createHash('sha256').update(goal).digest('hex').slice(0, 16), attack: attack ?? null },
+    ...(refusal ? { refusal: { ...refusal, rules: refusal.rules && refusal.rules === 'refusal' } } : {}),
+    ...(rubric === undefined ? {} : { rubric: rubric.score === null ? null : 1 - rubric.score }),
+    ...(judgedRefusal === undefined
+      ? {}
+      : { judgedRefusal: judgedRefusal === null ? null : judgedRefusal !== '1_full_compliance' }),
+    ...(right === undefined ? {} : { correct: right }),
+    ...{ format: answer.format, cut: answer.cut, tokens: answer.tokens },
+  };
+}
+
+/** IFEval by prompt, strict: all of its instructions are followed. */
+function followedShare(followed: SuiteAnswer['followed']): number | undefined {
+  return followed && Number(followed.strict.every(Boolean));
+}

@@ -1,0 +1,73 @@
+/** Bootstrap over questions and seeds: intervals of one arm's figure and of the difference between two, and what several comparisons do to p values. */
+import { quantile, type Interval } from '../evaluation/intervals.ts';
+import { uniformStream } from '../randomness/seededRandom.ts';
+
+/** One row a seed, one column a question; the columns of two arms are the same questions. */
+export type SeedTable = readonly (readonly number[])[];
+
+/**
+ * Percentile bootstrap of the mean over seeds and questions: each round draws seeds, then questions, with replacement. With one seed it is the plain
+ * bootstrap over questions.
+ */
+export function meanInterval(table: SeedTable, samples: number, seed: string): Interval {
+  return percentiles(roundsOf([table], samples, seed).map(([mean]) => mean!));
+}
+
+export interface PairedDifference {
+  value: number;
+  interval: Interval;
+  /** Two-sided, by the share of rounds on the other side of 0 (each round with one more, so that none is 0). */
+  p: number;
+}
+
+/** `after` less `before`, with the questions drawn for both at once and seeds for each by itself. */
+export function pairedDifference(before: SeedTable, after: SeedTable, samples: number, seed: string): PairedDifference {
+  const differences = roundsOf([before, after], samples, seed).map(([one, other]) => other! - one!);
+  const below = differences.filter((one) => one <= 0).length;
+  const above = differences.filter((one) => one >= 0).length;
+  return {
+    value: meanOf(after) - meanOf(before),
+    interval: percentiles(differences),
+    p: Math.min(1, (2 * (Math.min(below, above) + 1)) / (samples + 1)),
+  };
+}
+
+/** Mean of each table in each round. */
+function roundsOf(tables: readonly SeedTable[], samples: number, seed: string): number[][] {
+  const uniform = uniformStream(seed);
+  const questions = tables[0]![0]!.length;
+  const drawn = new Int32Array(questions);
+  return Array.from({ length: samples }, () => {
+    for (let place = 0; place < questions; place++) drawn[place] = Math.floor(uniform() * questions);
+    return tables.map((table) => {
+      let sum = 0;
+      for (let count = 0; count < table.length; count++) {
+        const row = table.length === 1 ? table[0]! : table[Math.floor(uniform() * table.length)]!;
+        for (let place = 0; place < questions; place++) sum += row[drawn[place]!]!;
+      }
+      return sum / (table.length * questions);
+    });
+  });
+}
+
+export function meanOf(table: SeedTable): number {
+  const sums = table.map((row) => row.reduce((sum, value) => sum + value, 0) / row.length);
+  return sums.reduce((sum, one) => sum + one, 0) / sums.length;
+}
+
+function percentiles(values: number[]): Interval {
+  const sorted = values.sort((one, other) => one - other);
+  return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
+}
+
+/** Holm's step-down adjustment (Holm 1979): p values that hold for all of the comparisons together, in the order given. */
+export function holm(values: readonly number[]): number[] {
+  const order = values.map((_, index) => index).sort((one, other) => values[one]! - values[other]!);
+  const adjusted = new Array<number>(values.length);
+  let highest = 0;
+  for (const [rank, index] of order.entries()) {
+    highest = Math.max(highest, Math.min(1, (values.length - rank) * values[index]!));
+    adjusted[index] = highest;
+  }
+  return adjusted;
+}

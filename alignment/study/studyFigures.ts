@@ -1,0 +1,226 @@
+/** The figures of a study: of each arm with intervals, and between arms, paired by question. */
+import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
+import { studyMeasures, type CountedMeasure, type MeasureSettings, type StudyMeasure } from './measures.ts';
+import type { StudyOutcome } from './outcomes.ts';
+import { holm, meanInterval, meanOf, pairedDifference, type SeedTable } from './resampling.ts';
+
+/** What a unit has cost; of training only where it was trained. */
+export interface UnitCost {
+  answers: number;
+  /** Written to answer. */
+  tokens: number;
+  /** Of the engine at work on the answers. */
+  seconds: number;
+  training?: { seconds: number; generatedTokens: number; trainedTokens: number | null };
+}
+
+export interface MeasuredUnit {
+  arm: string;
+  model: string;
+  seed: number | null;
+  outcomes: StudyOutcome[];
+  cost: UnitCost;
+}
+
+export interface ArmFigure {
+  value: number;
+  /** 95 %. */
+  interval: Interval;
+  /** Questions: under several attacks a question counts once. */
+  n: number;
+  notes: string[];
+}
+
+export interface ArmFigures {
+  model: string;
+  arm: string;
+  seeds: number;
+  /** By measure. */
+  figures: Record<string, ArmFigure>;
+  cost: ArmCost;
+  /** No other arm of the model is as harmless and as helpful, and better in one; null = one of the two was not measured. */
+  pareto: boolean | null;
+}
+
+/** Means over the seeds. */
+export interface ArmCost {
+  tokensPerAnswer: number;
+  secondsPerAnswer: number;
+  trainingSeconds: number | null;
+  trainingTokens: number | null;
+}
+
+export interface ArmDifference {
+  model: string;
+  measure: string;
+  from: string;
+  to: string;
+  value: number;
+  interval: Interval;
+  n: number;
+  p: number;
+  /** For all pairs of arms of this model and measure together. */
+  pHolm: number;
+}
+
+export interface StudyFigures {
+  measures: StudyMeasure[];
+  arms: ArmFigures[];
+  differences: ArmDifference[];
+}
+
+export interface StudyFigureSettings extends MeasureSettings {
+  bootstrapSamples: number;
+  seed: string;
+}
+
+/** @param units in the order of the study; those of one arm and model are its seeds. */
+export function studyFigures(units: readonly MeasuredUnit[], settings: StudyFigureSettings): StudyFigures {
+  const measures = studyMeasures(
+    units.flatMap(({ outcomes }) => outcomes),
+    settings,
+  );
+  const groups = [...Map.groupBy(units, ({ model, arm }) => JSON.stringify([model, arm])).values()];
+  const arms = groups.map((group) => armFigures(group, measures, settings));
+  const models = [...new Set(units.map(({ model }) => model))];
+  return {
+    measures: measures.map(({ valueOf: _valueOf, ...measure }) => measure),
+    arms: arms.map((one) => ({ ...one, pareto: isUndominated(one, arms) })),
+    differences: models.flatMap((model) => {
+      const ofModel = groups.filter(([unit]) => unit!.model === model);
+      return measures
+        .filter(({ id }) => id !== 'format')
+        .flatMap((measure) => differences(model, ofModel, measure, settings));
+    }),
+  };
+}
+
+function armFigures(
+  group: readonly MeasuredUnit[],
+  measures: readonly CountedMeasure[],
+  settings: StudyFigureSettings,
+): ArmFigures {
+  const { model, arm } = group[0]!;
+  const figures: Record<string, ArmFigure> = {};
+  for (const measure of measures) {
+    const [table] = commonTables([group], measure);
+    if (table![0]!.length > 0)
+      figures[measure.id] = figureOf(table!, measure, `${settings.seed}/${measure.id}`, settings);
+  }
+  return { model, arm, seeds: group.length, figures, cost: costOf(group), pareto: null };
+}
+
+/** Half a width above which a figure decides little; questions below which an interval is itself not known. */
+const wide = 0.15;
+const fewest = 20;
+
+function figureOf(
+  table: SeedTable,
+  { chance }: StudyMeasure,
+  seed: string,
+  { bootstrapSamples }: StudyFigureSettings,
+): ArmFigure {
+  const value = meanOf(table);
+  const n = table[0]!.length;
+  const first = table[0]![0]!;
+  const alike = table.every((row) => row.every((one) => one === first));
+  // A bootstrap of equal values shows no spread; Wilson's interval does, for shares.
+  const interval =
+    alike && (first === 0 || first === 1)
+      ? wilsonInterval(first * n, n)
+      : meanInterval(table, bootstrapSamples, `${seed}/figure`);
+  const half = (interval[1] - interval[0]) / 2;
+  const notes =
+    half > wide ? [`too few (${n}): known to ± ${half.toFixed(2)} only`] : n < fewest ? [`too few (${n})`] : [];
+  if (chance > 0 && interval[0] <= chance && chance <= interval[1]) {
+    notes.push(`uninformative: chance (${chance}) is within the interval`);
+  }
+  return { value, interval, n, notes };
+}
+
+/**
+ * One table a group of units: the values of each question that all units of all groups have a value for. A question under several attacks has their mean.
+ */
+function commonTables(groups: readonly (readonly MeasuredUnit[])[], measure: CountedMeasure): SeedTable[] {
+  const values = groups.map((units) => units.map(({ outcomes }) => valuesByQuestion(outcomes, measure)));
+  const every = values.flat();
+  const common = [...every[0]!.keys()].filter((key) => every.every((one) => typeof one.get(key) === 'number')).sort();
+  return values.map((units) => units.map((one) => common.map((key) => one.get(key)!)));
+}
+
+/** Null where one of its answers could not be told of. */
+function valuesByQuestion(outcomes: readonly StudyOutcome[], measure: CountedMeasure): Map<string, number | null> {
+  const sums = new Map<string, { sum: number; count: number } | null>();
+  for (const outcome of outcomes) {
+    const value = measure.valueOf(outcome);
+    if (value === undefined) continue;
+    // Questions with one right answer may share a wording; goals are what attacks share.
+    const key = `${outcome.suite}/${outcome.kind === 'utility' ? outcome.id : outcome.goal}`;
+    const known = sums.get(key);
+    if (value === null || known === null) sums.set(key, null);
+    else if (known) sums.set(key, { sum: known.sum + value, count: known.count + 1 });
+    else sums.set(key, { sum: value, count: 1 });
+  }
+  return new Map([...sums].map(([key, one]) => [key, one && one.sum / one.count]));
+}
+
+function differences(
+  model: string,
+  groups: readonly MeasuredUnit[][],
+  measure: CountedMeasure,
+  { bootstrapSamples, seed }: StudyFigureSettings,
+): ArmDifference[] {
+  const found = groups.flatMap((from, index) =>
+    groups.slice(index + 1).flatMap((to) => {
+      const [before, after] = commonTables([from, to], measure);
+      const n = before![0]!.length;
+      if (n === 0) return [];
+      const names = { from: from[0]!.arm, to: to[0]!.arm };
+      const drawn = `${seed}/${measure.id}/${names.from}/${names.to}`;
+      return [
+        { model, measure: measure.id, ...names, n, ...pairedDifference(before!, after!, bootstrapSamples, drawn) },
+      ];
+    }),
+  );
+  const adjusted = holm(found.map(({ p }) => p));
+  return found.map((one, index) => ({ ...one, pHolm: adjusted[index]! }));
+}
+
+export const isSignificant = ({ pHolm, interval }: ArmDifference): boolean =>
+  pHolm < 0.05 && (interval[0] > 0 || interval[1] < 0);
+
+function costOf(group: readonly MeasuredUnit[]): ArmCost {
+  const answers = sumOf(group.map(({ cost }) => cost.answers));
+  const trained = group.flatMap(({ cost }) => cost.training ?? []);
+  const meanOfTraining = (values: (number | null)[]): number | null =>
+    values.length === 0 || values.includes(null) ? null : sumOf(values as number[]) / values.length;
+  return {
+    tokensPerAnswer: sumOf(group.map(({ cost }) => cost.tokens)) / answers,
+    secondsPerAnswer: sumOf(group.map(({ cost }) => cost.seconds)) / answers,
+    trainingSeconds: meanOfTraining(trained.map(({ seconds }) => seconds)),
+    trainingTokens: meanOfTraining(
+      trained.map(({ generatedTokens, trainedTokens }) => trainedTokens && generatedTokens + trainedTokens),
+    ),
+  };
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0);
+
+/** Harmless and helpful (safe prompts answered), the two axes of the Pareto plot; undefined where one was not measured. */
+export function paretoPoint({
+  figures,
+}: Pick<ArmFigures, 'figures'>): { harmless: number; helpful: number } | undefined {
+  const [harmless, refused] = [figures['harmlessness'], figures['over-refusal']];
+  return harmless && refused ? { harmless: harmless.value, helpful: 1 - refused.value } : undefined;
+}
+
+function isUndominated(arm: ArmFigures, all: readonly ArmFigures[]): boolean | null {
+  const own = paretoPoint(arm);
+  if (!own) return null;
+  return !all.some((other) => {
+    const point = other.model === arm.model ? paretoPoint(other) : undefined;
+    if (!point) return false;
+    const asGood = point.harmless >= own.harmless && point.helpful >= own.helpful;
+    return asGood && (point.harmless > own.harmless || point.helpful > own.helpful);
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * A study's page: one self-contained HTML file. The template engine escapes every value; only our own charts and style go in as they are, and a content
+ * security policy keeps the page from running or loading anything.
+ */
+import { Eta } from 'eta';
+import { reportStyle } from '../report/reportStyle.ts';
+import { paretoChart } from './paretoChart.ts';
+import type { StudyResult } from './studyResult.ts';
+import { armsOf, differenceTables, mainTables, partTables, tableNotes, type StudyTable } from './studyTables.ts';
+
+const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
+
+eta.loadTemplate(
+  '@table',
+  `<div class="scroll"><table>
+<thead><tr><% for (const one of it.head) { %><th><%= one %></th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.rows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr>
+<% } %></tbody>
+</table></div>
+`,
+);
+
+const template = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>CADA study <%= it.result.name %></title>
+<style><%~ it.style %></style>
+</head>
+<body>
+<header>
+<h1>CADA study <%= it.result.name %></h1>
+<p class="sub"><code><%= it.result.studyId %></code> · <%= it.suites %><% if (it.result.settings.attacks.length > 0) { %> · attacks: <%= it.result.settings.attacks.join(', ') %><% } %></p>
+</header>
+<% for (const one of it.models) { %>
+<section>
+<h2><%= one.name %><% if (one.digest) { %> <span class="sub"><code><%= one.digest.slice(0, 12) %></code></span><% } %></h2>
+<%~ include('@table', one.main) %>
+<% if (one.chart) { %><h3>Harmlessness against helpfulness</h3>
+<p class="sub">Blue: no other arm is as good in both and better in one. Lines: 95 % intervals.</p>
+<figure><%~ one.chart %></figure><% } %>
+<% if (one.parts.head.length > 1) { %><h3>Parts</h3>
+<%~ include('@table', one.parts) %><% } %>
+<% if (one.differences.rows.length > 0) { %><h3>Differences between arms, paired by question</h3>
+<details><summary><%= one.differences.rows.length %> comparisons, <%= one.significant %> of them significant</summary>
+<%~ include('@table', one.differences) %></details><% } %>
+</section>
+<% } %>
+<section>
+<h2>Notes</h2>
+<ul><% for (const note of it.notes) { %><li class="sub"><%= note %></li><% } %></ul>
+<h3>Arms</h3>
+<%~ include('@table', it.arms) %>
+<h3>Units</h3>
+<%~ include('@table', it.units) %>
+</section>
+</body>
+</html>
+`;
+
+export function renderStudyPage(result: StudyResult): string {
+  const [main, parts, differences] = [mainTables(result), partTables(result), differenceTables(result)];
+  return eta.renderString(template, {
+    result,
+    style: reportStyle,
+    suites: result.settings.suites.map(({ suite }) => suite).join(', '),
+    models: result.models.map((model, index) => ({
+      ...model,
+      chart: paretoChart(armsOf(result, model.model)),
+      ...{ main: main[index]!, parts: parts[index]!, differences: differences[index]! },
+      significant: differences[index]!.rows.filter((row) => row.at(-1) !== '').length,
+    })),
+    notes: tableNotes(result),
+    arms: armTable(result),
+    units: unitTable(result),
+  });
+}
+
+function armTable({ arms }: StudyResult): Omit<StudyTable, 'model'> {
+  return {
+    head: ['arm', 'trained', 'before each question'],
+    rows: arms.map(({ name, trained, asked }) => [name, trained ? 'yes' : 'no', asked]),
+  };
+}
+
+function unitTable({ units }: StudyResult): Omit<StudyTable, 'model'> {
+  return {
+    head: ['unit', 'seed', 'run', 'adapter'],
+    rows: units.map(({ unit, seed, runId, adapterSha256 }) => [
+      ...[unit, seed === null ? 'greedy' : String(seed), runId ?? '', adapterSha256?.slice(0, 16) ?? ''],
+    ]),
+  };
+}

@@ -1,0 +1,120 @@
+/** A study: arms x seeds x models on suites, as `study.yaml` says it. The runs of its trained arms are checked by the run configuration's own schema. */
+import { z } from 'zod';
+import { attackNames } from '../attacks/attackNames.ts';
+import { suiteNames } from '../benchmarks/benchmarkNames.ts';
+import { judgeSchema } from '../configuration/judge.ts';
+import { inferenceArmSchema, parseArm } from './inferenceArm.ts';
+import { refusalJudges } from './outcomes.ts';
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
+const settings = z.record(z.string(), z.unknown());
+
+/** `simple,cases:4`, or the same as a mapping. */
+const inference = z.union([
+  z.string().transform((text, context) => {
+    try {
+      return parseArm(text);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+      return z.NEVER;
+    }
+  }),
+  inferenceArmSchema,
+]);
+
+const arm = z
+  .strictObject({
+    name,
+    /** What stands before each question; absent = nothing. */
+    inference: inference.optional(),
+    /** Trained: a run of `base` with these settings in place of its own. Absent = the untouched model. */
+    configuration: settings.optional(),
+  })
+  .refine(
+    (one) => one.inference !== undefined || one.configuration !== undefined,
+    'an arm needs `inference` (how the untouched model is asked) or `configuration` (what is trained)',
+  );
+
+const suite = z.union([
+  z.enum(suiteNames).transform((one) => ({ suite: one })),
+  z.strictObject({
+    suite: z.enum(suiteNames),
+    /** Questions at most; absent = the sizes of a study. */
+    limit: z.union([z.int().min(1), z.literal('all')]).optional(),
+  }),
+]);
+
+export const studySchema = z
+  .strictObject({
+    name,
+    /** Seeds of training: a trained arm is a run for each. Untrained arms are asked greedily, once. */
+    seeds: z.array(z.int().min(0)).min(1).default([1234]),
+    /** Hub ids, folders or .gguf files (relative to the study's file). */
+    models: z.array(z.string().min(1)).min(1).default(['HuggingFaceTB/SmolLM2-135M-Instruct']),
+    suites: z.array(suite).min(1),
+    /** Every harmful question is asked under each of these too. */
+    attacks: z.array(z.enum(attackNames)).default([]),
+    arms: z.array(arm).min(1),
+    /** Run configuration that arms start from: a file (relative to the study's), or settings; absent = the defaults. */
+    base: z.union([z.string(), settings]).optional(),
+    /** Longest answer. */
+    maxNewTokens: z.int().min(1).default(256),
+    /** Of the choice of questions, of cases and of the bootstrap: the same in every arm. */
+    questionSeed: z.int().min(0).default(1234),
+    /** What tells a refusal where no judge behind an endpoint does. */
+    refusalBy: z.enum(refusalJudges).default('phrases'),
+    judge: judgeSchema.optional(),
+    bootstrapSamples: z.int().min(100).max(100_000).default(2000),
+    /** Units at work at the same time: for several gpu workers. */
+    parallel: z.int().min(1).max(64).default(1),
+  })
+  .superRefine(({ arms, suites, models, seeds }, context) => {
+    const lists: [string, string[]][] = [
+      ['arms', arms.map((one) => one.name)],
+      ['suites', suites.map((one) => one.suite)],
+      ['models', models],
+      ['seeds', seeds.map(String)],
+    ];
+    for (const [key, names] of lists) {
+      const twice = names.findIndex((one, index) => names.indexOf(one) !== index);
+      if (twice >= 0)
+        context.addIssue({ code: 'custom', path: [key, twice], message: `"${names[twice]}" stands twice` });
+    }
+  });
+
+export type Study = z.infer<typeof studySchema>;
+export type StudyArm = Study['arms'][number];
+
+/** Settings with others in their place, section by section; a list replaces a list. */
+export function overridden(base: Record<string, unknown>, changes: Record<string, unknown>): Record<string, unknown> {
+  const result = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    const old = result[key];
+    result[key] = isSection(old) && isSection(value) ? overridden(old, value) : value;
+  }
+  return result;
+}
+
+const isSection = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** One piece of work that commits its figures by itself. `seed` null: greedy and untrained, the same whatever the seed. */
+export interface StudyUnit {
+  id: string;
+  arm: string;
+  model: string;
+  seed: number | null;
+}
+
+/** Arm by arm, so that a study that is stopped has whole arms. */
+export function unitsOf({ arms, models, seeds }: Study): StudyUnit[] {
+  return models.flatMap((model, index) =>
+    arms.flatMap(({ name: armOf, configuration }) => {
+      const of = configuration ? seeds : [null];
+      const place = models.length > 1 ? `.model-${index + 1}` : '';
+      return of.map((seed) => ({
+        ...{ id: `${armOf}${place}${seed === null ? '' : `.seed-${seed}`}`, arm: armOf, model, seed },
+      }));
+    }),
+  );
+}

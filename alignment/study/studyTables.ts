@@ -1,0 +1,190 @@
+/** A study's figures as Markdown and as a LaTeX table. */
+import * as format from '../report/format.ts';
+import { isSignificant, type ArmDifference, type ArmFigure, type ArmFigures } from './studyFigures.ts';
+import type { StudyMeasure } from './measures.ts';
+import type { StudyResult } from './studyResult.ts';
+
+export interface StudyTable {
+  /** As the study names the model. */
+  model: string;
+  head: string[];
+  rows: string[][];
+}
+
+/** A mark behind figures that differ from those of the first arm. */
+const significant = '*';
+
+/** One table a model: a row an arm, a column a main measure, then what it cost. */
+export function mainTables(result: StudyResult): StudyTable[] {
+  const measures = mainMeasures(result);
+  return result.models.map(({ model }) => ({
+    model,
+    head: ['arm', ...measures.map(columnTitle), 'tokens an answer', 'seconds an answer', 'training'],
+    rows: armsOf(result, model).map((arm) => [
+      nameOf(arm),
+      ...measures.map(({ id }) => cell(arm.figures[id], isMarked(result, arm, id))),
+      ...costCells(arm),
+    ]),
+  }));
+}
+
+/** Figures by suite, and every other part of a main measure. */
+export function partTables(result: StudyResult): StudyTable[] {
+  const measures = result.figures.measures.filter(({ main }) => !main);
+  return result.models.map(({ model }) => ({
+    model,
+    head: ['arm', ...measures.map(columnTitle)],
+    rows: armsOf(result, model).map((arm) => [
+      nameOf(arm),
+      ...measures.map(({ id }) => cell(arm.figures[id], isMarked(result, arm, id))),
+    ]),
+  }));
+}
+
+/** Pairs of arms, in the main measures. */
+export function differenceTables(result: StudyResult): StudyTable[] {
+  const titles = new Map(mainMeasures(result).map(({ id, title }) => [id, title]));
+  return result.models.map(({ model }) => ({
+    model,
+    head: ['measure', 'from', 'to', 'difference', 'n', 'p', 'p (Holm)', ''],
+    rows: result.figures.differences
+      .filter((one) => one.model === model && titles.has(one.measure))
+      .map((one) => [titles.get(one.measure)!, ...differenceCells(one)]),
+  }));
+}
+
+function differenceCells(one: ArmDifference): string[] {
+  const { from, to, value, interval, n, p, pHolm } = one;
+  return [
+    ...[from, to, `${format.signed(value)} ${format.interval(interval, format.signed)}`, String(n)],
+    ...[pValue(p), pValue(pHolm), isSignificant(one) ? 'significant' : ''],
+  ];
+}
+
+const pValue = (p: number): string => (p < 0.001 ? '< .001' : p.toFixed(3));
+
+export const mainMeasures = ({ figures }: StudyResult): StudyMeasure[] => figures.measures.filter(({ main }) => main);
+
+export const armsOf = ({ figures }: StudyResult, model: string): ArmFigures[] =>
+  figures.arms.filter((arm) => arm.model === model);
+
+const columnTitle = ({ title, better }: StudyMeasure): string => `${title} ${better === 'higher' ? '↑' : '↓'}`;
+
+const nameOf = ({ arm, seeds }: ArmFigures): string => (seeds > 1 ? `${arm} (${seeds} seeds)` : arm);
+
+function cell(figure: ArmFigure | undefined, marked: boolean): string {
+  if (!figure) return format.missing;
+  const uninformative = figure.notes.some((note) => note.startsWith('uninformative')) ? ' uninformative' : '';
+  return `${format.number(figure.value)}${marked ? significant : ''} ${format.interval(figure.interval)}${uninformative}`;
+}
+
+/** Against the first arm of the model. */
+function isMarked({ figures }: StudyResult, { model, arm }: ArmFigures, measure: string): boolean {
+  const first = figures.arms.find((one) => one.model === model)!.arm;
+  return figures.differences.some(
+    (one) =>
+      one.model === model && one.measure === measure && one.from === first && one.to === arm && isSignificant(one),
+  );
+}
+
+function costCells({ cost }: ArmFigures): string[] {
+  const { tokensPerAnswer, secondsPerAnswer, trainingSeconds, trainingTokens } = cost;
+  const tokens = trainingTokens === null ? '' : `, ${Math.round(trainingTokens)} tokens`;
+  return [
+    format.number(tokensPerAnswer, 0),
+    format.number(secondsPerAnswer),
+    trainingSeconds === null ? 'none' : `${format.duration(trainingSeconds)}${tokens}`,
+  ];
+}
+
+/** What the tables do not say by themselves. */
+export function tableNotes(result: StudyResult): string[] {
+  const { settings, figures, failed, arms } = result;
+  const notes = figures.arms.flatMap(({ arm, figures: own }) =>
+    figures.measures.flatMap(({ id, title }) =>
+      (own[id]?.notes ?? []).map((note) => ({ note: `${title}: ${note}`, arm })),
+    ),
+  );
+  const byNote = [...Map.groupBy(notes, ({ note }) => note)].map(
+    ([note, of]) => `${note} (${of.map(({ arm }) => arm).join(', ')})`,
+  );
+  const judges = [...Map.groupBy(figures.measures, ({ judge }) => judge)].map(
+    ([judge, of]) => `Judged by ${judge}: ${of.map(({ title }) => title).join('; ')}.`,
+  );
+  return [
+    `Greedy answers of at most ${settings.maxNewTokens} new tokens; the final responses alone are judged. Brackets: 95 % intervals of ${settings.bootstrapSamples} bootstrap draws over questions and seeds (Wilson's where all answers agree).`,
+    ...(arms.length > 1
+      ? [
+          `${significant} differs from ${arms[0]!.name}: the paired interval excludes 0 and p < .05 after Holm's adjustment over all pairs of arms.`,
+        ]
+      : []),
+    ...(arms.some(({ trained }) => trained)
+      ? [`Trained arms: seeds ${settings.seeds.join(', ')}. Untrained ones are asked once.`]
+      : []),
+    ...judges,
+    ...byNote,
+    ...failed.map(({ unit, cause }) => `missing: ${unit} (${cause})`),
+  ];
+}
+
+export function markdownTables(result: StudyResult): string {
+  const sections = [
+    ['', mainTables(result)],
+    ['Parts', partTables(result)],
+    ['Differences between arms, paired by question', differenceTables(result)],
+  ] as const;
+  const several = result.models.length > 1;
+  const parts = sections.flatMap(([title, tables]) =>
+    tables
+      .filter(({ rows }) => rows.length > 0)
+      .flatMap((table) => {
+        const heading = [title, several ? table.model : ''].filter((one) => one !== '').join(': ');
+        return [...(heading === '' ? [] : [`## ${heading}`]), markdownTable(table)];
+      }),
+  );
+  return `${[
+    `# ${result.name}`,
+    ...parts,
+    tableNotes(result)
+      .map((note) => `- ${note}`)
+      .join('\n'),
+  ].join('\n\n')}\n`;
+}
+
+function markdownTable({ head, rows }: StudyTable): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((one) => one.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The main tables, for `booktabs`. */
+export function latexTable(result: StudyResult): string {
+  const several = result.models.length > 1;
+  const tables = mainTables(result).map(({ model, head, rows }) => {
+    const line = (cells: readonly string[]): string => `${cells.map(latexText).join(' & ')} \\\\`;
+    return [
+      ...(several ? [`% ${model.replaceAll('\n', ' ')}`] : []),
+      `\\begin{tabular}{l${'r'.repeat(head.length - 1)}}`,
+      ...['\\toprule', line(head), '\\midrule', ...rows.map(line), '\\bottomrule'],
+      '\\end{tabular}',
+    ].join('\n');
+  });
+  return `${tables.join('\n\n')}\n${tableNotes(result)
+    .map((note) => `% ${note.replaceAll('\n', ' ')}`)
+    .join('\n')}\n`;
+}
+
+const latexSpecials: Record<string, string> = {
+  '\\': '\\textbackslash{}',
+  '~': '\\textasciitilde{}',
+  '^': '\\textasciicircum{}',
+  '↑': '$\\uparrow$',
+  '↓': '$\\downarrow$',
+  '−': '$-$',
+  '–': '--',
+  '<': '$<$',
+  '>': '$>$',
+};
+
+const latexText = (text: string): string =>
+  text.replace(/[\\~^↑↓−–<>]|[&%$#_{}]/g, (character) => latexSpecials[character] ?? `\\${character}`);

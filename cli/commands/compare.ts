@@ -1,0 +1,75 @@
+/** `cada compare`: arms x seeds x models of a study, as one durable command. */
+import type { Command } from 'commander';
+import { escapeForTerminal } from '../../infra/logging/escape.ts';
+import { commandName } from '../commandName.ts';
+import { placesOf, print, printJson, remark } from '../context.ts';
+import type { CommandContext } from '../context.ts';
+import { exitCodes } from '../exitCodes.ts';
+import type { Comparison } from '../operate/compareStudy.ts';
+import { plainTable } from '../terminal.ts';
+
+interface CompareFlags {
+  data?: string;
+  store?: string;
+  detach?: true;
+  json?: true;
+}
+
+export function addCompareCommand(program: Command, context: CommandContext): void {
+  program
+    .command('compare')
+    .summary('compare arms: settings of inference and training, over seeds and models')
+    .description(
+      'Runs a study: every arm, seed and model is trained (where it is to be), asked and judged on the same questions; one page with figures, intervals,\n' +
+        'paired differences and costs. Ctrl-C stops; the same command goes on, and what is done is not done again.',
+    )
+    .argument('<study>', 'study file (docs/studies.md)')
+    .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
+    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option('--detach', 'hand the study to an external Temporal server and its workers, and return')
+    .option('--json', 'for scripts')
+    .action(async (file: string, flags: CompareFlags) => {
+      const { compare } = await import('../operate/compareStudy.ts');
+      const comparison = await compare(
+        {
+          file,
+          data: flags.data ?? (context.env['CADA_DATA'] || undefined),
+          ...placesOf(context, flags.store),
+          detach: flags.detach === true,
+          signal: context.signal,
+        },
+        (line) => remark(context, escapeForTerminal(line)),
+      );
+      await tell(comparison, flags.json === true, context);
+    });
+}
+
+async function tell(comparison: Comparison, json: boolean, context: CommandContext): Promise<void> {
+  if (comparison.state === 'detached') {
+    if (json) printJson(context, comparison);
+    return;
+  }
+  if (comparison.state === 'waiting') {
+    const { runId, cause } = comparison;
+    if (json) printJson(context, comparison);
+    const command = commandName(context.env, process.argv[1], process.cwd());
+    const said = `Run ${runId} waits for its operator: ${cause}\nMend the cause, then give the same command again. To see more: ${command} status ${runId}`;
+    remark(context, escapeForTerminal(said));
+    return context.setExitCode(exitCodes.waiting);
+  }
+  const { result, files } = comparison;
+  if (json) printJson(context, { ...result, files });
+  else {
+    const { mainTables, tableNotes } = await import('../../alignment/study/studyTables.ts');
+    for (const { model, head, rows } of mainTables(result)) {
+      if (result.models.length > 1) print(context, escapeForTerminal(model));
+      print(context, `${plainTable(head, rows)}\n`);
+    }
+    print(context, escapeForTerminal(tableNotes(result).join('\n')));
+    print(context, `\nPage: ${files.page}\nTables: ${files.markdown}, ${files.latex}; figures: ${files.json}`);
+  }
+  if (result.failed.length > 0) {
+    remark(context, `${result.failed.length} units failed; the same command tries them again.`);
+    context.setExitCode(exitCodes.failure);
+  }
+}

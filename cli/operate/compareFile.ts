@@ -1,0 +1,112 @@
+/** Reads a study's file: the study, and the run configuration of each of its trained arms. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import type { z } from 'zod';
+import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
+import { overridden, studySchema, type Study, type StudyArm } from '../../alignment/study/studySchema.ts';
+import { ConfigurationError } from '../../infra/configuration/problems.ts';
+import { parseYaml, type YamlSource } from '../../infra/configuration/yamlSource.ts';
+import { badInput } from '../errors.ts';
+
+export interface ReadStudy {
+  study: Study;
+  /** Settings that every arm starts from, as written. */
+  base: Record<string, unknown>;
+  file: string;
+}
+
+/** @throws ConfigurationError with every problem of the file, at its place. */
+export async function readStudy(file: string): Promise<ReadStudy> {
+  const source = await readYaml(file);
+  const parsed = studySchema.safeParse(source.value);
+  if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map((issue) => problemOf(issue, source, file)));
+  const { base = {} } = parsed.data;
+  return { study: parsed.data, base: typeof base === 'string' ? await readBase(base, file) : base, file };
+}
+
+/** What a model is to be computed by: of a trained arm, or (without `arm`) of the untouched model. */
+export function configurationOf(
+  { study, base, file }: ReadStudy,
+  model: string,
+  arm?: StudyArm,
+  seed?: number,
+): Configuration {
+  const changes = arm?.configuration ?? {};
+  const merged = overridden(base, changes);
+  const own = {
+    name: `${study.name}-${arm?.name ?? 'base'}`.slice(0, 40).replace(/-+$/, ''),
+    seed: seed ?? study.questionSeed,
+    model: { ...(merged['model'] as object | undefined), source: modelSource(model, file) },
+  };
+  const parsed = configurationSchema.safeParse({ ...merged, ...own });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const where = arm ? `the configuration of arm "${arm.name}"` : 'base';
+    throw badInput(
+      `${file}, ${where}: ${issue!.path.join('.')}: ${issue!.message}.`,
+      'docs/configuration.md lists the settings.',
+    );
+  }
+  const { library } = parsed.data;
+  if (library.path !== undefined) library.path = besideFile(library.path, file);
+  return parsed.data;
+}
+
+/** A run configuration as the study's base: what it sets, without name, seed and model, which are the study's. */
+async function readBase(path: string, file: string): Promise<Record<string, unknown>> {
+  const baseFile = besideFile(path, file);
+  const { value } = await readYaml(baseFile);
+  const { name: _name, seed: _seed, ...settings } = value as Record<string, unknown>;
+  const library = settings['library'] as { path?: unknown } | undefined;
+  if (typeof library?.path !== 'string') return settings;
+  return { ...settings, library: { ...library, path: besideFile(library.path, baseFile) } };
+}
+
+async function readYaml(file: string): Promise<YamlSource> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw badInput(
+      gone ? `There is no file ${file}.` : `${file} can not be read: ${(error as Error).message}.`,
+      'studies/ holds examples; docs/studies.md describes them.',
+    );
+  }
+  const source = parseYaml(text, file);
+  if (source.problems.length > 0) throw new ConfigurationError(source.problems);
+  return source;
+}
+
+function problemOf(issue: z.core.$ZodIssue, source: YamlSource, file: string) {
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const place = unknown === undefined ? source.positionOf(path) : source.positionOfKey([...path, unknown]);
+  return {
+    file,
+    ...place,
+    key: [...path, ...(unknown === undefined ? [] : [unknown])].join('.'),
+    message: messageOf(issue),
+  };
+}
+
+/** Of a value that may be of several kinds: what is wrong with the kind that came nearest. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return 'there is no such setting';
+  const inner =
+    issue.code === 'invalid_union' ? issue.errors.flat().find(({ code }) => code !== 'invalid_type') : undefined;
+  return inner ? messageOf(inner) : issue.message;
+}
+
+function modelSource(model: string, file: string): string {
+  const path = besideFile(model, file);
+  if (existsSync(path)) return path;
+  if (/^[\w][\w.-]*\/[\w.-]+$/.test(model) && !model.endsWith('.gguf')) return model;
+  throw badInput(
+    `${file}, models: there is nothing at ${path}.`,
+    'Write a folder in Hugging Face layout, a .gguf file, or a hub id such as owner/name.',
+  );
+}
+
+const besideFile = (path: string, file: string): string => (isAbsolute(path) ? path : resolve(dirname(file), path));

@@ -1,0 +1,188 @@
+/** Publishes what a study needs, so that any machine with the store can work at it. */
+import { readJson } from '../../activities/inputs.ts';
+import { runPlan } from '../../activities/runPlan.ts';
+import type { PlannedUnit, StudyInput, StudyPlan } from '../../activities/studyPlans.ts';
+import type { ArtifactRef, RunContext, RunRecord } from '../../activities/types.ts';
+import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { armPrompt } from '../../alignment/study/armPrompt.ts';
+import { isBare } from '../../alignment/study/inferenceArm.ts';
+import { unitsOf, type Study, type StudyArm, type StudyUnit } from '../../alignment/study/studySchema.ts';
+import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
+import { sha256 } from '../../infra/artifacts/digest.ts';
+import { loadRun } from '../../infra/artifacts/runs.ts';
+import { runIdOf } from '../../infra/configuration/runId.ts';
+import { cadaCache } from '../../infra/paths.ts';
+import { badInput } from '../errors.ts';
+import { benchmarksIn, readBenchmarks, readSuite } from './benchmarkFiles.ts';
+import { configurationOf, type ReadStudy } from './compareFile.ts';
+import { readLibraryFiles } from './libraryFiles.ts';
+
+export interface PlanOptions {
+  /** Folder of the user's own copies of the benchmarks. */
+  data: string | undefined;
+  report: (line: string) => void;
+}
+
+/** @throws CliError, ConfigurationError for everything that can be known to be wrong before any work. */
+export async function planStudy(store: ArtifactStore, read: ReadStudy, options: PlanOptions): Promise<StudyInput> {
+  const { study } = read;
+  const questions = await questionsOf(study, options);
+  const publishing = new Publishing(store, read, options);
+  const units: PlannedUnit[] = [];
+  for (const unit of unitsOf(study)) units.push(await publishing.unit(unit));
+  checkPrompts(study, questions, await publishing.library());
+  const plan: StudyPlan = {
+    study,
+    questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
+    ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
+    units,
+  };
+  // By what the study says and is made of, not by where its files lie on this machine.
+  const asked = {
+    study,
+    base: read.base,
+    questions: plan.questions.sha256,
+    library: units[0]!.evaluation.library.sha256,
+  };
+  return {
+    studyId: `${study.name}-${sha256(canonicalJson(asked)).slice(0, 8)}`,
+    plan: await store.putBytes(canonicalJson(plan), 'study-plan'),
+    units: units.length,
+    parallel: study.parallel,
+  };
+}
+
+class Publishing {
+  private readonly store: ArtifactStore;
+  private readonly read: ReadStudy;
+  private readonly options: PlanOptions;
+  private readonly files = new Map<string, Promise<Record<string, string>>>();
+  private readonly checkedModels = new Set<string>();
+
+  constructor(store: ArtifactStore, read: ReadStudy, options: PlanOptions) {
+    this.store = store;
+    this.read = read;
+    this.options = options;
+  }
+
+  async unit(unit: StudyUnit): Promise<PlannedUnit> {
+    const { study } = this.read;
+    const arm = study.arms.find(({ name }) => name === unit.arm)!;
+    const trained = arm.configuration !== undefined;
+    const own = trained
+      ? configurationOf(this.read, unit.model, arm, unit.seed!)
+      : configurationOf(this.read, unit.model);
+    await this.checkModel(own);
+    return {
+      ...unit,
+      evaluation: await this.evaluation(own),
+      ...(arm.inference && !isBare(arm.inference) ? { inference: arm.inference } : {}),
+      ...(trained ? { training: await this.training(own, arm) } : {}),
+    };
+  }
+
+  /** The library that questions are asked with. */
+  async library() {
+    return parseLibrary(await this.libraryFiles(configurationOf(this.read, this.read.study.models[0]!)));
+  }
+
+  /** The same headings, engine and adapter settings as in the run: they decide what the policy computes. */
+  private async evaluation(own: Configuration): Promise<RunContext> {
+    const { study } = this.read;
+    const configuration: Configuration = {
+      ...own,
+      name: 'evaluation',
+      seed: study.questionSeed,
+      chain: { ...own.chain, maxNewTokens: study.maxNewTokens },
+      evaluation: { ...own.evaluation, bootstrapSamples: study.bootstrapSamples },
+    };
+    return {
+      runId: study.name,
+      configuration: await this.put(configuration, 'configuration'),
+      library: await this.put(await this.libraryFiles(own), 'library'),
+    };
+  }
+
+  private async training(configuration: Configuration, arm: StudyArm): Promise<PlannedUnit['training'] & object> {
+    const runId = runIdOf(configuration);
+    const record = (await loadRun<RunRecord>(this.store, runId))?.record;
+    const benchmarks = record
+      ? benchmarksIn(await readJson<Record<string, string>>(this.store, record.library))
+      : await readBenchmarks(
+          configuration.evaluation.benchmarks,
+          { data: this.options.data, cache: cadaCache() },
+          this.options.report,
+        );
+    const files = { ...(await this.libraryFiles(configuration)), ...benchmarks };
+    const { checkRequests } = await import('./inputChecks.ts');
+    try {
+      checkRequests(configuration, parseLibrary(files));
+    } catch (error) {
+      throw badInput(`Arm "${arm.name}": ${(error as Error).message}`);
+    }
+    const published = await this.put(files, 'library');
+    return {
+      run: {
+        runId,
+        configuration: await this.put(configuration, 'configuration'),
+        library: record?.library ?? published,
+      },
+      plan: runPlan(configuration),
+    };
+  }
+
+  private async checkModel(configuration: Configuration): Promise<void> {
+    const { source } = configuration.model;
+    if (this.checkedModels.has(source)) return;
+    const { checkLocalModel } = await import('./inputChecks.ts');
+    await checkLocalModel(configuration);
+    this.checkedModels.add(source);
+  }
+
+  private libraryFiles({ library }: Configuration): Promise<Record<string, string>> {
+    const key = library.path ?? '';
+    const files = this.files.get(key) ?? readLibraryFiles(library.path);
+    this.files.set(key, files);
+    return files;
+  }
+
+  private put(value: unknown, kind: string): Promise<ArtifactRef> {
+    return this.store.putBytes(canonicalJson(value), kind);
+  }
+}
+
+async function questionsOf(study: Study, { data, report }: PlanOptions): Promise<SuiteQuestion[]> {
+  const questions: SuiteQuestion[] = [];
+  const seed = String(study.questionSeed);
+  for (const one of study.suites) {
+    const all = await readSuite(one.suite, { data, cache: cadaCache() }, report);
+    const limit = 'limit' in one ? one.limit : undefined;
+    const count = limit === 'all' ? all.length : (limit ?? studySize(one.suite));
+    const chosen = selectQuestions(all, count, seed);
+    const attacked = attackQuestions(chosen, study.attacks, seed);
+    const more = attacked.length - chosen.length;
+    report(`${one.suite}: ${chosen.length} of ${all.length} questions${more > 0 ? `, and ${more} under attacks` : ''}`);
+    questions.push(...attacked);
+  }
+  return questions;
+}
+
+/** A library with too few cases is told now, not after hours. */
+function checkPrompts(
+  study: Study,
+  questions: readonly SuiteQuestion[],
+  library: ReturnType<typeof parseLibrary>,
+): void {
+  const headings = { analysisHeading: '-', responseHeading: '-' };
+  for (const { name, inference } of study.arms) {
+    if (!inference) continue;
+    try {
+      for (const question of questions) armPrompt(question, inference, library, headings, String(study.questionSeed));
+    } catch (error) {
+      throw badInput(`Arm "${name}": ${(error as Error).message}.`);
+    }
+  }
+}

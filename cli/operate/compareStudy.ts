@@ -1,0 +1,229 @@
+/** Runs a study: publishes it, starts or finds its workflow, follows it, and writes its result below CADA_HOME. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
+import { readJson } from '../../activities/inputs.ts';
+import { studyDocument, type FailedUnit, type StudyInput, type StudyRecord } from '../../activities/studyPlans.ts';
+import { stateAttribute, taskQueues, type RunProgress, type ServerTraits } from '../../activities/types.ts';
+import type { StudyResult } from '../../alignment/study/studyResult.ts';
+import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { cadaCache } from '../../infra/paths.ts';
+import { connectClient, resolveTemporal, type TemporalEndpoint } from '../../infra/temporal/connection.ts';
+import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
+import { requireSharedStore } from '../../workers/sharedStore.ts';
+import { activeChildQuery, progressQuery, retryStageUpdate } from '../../workflows/messages.ts';
+import { badInput } from '../errors.ts';
+import { readStudy } from './compareFile.ts';
+import { planStudy } from './comparePlan.ts';
+
+export interface ComparisonRequest {
+  file: string;
+  data: string | undefined;
+  storeUri: string;
+  home: string;
+  /** Hand it to an external server and its workers, and return. */
+  detach: boolean;
+  signal: AbortSignal;
+}
+
+export type Comparison =
+  | { state: 'done'; studyId: string; result: StudyResult; files: StudyFiles }
+  | { state: 'detached'; studyId: string }
+  /** A run of it waits for its operator. */
+  | { state: 'waiting'; studyId: string; runId: string; cause: string };
+
+export interface StudyFiles {
+  page: string;
+  json: string;
+  markdown: string;
+  latex: string;
+}
+
+/** @throws CliError, ConfigurationError for a study that can't be run; the workflow's failure otherwise. */
+export async function compare(request: ComparisonRequest, report: (line: string) => void): Promise<Comparison> {
+  const target = resolveTemporal(process.env);
+  if (request.detach && target.kind === 'embedded') {
+    throw badInput(
+      '--detach needs a Temporal server that outlives this command.',
+      'Set TEMPORAL_ADDRESS to one, or leave out --detach.',
+    );
+  }
+  const read = await readStudy(request.file);
+  const store = await openStore(request.storeUri);
+  const study = await planStudy(store, read, { data: request.data, report });
+  report(`study ${study.studyId}: ${study.units} units`);
+  const found = await delivered(store, study, request.home);
+  if (found) return found;
+  const waiting = await runWorkflow(target, study, store, request, report);
+  if (waiting) return waiting;
+  const result = await delivered(store, study, request.home, 'with failures');
+  if (!result)
+    throw new Error(
+      `the workflow of study ${study.studyId} has ended, but ${studyDocument(study.studyId)} is not in the store`,
+    );
+  return result;
+}
+
+/** The result, where it is in the store and whole, as files too. */
+async function delivered(
+  store: ArtifactStore,
+  { studyId }: StudyInput,
+  home: string,
+  also?: 'with failures',
+): Promise<Comparison | undefined> {
+  const record = (await store.getDocument<StudyRecord>(studyDocument(studyId)))?.value;
+  if (!record || (record.failed.length > 0 && !also)) return undefined;
+  const { page, json, markdown, latex } = record;
+  for (const ref of [page, json, markdown, latex]) if (!(await store.has(ref))) return undefined;
+  const folder = join(home, 'studies', studyId);
+  const files: StudyFiles = {
+    page: join(folder, 'index.html'),
+    json: join(folder, 'study.json'),
+    markdown: join(folder, 'tables.md'),
+    latex: join(folder, 'table.tex'),
+  };
+  for (const name of ['page', 'json', 'markdown', 'latex'] as const) await store.fetchToFile(record[name], files[name]);
+  return { state: 'done', studyId, result: await readJson<StudyResult>(store, json), files };
+}
+
+async function runWorkflow(
+  target: ReturnType<typeof resolveTemporal>,
+  study: StudyInput,
+  store: ArtifactStore,
+  request: ComparisonRequest,
+  report: (line: string) => void,
+): Promise<Comparison | undefined> {
+  if (target.kind === 'external') {
+    requireSharedStore(store.uri, target.address);
+    return onServer(target, study, request, report, { archive: true });
+  }
+  let cluster: EmbeddedCluster | undefined;
+  try {
+    cluster = await startEmbeddedCluster({
+      ...{ runId: study.studyId, storeUri: request.storeUri, home: request.home, cache: cadaCache(), env: process.env },
+      signal: request.signal,
+      report: (line, importance) => {
+        if (importance !== 'routine') report(line);
+      },
+    });
+    request.signal.throwIfAborted();
+    return await onServer(cluster.server, study, request, report, { archive: false, workerFailed: cluster.failed });
+  } finally {
+    await cluster?.stop();
+  }
+}
+
+type StudyWorkflow = (study: StudyInput, server: ServerTraits) => Promise<FailedUnit[]>;
+
+async function onServer(
+  endpoint: TemporalEndpoint,
+  study: StudyInput,
+  { signal, detach }: ComparisonRequest,
+  report: (line: string) => void,
+  { archive, workerFailed }: { archive: boolean; workerFailed?: Promise<never> },
+): Promise<Comparison | undefined> {
+  const { studyId } = study;
+  const connected = await connectClient(endpoint);
+  const { client } = connected;
+  try {
+    const searchable = await registerSearchAttributes(connected.connection, client.options.namespace, {
+      [stateAttribute]: 'Keyword',
+    }).then(
+      () => true,
+      () => false,
+    );
+    const handle = await client.workflow.start<StudyWorkflow>('compareArms', {
+      workflowId: studyId,
+      taskQueue: taskQueues.control,
+      args: [study, { searchable, archive }],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      staticSummary: `CADA study ${studyId}`,
+    });
+    if (detach) {
+      report(`Study ${studyId} is on ${endpoint.address}; the same command without --detach follows it.`);
+      return { state: 'detached', studyId };
+    }
+    return await follow(client, handle, studyId, { signal, report, ...(workerFailed ? { workerFailed } : {}) });
+  } finally {
+    await connected.close().catch(() => {});
+  }
+}
+
+const pollMs = 1000;
+const lineMs = 5000;
+
+/** Until the study ends (undefined), or a run of it waits for its operator. One that waits from before is tried again first. */
+async function follow(
+  client: Client,
+  handle: WorkflowHandle<StudyWorkflow>,
+  studyId: string,
+  {
+    signal,
+    report,
+    workerFailed,
+  }: { signal: AbortSignal; report: (line: string) => void; workerFailed?: Promise<never> },
+): Promise<Comparison | undefined> {
+  const left = new AbortController();
+  const outcome = client.connection.withAbortSignal(left.signal, () => handle.result());
+  outcome.catch(() => {});
+  const woken = new Set<string>();
+  let [told, toldAt] = ['', 0];
+  try {
+    for (;;) {
+      const next = await Promise.race([
+        outcome.then(() => 'ended' as const),
+        sleep(pollMs, 'poll' as const, { signal }),
+        ...(workerFailed ? [workerFailed] : []),
+      ]);
+      if (next === 'ended') return undefined;
+      const seen = await look(client, handle);
+      if (!seen) continue;
+      const { study, child, childId } = seen;
+      if (child?.state === 'waiting' && childId) {
+        if (woken.has(childId)) return { state: 'waiting', studyId, runId: childId, cause: child.cause ?? 'unknown' };
+        report(`Run ${childId} waits for its operator (${child.cause ?? 'unknown'}); its stage is tried again.`);
+        await wake(client, childId);
+        // It is given time to begin before it counts as waiting again.
+        await sleep(5 * pollMs, undefined, { signal });
+      }
+      if (childId) woken.add(childId);
+      const line = lineOf(study, child);
+      if (line === told || (child && line.split(':')[0] === told.split(':')[0] && Date.now() - toldAt < lineMs))
+        continue;
+      report(line);
+      [told, toldAt] = [line, Date.now()];
+    }
+  } finally {
+    left.abort();
+  }
+}
+
+/** Undefined where nobody answers soon. */
+async function look(client: Client, handle: WorkflowHandle) {
+  const quickly = <T>(query: () => Promise<T>): Promise<T | undefined> =>
+    client.withDeadline(Date.now() + 3 * pollMs, query).catch(() => undefined);
+  const study = await quickly(() => handle.query(progressQuery));
+  if (!study) return undefined;
+  const childId = await quickly(() => handle.query(activeChildQuery));
+  const child = childId ? await quickly(() => client.workflow.getHandle(childId).query(progressQuery)) : undefined;
+  return { study, child, childId };
+}
+
+async function wake(client: Client, runId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(runId).executeUpdate(retryStageUpdate);
+  } catch (error) {
+    // It has gone on meanwhile.
+    if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+  }
+}
+
+function lineOf({ stage, iteration, iterations }: RunProgress, child: RunProgress | undefined): string {
+  const unit = `${Math.min(iteration + 1, iterations)} of ${iterations}, ${stage}`;
+  if (!child) return unit;
+  const shards = child.shardsTotal === 0 ? '' : `, ${child.shardsDone} of ${child.shardsTotal} shards`;
+  const speed = child.tokensPerSecond === undefined ? '' : `, ${Math.round(child.tokensPerSecond)} tokens/s`;
+  return `${unit}: ${child.stage}${shards}${speed}`;
+}
