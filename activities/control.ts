@@ -14,6 +14,8 @@ import { collectChains } from './collectChains.ts';
 import { collectRewards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { archiveHistories } from './histories.ts';
+import { planPreferences, type PreferencesInput } from './planPreferences.ts';
+import { planPreferenceUpdate } from './planPreferenceUpdate.ts';
 import { planUpdate } from './planUpdate.ts';
 import { planWarmStart } from './planWarmStart.ts';
 import { prepareModel } from './prepareModel.ts';
@@ -21,6 +23,7 @@ import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
 import { requestCancellation, skipBackOff } from './serverRequests.ts';
+import type { PreferenceScoring } from './scorePreferences.ts';
 import type { AnsweredUnit, FailedUnit, StudyInput } from './studyPlans.ts';
 import { summariseStudy } from './studyResult.ts';
 import { openStudyUnit, recordStudyUnit } from './studyUnits.ts';
@@ -39,6 +42,9 @@ export function createControlActivities(dependencies: ActivityDependencies) {
       planWarmStart(dependencies, run, input),
     planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>
       planUpdate(dependencies, run, input),
+    planPreferences: (run: RunContext, input: PreferencesInput) => planPreferences(dependencies, run, input),
+    planPreferenceUpdate: (run: RunContext, input: PreferenceScoring & { iteration: number }) =>
+      planPreferenceUpdate(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
     saveRun: (run: RunContext, record: ToldRecord) => saveRun(dependencies, run, record),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>

@@ -5,7 +5,7 @@
 import { parseRubricReply, type RubricGrades } from '../alignment/evaluation/strongReject.ts';
 import type { Judgement, JudgedText } from '../alignment/judges/judge.ts';
 import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
-import { defaultRubric, rubricQuestion, rubricSchema } from '../alignment/judges/rubric.ts';
+import { defaultRubric, rubricQuestion, rubricSchema, type RubricText } from '../alignment/judges/rubric.ts';
 import { scoreOfVotes, type VoteRule } from '../alignment/judges/votes.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
@@ -59,7 +59,7 @@ export interface ReplyCache {
 /** A reply that can't be read is asked for once more. */
 const tries = 2;
 
-export type RubricJudge = (judged: JudgedText, signal?: AbortSignal) => Promise<RubricGrading>;
+export type RubricJudge = (judged: RubricText, signal?: AbortSignal) => Promise<RubricGrading>;
 
 export function createRubricJudge(
   endpoint: ChatEndpoint,

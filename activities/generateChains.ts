@@ -1,7 +1,7 @@
 /** Generates the chains of one shard: every sample of its requests, by the policy, in one batch after another. */
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
-import type { SamplePrompt } from '../engine/policy.ts';
+import type { SamplePrompt, SampleRequest } from '../engine/policy.ts';
 import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
@@ -34,25 +34,26 @@ export async function generateChains(
     const tokenizer = await loadTokenizer(policy.modelPath);
     const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
     const startedAt = performance.now();
-    const samples = await withEngine(engine, (onProgress) =>
-      engine.sample(
-        {
-          policy,
-          ...(shard.weights ? { weights: shard.weights } : {}),
-          prompts: shard.items.map((item) => encodePrompt(tokenizer, item)),
-          options: {
-            ...shard.sampling,
-            stopTokens: tokenizer.eosTokens,
-            ...(shard.sampling.stopStrings ? { tokenizerPath: policy.modelPath } : {}),
-          },
-        },
-        onProgress,
-      ),
-    );
+    const sampled = shard.items.filter(({ written }) => written === undefined);
+    const request: SampleRequest = {
+      policy,
+      ...(shard.weights ? { weights: shard.weights } : {}),
+      prompts: sampled.map((item) => encodePrompt(tokenizer, item)),
+      options: {
+        ...shard.sampling,
+        stopTokens: tokenizer.eosTokens,
+        ...(shard.sampling.stopStrings ? { tokenizerPath: policy.modelPath } : {}),
+      },
+    };
+    const samples =
+      sampled.length === 0 ? [] : await withEngine(engine, (onProgress) => engine.sample(request, onProgress));
     const seconds = (performance.now() - startedAt) / 1000;
     const items = new Map(shard.items.map((item) => [promptId(item), item]));
     const rawTokens = new Map(shard.items.map((item) => [promptId(item), encodeRaw(tokenizer, item)]));
-    const chains = samples.map((sample): ChainRecord => {
+    const written = shard.items.flatMap((item) =>
+      item.written === undefined ? [] : writtenChain(tokenizer, item, item.written),
+    );
+    const generated = samples.map((sample): ChainRecord => {
       const item = items.get(sample.promptId)!;
       return {
         requestId: item.requestId,
@@ -66,7 +67,8 @@ export async function generateChains(
         finishReason: sample.finishReason,
       };
     });
-    const tokens = chains.reduce((sum, chain) => sum + chain.tokens.length, 0);
+    const chains = [...written, ...generated];
+    const tokens = generated.reduce((sum, chain) => sum + chain.tokens.length, 0);
     return {
       outputs: { chains: { bytes: toLines(chains), kind: 'chains' } },
       figures: {
@@ -136,6 +138,25 @@ function templatePrefix(tokenizer: Tokenizer): number {
 function encodeRaw(tokenizer: Tokenizer, item: GenerationItem): number[] {
   return tokenizer.encodeChat(item.guidance === 'raw' ? item.messages : item.rawMessages, { addGenerationPrompt: true })
     .tokens;
+}
+
+/** A text as the chain that would have been sampled: its tokens and the token that ends the policy's turns. No distribution was drawn from. */
+function writtenChain(tokenizer: Tokenizer, item: GenerationItem, text: string): ChainRecord {
+  // A model may have several stop tokens: the one that its template puts behind an answer.
+  const dialogue = tokenizer.encodeChat([...item.rawMessages, { role: 'assistant', content: text }]).tokens;
+  const stop = dialogue.findLast((token) => tokenizer.eosTokens.includes(token)) ?? tokenizer.eosTokens[0]!;
+  const tokens = [...tokenizer.encode(text, { allowSpecial: false }), stop];
+  return {
+    requestId: item.requestId,
+    sampleIndex: item.firstSample,
+    guidance: item.guidance,
+    caseIds: item.caseIds,
+    promptTokens: encodeRaw(tokenizer, item),
+    tokens,
+    logProbs: [],
+    text,
+    finishReason: 'stop',
+  };
 }
 
 export function reportOf(manifest: { cached: boolean; figures: Record<string, unknown> }): ShardReport {

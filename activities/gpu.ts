@@ -7,6 +7,7 @@ import { exportPolicy } from './exportPolicy.ts';
 import { generateChains, type GenerationInput } from './generateChains.ts';
 import { measureUtility, type UtilityInput } from './measureUtility.ts';
 import { withPulse } from './pulse.ts';
+import { scorePreferences, type PreferenceScoring } from './scorePreferences.ts';
 import { updatePolicy } from './updatePolicy.ts';
 
 export function createGpuActivities(dependencies: GpuDependencies) {
@@ -15,6 +16,8 @@ export function createGpuActivities(dependencies: GpuDependencies) {
     createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
     generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
     measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),
+    scorePreferences: (run: RunContext, input: PreferenceScoring & { shard: number }) =>
+      scorePreferences(dependencies, run, input),
     computeGradients: (run: RunContext, input: UpdateStepInput & { shard: number }) =>
       computeGradients(dependencies, run, input),
     updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),

@@ -5,7 +5,9 @@ import { askingSettings, gradingSettings, type JudgeSettings } from '../alignmen
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { JudgedText } from '../alignment/judges/judge.ts';
 import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
-import type { SafetyRequest } from '../alignment/library/library.ts';
+import type { RubricText } from '../alignment/judges/rubric.ts';
+import type { Library, SafetyRequest } from '../alignment/library/library.ts';
+import { codesText } from '../alignment/prompts/guidedPrompt.ts';
 import { judgedText } from '../alignment/rewards/scoreChain.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
@@ -71,9 +73,9 @@ function requireAnswers(asked: readonly Asked[], mostUnscorable: number): void {
  * Asks about these texts, and answers in their order; undefined texts are not asked about. All at once: the endpoint limits itself.
  * @throws ApplicationFailure where more than `mostUnscorable` of them have no answer.
  */
-export async function askAll<T extends Asked>(
-  ask: (judged: JudgedText, signal?: AbortSignal) => Promise<T>,
-  texts: readonly (JudgedText | undefined)[],
+export async function askAll<T extends Asked, Text extends JudgedText>(
+  ask: (judged: Text, signal?: AbortSignal) => Promise<T>,
+  texts: readonly (Text | undefined)[],
   mostUnscorable: number,
 ): Promise<(T | undefined)[]> {
   const context = Context.current();
@@ -100,12 +102,15 @@ export function gradeChains(
   configuration: Configuration,
   chains: readonly ChainRecord[],
   requests: ReadonlyMap<string, SafetyRequest>,
+  codes: Library['codes'],
 ): Promise<(RubricGrading | undefined)[]> {
   const { judge, rewards, iteration } = configuration;
   if (rewards.graded === undefined || !judge) return Promise.resolve(chains.map(() => undefined));
-  const texts = chains.map((chain) => {
+  const texts = chains.map((chain): RubricText | undefined => {
     const request = requests.get(chain.requestId)!;
-    return request.kind === 'harmful' ? judgedText(chain, request, configuration) : undefined;
+    if (request.kind !== 'harmful') return undefined;
+    const judged = judgedText(chain, request, configuration);
+    return judge.codes ? { ...judged, codes: codesText(request, codes, judge.codes, configuration.chain) } : judged;
   });
   return askAll(rubricJudgeFor(store, run.runId, judge), texts, iteration.maxUnscorable);
 }

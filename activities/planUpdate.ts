@@ -37,13 +37,7 @@ export async function planUpdate(
     rewards.push(...(await readShards<ScoredChain>(dependencies, round.rewards)));
   }
 
-  const unscorable = rewards.filter((row) => row.reward === null).length;
-  if (unscorable > iteration.maxUnscorable * rewards.length) {
-    throw operatorFailure(
-      'TooManyUnscorable',
-      `${unscorable} of ${rewards.length} chains got no reward (${rewards.find((row) => row.unscorable)?.unscorable}); iteration.maxUnscorable allows ${iteration.maxUnscorable}`,
-    );
-  }
+  refuseUnscorable(rewards, iteration.maxUnscorable);
 
   const groups = groupIndices(chains);
   const { advantages, groups: statistics } = computeAdvantages(
@@ -117,6 +111,16 @@ export async function planUpdate(
     figures,
   );
   return missing ? { ...plan, missing } : plan;
+}
+
+/** @throws ApplicationFailure for the operator where more than this share of the chains has no reward. */
+export function refuseUnscorable(rewards: readonly ScoredChain[], maxUnscorable: number): void {
+  const unscorable = rewards.filter((row) => row.reward === null).length;
+  if (unscorable <= maxUnscorable * rewards.length) return;
+  throw operatorFailure(
+    'TooManyUnscorable',
+    `${unscorable} of ${rewards.length} chains got no reward (${rewards.find((row) => row.unscorable)?.unscorable}); iteration.maxUnscorable allows ${maxUnscorable}`,
+  );
 }
 
 /** By kind, how many groups fewer than wanted have signal; undefined where none is missing. */

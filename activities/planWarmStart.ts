@@ -31,13 +31,14 @@ export async function planWarmStart(
     {
       keepPerKind: warmStart.keepPerKind,
       consistentWith: warmStart.consistent ? configuration.chain : undefined,
+      plainAnswers: warmStart.target === 'refusal',
     },
     deriveSeed(seed, 'warm-start', 'keep'),
   );
   if (selection.kept.length === 0) {
     throw operatorFailure(
       'NothingToLearn',
-      `none of ${chains.length} chains passed the format and outcome filters: raise cases.count or chain.maxNewTokens, or try a larger model (cada chains shows them)`,
+      `none of ${chains.length} chains passed the ${warmStart.target === 'refusal' ? 'outcome filter' : 'format and outcome filters'}: raise cases.count or chain.maxNewTokens, or try a larger model (cada chains shows them)`,
     );
   }
 

@@ -17,6 +17,8 @@ export interface GenerationItem {
   /** Index of the first sample: samples of one request may be split between guided and raw items. */
   firstSample: number;
   seeds: string[];
+  /** A chain that nobody samples: this text, as the policy would have ended it. `seeds` is empty. */
+  written?: string;
 }
 
 /** What a shard of generation works on; its digest is part of the shard's step key. */

@@ -44,7 +44,7 @@ export async function rewardChains(
       ...(configuration.rewards.grounding === undefined ? {} : { grounds: groundsOf(library) }),
     };
     const chains = await readLines<ChainRecord>(store, chainsRef);
-    const gradings = await gradeChains(store, run, configuration, chains, requests);
+    const gradings = await gradeChains(store, run, configuration, chains, requests, library.codes);
     const scored: ScoredChain[] = [];
     for (const [index, chain] of chains.entries()) {
       const request = requests.get(chain.requestId)!;
@@ -80,6 +80,9 @@ function rewardStage(chains: ArtifactRef, configuration: Configuration, library:
       ...(configuration.rewards.graded === undefined || !configuration.judge
         ? {}
         : { grading: gradingSettings(configuration.judge) }),
+      ...(configuration.rewards.graded === undefined || !configuration.judge?.codes
+        ? {}
+        : { judgeCodes: sha256(canonicalJson(library.codes)) }),
       ...(configuration.rewards.length === undefined ? {} : { maxNewTokens: configuration.chain.maxNewTokens }),
       ...(configuration.rewards.grounding === undefined ? {} : { grounds: sha256(canonicalJson(groundsOf(library))) }),
     },

@@ -9,7 +9,8 @@ export function runPlan({ warmStart, iteration, evaluation }: Configuration): Ru
     warmStart: warmStart.enabled,
     evaluateAfterWarmStart: evaluation.afterWarmStart && iteration.count > 0,
     iterations: iteration.count,
-    klReference: iteration.klWeight > 0 ? iteration.klReference : 'none',
+    klReference: iteration.method || iteration.klWeight > 0 ? iteration.klReference : 'none',
+    ...(iteration.method ? { preferences: true as const } : {}),
     probe: probe.harmful + probe.plain + probe.lookAlike > 0,
     ...(guard ? { guard: { patience: 3, action: 'rollBack', rateFactor: 0.5, maxRollBacks: 3, ...guard } } : {}),
   };

@@ -4,6 +4,7 @@ import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
 import { iterationRequests, refillRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
 import type { Library, SafetyRequest } from '../alignment/library/library.ts';
 import { samplersOf, type Samplers } from '../alignment/configuration/samplers.ts';
+import { writtenRefusal } from '../alignment/cases/writtenRefusal.ts';
 import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
@@ -40,7 +41,7 @@ export async function sampleCases(
     plan.shards.push({
       shard: await store.putBytes(canonicalJson(shard), 'generation-shard'),
       requests: group.length,
-      chains: group.reduce((sum, item) => sum + item.seeds.length, 0),
+      chains: group.reduce((sum, item) => sum + (item.written === undefined ? item.seeds.length : 1), 0),
     });
   }
   const artifact = await store.putBytes(canonicalJson(plan), 'generation-plan');
@@ -99,16 +100,14 @@ function plannedItems(
   }
   if (purpose.kind === 'warmStart') {
     const requests = selectRequests(library.requests.training, warmStart.requests, `${seed}/warm-start`, trainingFile);
-    const items = requests.map((request) =>
-      guidedItem(
-        configuration,
-        library,
-        request,
-        'warm-start',
-        0,
-        seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest),
-      ),
-    );
+    const items = requests.map((request) => {
+      if (warmStart.target === 'refusal' && request.label === 'harmful')
+        return { ...rawItem(request, 0, []), written: writtenRefusal(library.cases, request, warmStart.refusal) };
+      const seeds = seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest);
+      return warmStart.target === 'refusal'
+        ? rawItem(request, 0, seeds)
+        : guidedItem(configuration, library, request, 'warm-start', 0, seeds);
+    });
     return {
       items,
       temperature: warmStart.temperature,

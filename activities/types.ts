@@ -27,6 +27,8 @@ export interface RunPlan {
   iterations: number;
   klReference: 'warmStart' | 'base' | 'none';
   probe: boolean;
+  /** Iterations train by preferences (`iteration.method`); the reference is theirs then. */
+  preferences?: true;
   guard?: GuardSettings;
 }
 
@@ -130,6 +132,8 @@ export interface IterationLineage {
   rewards: ArtifactRef | null;
   /** Rounds that were drawn in place of groups without signal. */
   refills?: IterationRound[];
+  /** What was preferred to what, where the step was one of DPO or KTO. */
+  preferences?: ArtifactRef;
   updatePlan: ArtifactRef | null;
   evaluation: ArtifactRef | null;
 }

@@ -36,9 +36,18 @@ export async function usedResources(
   let generatedTokens = 0;
   let gradientBytes = 0;
   const shards: ArtifactRef[] = [];
-  const readIteration = async ({ policy, figures, plan, chains, rewards, updatePlan, evaluation }: IterationRecord) => {
+  const readIteration = async ({
+    policy,
+    figures,
+    plan,
+    chains,
+    rewards,
+    preferences,
+    updatePlan,
+    evaluation,
+  }: IterationRecord) => {
     generatedTokens += figures['num_tokens'] ?? 0;
-    for (const ref of [policy.adapter, policy.optimizer, plan]) note(ref);
+    for (const ref of [policy.adapter, policy.optimizer, plan, preferences]) note(ref);
     for (const list of [chains, rewards]) {
       if (list) for (const { artifact } of (await read<ShardList>(list)).shards) note(artifact);
     }

@@ -8,6 +8,7 @@ export const stageVersions = {
   generateChains: 1,
   rewardChains: 1,
   measureUtility: 1,
+  scorePreferences: 1,
   computeGradients: 1,
   updatePolicy: 1,
   exportPolicy: 1,

@@ -143,6 +143,7 @@ function reportedIteration(record: IterationRecord): ReportedIteration {
     plan: record.plan,
     chains: record.chains,
     rewards: record.rewards,
+    ...(record.preferences ? { preferences: record.preferences } : {}),
     update: record.updatePlan,
     evaluation: record.evaluation,
   };

@@ -128,7 +128,12 @@ function trainOnce(work: RunAtWork, stages: RunStages, iteration: number) {
   const reference = referenceOf(work);
   return executeChild(runIteration, {
     ...stages.child(epoch === 0 ? `iteration-${iteration}` : `iteration-${iteration}.${epoch}`),
-    args: [{ run, epoch, iteration, policy: memory.policy!, ...(reference ? { reference } : {}), probe: plan.probe }],
+    args: [
+      {
+        ...{ run, epoch, iteration, policy: memory.policy!, ...(reference ? { reference } : {}), probe: plan.probe },
+        ...(plan.preferences ? { preferences: plan.preferences } : {}),
+      },
+    ],
     staticSummary: `iteration ${iteration} of ${plan.iterations}`,
   });
 }

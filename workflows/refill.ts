@@ -1,12 +1,21 @@
 /** Dynamic sampling: groups of further requests in place of those whose chains all got the same advantage. */
 import { generateAndReward, type RewardedChains } from './generation.ts';
 import { control } from './stages.ts';
-import type { IterationRound, PolicyState, RunContext, RunProgress, UpdatePlan } from '../activities/types.ts';
+import type {
+  ArtifactRef,
+  IterationRound,
+  PolicyState,
+  RunContext,
+  RunProgress,
+  UpdatePlan,
+} from '../activities/types.ts';
 
 export interface PlannedUpdate {
   update: UpdatePlan;
   /** The rounds after the first. */
   refills: IterationRound[];
+  /** What was preferred to what, where the step is one of DPO or KTO. */
+  preferences?: ArtifactRef;
   /** Of all rounds together. */
   seconds: Record<string, number>;
   peakMemoryBytes: number;

@@ -4,6 +4,7 @@ import { evaluate } from './evaluation.ts';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
+import { planByPreferences } from './preferences.ts';
 import { startProgress } from './progress.ts';
 import { planWithRefills } from './refill.ts';
 import { control } from './stages.ts';
@@ -16,8 +17,10 @@ export interface IterationInput {
   /** 1 for the first. */
   iteration: number;
   policy: PolicyState;
-  /** What KL is measured to; absent = no KL term. */
+  /** What KL is measured to, or a preference loss starts from; absent = no KL term. */
   reference?: PolicyState;
+  /** Train by preferences among the chains, in place of policy gradients. */
+  preferences?: true;
   /** Evaluate on the probe set afterwards. */
   probe: boolean;
 }
@@ -36,10 +39,17 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     { kind: 'iteration', iteration, epoch },
   ]);
   const rewarded = await generateAndReward(run, label, plan, input.policy, progress);
-  const { update, refills, ...spent } = await planWithRefills(run, label, input, rewarded, progress);
-  const trained = await optimisePolicy(run, label, update, input.policy, reference, progress);
+  const planned =
+    input.preferences && reference
+      ? await planByPreferences(run, label, { ...input, reference }, rewarded, progress)
+      : await planWithRefills(run, label, input, rewarded, progress);
+  const { update, refills, preferences, ...spent } = planned;
+  // The reference is in a preference loss already: its gradient is that of weighted log-probabilities alone.
+  const trained = await optimisePolicy(run, label, update, input.policy, preferences ? undefined : reference, progress);
 
-  let figures = { ...rewarded.figures, ...update.figures, ...trained.figures };
+  let figures = preferences
+    ? { ...rewarded.figures, ...trained.figures, ...update.figures }
+    : { ...rewarded.figures, ...update.figures, ...trained.figures };
   let seconds = { ...spent.seconds, ...trained.seconds };
   const probe = input.probe
     ? await evaluate(run, `${label}: probe`, { name: label, set: 'probe' }, trained.policy, progress)
@@ -59,6 +69,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     chains: rewarded.chains,
     rewards: rewarded.rewards,
     ...(refills.length > 0 ? { refills } : {}),
+    ...(preferences ? { preferences } : {}),
     updatePlan: update.plan,
     evaluation: probe?.evaluation ?? null,
   };

@@ -21,6 +21,12 @@ export const judgeSchema = z.strictObject({
     .string()
     .optional()
     .describe('Text of another rubric, with {forbidden_prompt} and {response}; absent = our own wording.'),
+  codes: z
+    .enum(['simple', 'detailed'])
+    .optional()
+    .describe(
+      "Codes that the judge is shown before the question, as in deliberative alignment: all simple ones, or the detailed ones of the request's category. Absent = none.",
+    ),
   temperature: z.number().min(0).optional().describe('Absent = 0 for one vote, 0.7 for several.'),
   maxTokens: positive.optional().describe('Longest reply; absent = 512.'),
   votes: positive.max(15).optional().describe('Questions about each response; absent = 1.'),
@@ -49,6 +55,7 @@ export type JudgeSettings = z.infer<typeof judgeSchema>;
 export function gradingSettings({
   model,
   rubric,
+  codes,
   temperature,
   maxTokens,
   votes = 1,
@@ -63,6 +70,7 @@ export function gradingSettings({
     combine: combine ?? 'mean',
     structured: structured ?? false,
     ...(rubric === undefined ? {} : { rubric }),
+    ...(codes === undefined ? {} : { codes }),
   };
 }
 

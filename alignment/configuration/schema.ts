@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
+import { armProblems, iterationArmFields, warmStartArmFields } from './arms.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
@@ -127,6 +128,7 @@ const warmStart = z.strictObject({
     .boolean()
     .default(true)
     .describe('Fine-tune on filtered guided chains first; without it the iterations start from a fresh adapter.'),
+  ...warmStartArmFields,
   requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
   samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
@@ -152,6 +154,11 @@ const warmStart = z.strictObject({
 const guard = z.strictObject({
   maxKl: z.number().positive().optional().describe('Highest mean KL to the reference; absent = no limit.'),
   minReward: z.number().optional().describe('Lowest mean reward of an iteration; absent = no limit.'),
+  maxErroneousRefusal: share
+    .optional()
+    .describe(
+      'Highest share of plain or of look-alike requests that the probe after an iteration refuses; absent = no limit.',
+    ),
   patience: positive.optional().describe('So many iterations in a row must be below minReward; absent = 3.'),
   action: z
     .enum(['rollBack', 'stop'])
@@ -185,6 +192,7 @@ const iteration = z.strictObject({
   temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
   ...samplerFields,
   generationWeights,
+  ...iterationArmFields,
   objective: z
     .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
     .default('grpo')
@@ -384,12 +392,6 @@ export const configurationSchema = z
     const { iteration: rl, warmStart: warm, cases: guidance, evaluation: figures } = configuration;
     if (guidance.count % 2 !== 0)
       complain(['cases', 'count'], 'cases come as contrast pairs (harmful and look-alike): use an even number');
-    if (rl.guidance !== 'raw' && guidance.count === 0) {
-      complain(
-        ['iteration', 'guidance'],
-        `'${rl.guidance}' puts cases into the prompt, but cases.count is 0: raise it or use 'raw'`,
-      );
-    }
     if (!warm.enabled && rl.count === 0)
       complain(['iteration', 'count'], 'nothing to train: enable the warm start or ask for at least one iteration');
     if (rl.klReference === 'warmStart' && !warm.enabled && rl.klWeight > 0) {
@@ -401,6 +403,7 @@ export const configurationSchema = z
         `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
       );
     }
+    for (const { section, key, message } of armProblems(configuration)) complain([section, key], message);
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);

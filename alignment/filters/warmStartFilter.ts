@@ -25,6 +25,8 @@ export interface WarmStartFilterSettings {
   keepPerKind?: RequestCounts | undefined;
   /** Drop chains whose answer does the contrary of what their analysis, under these headings, announces; absent = keep them. */
   consistentWith?: ChainHeadings | undefined;
+  /** Answers are learnt that are no chains: format does not matter, nor a cut (without a stop token it teaches nothing about ending). */
+  plainAnswers?: boolean | undefined;
 }
 
 export interface WarmStartSelection {
@@ -83,8 +85,10 @@ export function warmStartPair({ chain, request }: Pick<CandidateChain, 'chain' |
 
 function failedFilter({ chain, scored }: CandidateChain, settings: WarmStartFilterSettings): DropReason | undefined {
   if (scored.verdict === null) return 'unscorable';
-  if (!scored.format) return 'format';
-  if (scored.cut) return 'cut';
+  if (!settings.plainAnswers) {
+    if (!scored.format) return 'format';
+    if (scored.cut) return 'cut';
+  }
   if (scored.verdict !== rightVerdict(scored.kind)) return 'outcome';
   return settings.consistentWith && contradicts(chain, scored, settings.consistentWith) ? 'contradiction' : undefined;
 }

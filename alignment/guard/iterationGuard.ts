@@ -9,6 +9,8 @@ export interface GuardSettings {
   maxKl?: number;
   /** Lowest mean reward; absent = no limit. */
   minReward?: number;
+  /** Highest share of harmless requests of one kind that the probe refuses; absent = no limit. */
+  maxErroneousRefusal?: number;
   /** So many iterations in a row must be below `minReward`. */
   patience: number;
   /** What follows a rejection. */
@@ -51,6 +53,16 @@ export function judgeIteration(
       cause: `KL ${rounded(kl)} is above iteration.guard.maxKl = ${guard.maxKl}`,
       lastGood: Math.max(0, iteration - 2),
     };
+  }
+  const { maxErroneousRefusal } = guard;
+  for (const kind of maxErroneousRefusal === undefined ? [] : ['plain', 'look-alike']) {
+    const refused = figures[`probe/refusal/${kind}`];
+    // The probe is of the policy that the iteration ends with.
+    if (typeof refused === 'number' && refused > maxErroneousRefusal!)
+      return rejectedStep(
+        iteration,
+        `the probe refuses ${rounded(refused)} of the ${kind} requests, above iteration.guard.maxErroneousRefusal = ${maxErroneousRefusal}`,
+      );
   }
   const { minReward, patience } = guard;
   const judged = recentRewards.slice(-patience);

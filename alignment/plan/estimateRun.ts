@@ -112,7 +112,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       planned(
         'warm start',
         1,
-        generation(configuration, chains, 'cases', warmStart.samplesPerRequest),
+        generation(configuration, chains, warmStart.target ? 'raw' : 'cases', warmStart.samplesPerRequest),
         // A fresh adapter, the record of the warm start.
         activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
         training(configuration, sequences, Math.ceil(sequences / warmStart.batchSequences), false),
@@ -129,7 +129,8 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         iteration.count,
         generation(configuration, chains, iteration.guidance, iteration.samplesPerRequest),
         grading(configuration, Math.ceil(total(iteration.requests) / shards.generationRequests), chains),
-        training(configuration, chains, 1, iteration.klWeight > 0),
+        // A preference loss reads policy and reference before its step.
+        training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
         generation(configuration, total(evaluation.probe), 'raw'),
         // The iteration's record, the run's record, figures of the probe.
         activities({ temporalActions: 2 + (total(evaluation.probe) > 0 ? 1 : 0), storeRequests: 9 }),

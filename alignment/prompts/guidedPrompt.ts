@@ -59,6 +59,18 @@ export function guidedPrompt(
   return { messages: [...shared, { role: 'user', content: request.request }], sharedMessages: shared.length };
 }
 
+/** The codes that hold for a request, as one text without the instruction: what a judge that knows the codes is shown. */
+export function codesText(
+  request: Pick<SafetyRequest, 'category'>,
+  codes: Library['codes'],
+  which: PromptSettings['codes'],
+  headings: ChainHeadings,
+): string {
+  return codesFor(request, codes, which)
+    .map((code) => fillHeadings(code.text.trim(), headings))
+    .join('\n\n');
+}
+
 /** Codes that hold for a request: all simple ones, or of the detailed ones the general tiers and those of the request's category. */
 function codesFor(
   request: Pick<SafetyRequest, 'category'>,

@@ -54,7 +54,7 @@ function card({ runId, model, configuration, adapterSha256 }: CardFacts, library
     `* Base: ${model.baseModelName} (${model.origin}), files digest \`${model.digest}\`. Figures of the run's report are those of this base.`,
     ...notes,
     `* Warm start: ${warmStart.enabled ? `${warmStart.epochs} epochs on filtered chains, learning rate ${warmStart.learningRate}` : 'none'}.`,
-    `* Iterations: ${iteration.count}, objective ${iteration.objective}, guidance ${iteration.guidance}, KL weight ${iteration.klWeight}, learning rate ${iteration.learningRate}.`,
+    `* Iterations: ${iteration.count}, objective ${iteration.method ?? iteration.objective}, guidance ${iteration.guidance}, KL weight ${iteration.klWeight}, learning rate ${iteration.learningRate}.`,
     trained === 'all'
       ? '* Every weight was trained.'
       : `* LoRA: rank ${lora.rank}, alpha ${lora.alpha}, ${lora.targets.join(', ')}.`,

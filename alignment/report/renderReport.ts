@@ -187,6 +187,16 @@ function charts({ iterations, evaluations }: ReportData): ChartSpec[] {
     { title: 'KL to the reference', curves: [curve('KL', 'kl')] },
     { title: 'Gradient norm', curves: [curve('gradient norm', 'grad_norm')] },
     { title: 'Tokens of a chain', curves: [curve('mean length', 'completions/mean_length')] },
+    { title: 'Preference loss', curves: [curve('loss', 'preference/loss')] },
+    {
+      title: 'Implicit rewards: margin of preferred over other chains',
+      curves: [curve('margin', 'preference/margin')],
+    },
+    {
+      title: 'Preferences that the policy agrees with',
+      curves: [curve('share', 'preference/accuracy')],
+      bounds: [0, 1],
+    },
     { title: 'Entropy', curves: [curve('entropy', 'entropy')] },
     { title: 'Groups without signal', curves: [curve('share', 'frac_reward_zero_std')], bounds: [0, 1] },
   ];

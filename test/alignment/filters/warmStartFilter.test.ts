@@ -58,6 +58,19 @@ describe('filterWarmStart', () => {
     expect(ids(headings)).toEqual(['a', 'c', 'd']);
   });
 
+  it('of plain answers asks for the outcome alone: no format, no stop token', () => {
+    const candidates = [
+      candidate('a', 'plain', { verdict: 'compliance', format: false, cut: true }),
+      candidate('b', 'plain', { verdict: 'refusal', format: false }),
+      candidate('c', 'harmful', { verdict: null, format: false }),
+    ];
+    const { kept, byKind } = filterWarmStart(candidates, { plainAnswers: true }, 's');
+    expect(kept.map(({ request }) => request.id)).toEqual(['a']);
+    expect(byKind.plain.dropped).toEqual({ ...none, outcome: 1 });
+    expect(byKind.harmful.dropped).toEqual({ ...none, unscorable: 1 });
+    expect(filterWarmStart(candidates, {}, 's').byKind.plain.dropped).toEqual({ ...none, format: 2 });
+  });
+
   it('keeps so many of a kind, balanced over categories and chosen by the seed', () => {
     const candidates = ['privacy', 'hate', 'weapons'].flatMap((category) =>
       [1, 2, 3, 4].map((i) => candidate(`${category}${i}`, 'harmful', {}, category)),

@@ -32,6 +32,16 @@ describe('the guard', () => {
     expect(judgeIteration(limited, 2, { reward: 0.1 }, [0.2, 0.1])).toMatchObject({ lastGood: 0 });
   });
 
+  test('the probe is of the policy after the step: refusing too many harmless requests of one kind takes that step back', () => {
+    const limited = { ...guard, maxErroneousRefusal: 0.25 };
+    expect(judgeIteration(limited, 3, { 'probe/refusal/plain': 0.25, 'probe/refusal/harmful': 1 }, [])).toBeUndefined();
+    expect(judgeIteration(limited, 3, { 'probe/refusal/plain': 0, 'probe/refusal/look-alike': 0.5 }, [])).toEqual({
+      cause: 'the probe refuses 0.5 of the look-alike requests, above iteration.guard.maxErroneousRefusal = 0.25',
+      lastGood: 2,
+    });
+    expect(judgeIteration(guard, 3, { 'probe/refusal/plain': 1 }, [])).toBeUndefined();
+  });
+
   test('a step that could not be taken leaves the policy that it began with', () => {
     expect(rejectedStep(7, 'no')).toEqual({ cause: 'no', lastGood: 6 });
   });

@@ -1,0 +1,76 @@
+/** Chooses from the rewarded chains of an iteration what is preferred to what, and cuts the sequences whose log-probabilities the loss needs into shards. */
+import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
+import { methodOf, preferenceSettings } from '../alignment/configuration/arms.ts';
+import { bestAgainstWorst, labelChains, mismatchedChains } from '../alignment/preferences/choosePreferences.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import type { ArtifactRef, RunContext, ShardedPlan } from './types.ts';
+import { readShards } from './collectRewards.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { readConfiguration } from './inputs.ts';
+import { refuseUnscorable } from './planUpdate.ts';
+import type { PreferencePlan, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
+
+export interface PreferencesInput {
+  /** 1 for the first. */
+  iteration: number;
+  chains: ArtifactRef;
+  rewards: ArtifactRef;
+}
+
+export async function planPreferences(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  input: PreferencesInput,
+): Promise<ShardedPlan> {
+  const { store } = dependencies;
+  const configuration = await readConfiguration(store, run);
+  const chains = await readShards<ChainRecord>(dependencies, input.chains);
+  const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
+  refuseUnscorable(rewards, configuration.iteration.maxUnscorable);
+
+  const sequences = new Map<string, PreferenceSequence>();
+  const nameOf = (prompt: number, completion = prompt): string => {
+    const id =
+      prompt === completion ? chainId(chains[prompt]!) : `${chainId(chains[prompt]!)} ${chainId(chains[completion]!)}`;
+    const [{ promptTokens }, { tokens }] = [chains[prompt]!, chains[completion]!];
+    sequences.set(id, { id, promptTokens, completionTokens: tokens });
+    return id;
+  };
+  const settings = preferenceSettings(configuration.iteration.preference);
+  const preferences =
+    methodOf(configuration.iteration.method!, input.iteration) === 'dpo'
+      ? {
+          method: 'dpo' as const,
+          pairs: bestAgainstWorst(rewards).map(({ chosen, rejected }) => ({
+            chosen: nameOf(chosen),
+            rejected: nameOf(rejected),
+          })),
+        }
+      : {
+          method: 'kto' as const,
+          labelled: labelChains(rewards, settings.threshold).map(({ index, desirable }) => ({
+            id: nameOf(index),
+            desirable,
+          })),
+          mismatched:
+            settings.ktoLoss === 'kto'
+              ? mismatchedChains(rewards).map(({ prompt, completion }) => nameOf(prompt, completion))
+              : [],
+        };
+
+  const plan: PreferencePlan = { ...preferences, shards: [] };
+  const all = [...sequences.values()];
+  const size = configuration.shards.gradientSequences;
+  for (let start = 0; start < all.length; start += size) {
+    const shard: PreferenceShard = { sequences: all.slice(start, start + size) };
+    plan.shards.push(await store.putBytes(canonicalJson(shard), 'preference-shard'));
+  }
+  return {
+    plan: await store.putBytes(canonicalJson(plan), 'preference-plan'),
+    shards: plan.shards.length,
+    items: all.length,
+  };
+}
+
+const chainId = ({ requestId, sampleIndex }: Pick<ChainRecord, 'requestId' | 'sampleIndex'>): string =>
+  `${requestId}/${sampleIndex}`;

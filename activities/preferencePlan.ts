@@ -1,0 +1,30 @@
+/** The artifacts by which a preference step goes from rewarded chains to gradients. */
+import type { ArtifactRef } from './types.ts';
+
+/** A prompt and a completion whose log-probabilities the loss needs. */
+export interface PreferenceSequence {
+  id: string;
+  promptTokens: number[];
+  completionTokens: number[];
+}
+
+/** What one shard of scoring works on; its digest is part of the shard's step key. */
+export interface PreferenceShard {
+  sequences: PreferenceSequence[];
+}
+
+/** Sequences are named by their ids. */
+export type PreferencePlan = { shards: ArtifactRef[] } & (
+  | { method: 'dpo'; pairs: { chosen: string; rejected: string }[] }
+  | { method: 'kto'; labelled: { id: string; desirable: boolean }[]; mismatched: string[] }
+);
+
+/** What policy and reference say of one sequence, summed over its completion tokens. */
+export interface PreferenceScore {
+  id: string;
+  logProb: number;
+  referenceLogProb: number;
+  tokens: number;
+  /** The k3 estimate of KL, summed over the tokens. */
+  kl: number;
+}
