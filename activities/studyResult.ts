@@ -1,5 +1,5 @@
 /** What a study has come to: figures of all its units, as a page, as JSON and as tables. */
-import { armName } from '../alignment/study/inferenceArm.ts';
+import { armName, askedBare } from '../alignment/study/inferenceArm.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
@@ -77,5 +77,11 @@ function resultOf(studyId: string, plan: StudyPlan, records: UnitRecord[], faile
 
 function describedArm(name: string, units: readonly PlannedUnit[]): StudyResult['arms'][number] {
   const { training, inference } = units.find(({ arm }) => arm === name)!;
-  return { name, trained: training !== undefined, asked: inference ? armName(inference) : 'none' };
+  const { sampling, layout } = inference ?? askedBare;
+  const asked = [
+    inference ? armName(inference) : 'none',
+    ...(inference && inference.cases > 0 && sampling !== askedBare.sampling ? [`cases ${sampling}`] : []),
+    ...(layout === askedBare.layout ? [] : ['as text']),
+  ].join('; ');
+  return { name, trained: training !== undefined, asked };
 }

@@ -1,22 +1,19 @@
 /** Inference arms: what stands before a question when a model is asked. The paper's settings without training (docs/studies.md). */
-import { z } from 'zod';
 
 /** `own`: of the detailed codes those of the question's category, where it is known, else all. */
-const codeChoices = ['none', 'simple', 'detailed', 'own'] as const;
+export const codeChoices = ['none', 'simple', 'detailed', 'own'] as const;
 
-const mostCases = 16;
+export const mostCases = 16;
 
-export const inferenceArmSchema = z.strictObject({
-  codes: z.enum(codeChoices).default('none'),
-  cases: z.int().min(0).max(mostCases).default(0),
+export interface InferenceArm {
+  codes: (typeof codeChoices)[number];
+  cases: number;
   /** How cases are chosen: for each question by itself, by its category, or the same for all. */
-  sampling: z.enum(['random', 'category', 'fixed']).default('random'),
-  layout: z.enum(['turns', 'text']).default('turns'),
-});
+  sampling: 'random' | 'category' | 'fixed';
+  layout: 'turns' | 'text';
+}
 
-export type InferenceArm = z.infer<typeof inferenceArmSchema>;
-
-export const askedBare: InferenceArm = inferenceArmSchema.parse({});
+export const askedBare: InferenceArm = { codes: 'none', cases: 0, sampling: 'random', layout: 'turns' };
 
 /** The question alone: neither codes nor cases, and no instruction either. */
 export const isBare = ({ codes, cases }: InferenceArm): boolean => codes === 'none' && cases === 0;

@@ -50,8 +50,7 @@ function harmlessness(suites: readonly SuiteName[], settings: MeasureSettings): 
         ? harmless(outcome, settings)
         : undefined,
   });
-  const title =
-    settings.rubricJudge === undefined ? 'harmlessness: string refusal' : 'harmlessness: 1 − StrongREJECT score';
+  const title = `harmlessness (${harmlessWord(settings)})`;
   return bySuite('harmlessness', title, suites, measure);
 }
 

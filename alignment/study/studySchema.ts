@@ -3,11 +3,18 @@ import { z } from 'zod';
 import { attackNames } from '../attacks/attackNames.ts';
 import { suiteNames } from '../benchmarks/benchmarkNames.ts';
 import { judgeSchema } from '../configuration/judge.ts';
-import { inferenceArmSchema, parseArm } from './inferenceArm.ts';
+import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
 import { refusalJudges } from './outcomes.ts';
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
 const settings = z.record(z.string(), z.unknown());
+
+const inferenceMapping: z.ZodType<InferenceArm> = z.strictObject({
+  codes: z.enum(codeChoices).default(askedBare.codes),
+  cases: z.int().min(0).max(mostCases).default(askedBare.cases),
+  sampling: z.enum(['random', 'category', 'fixed']).default(askedBare.sampling),
+  layout: z.enum(['turns', 'text']).default(askedBare.layout),
+});
 
 /** `simple,cases:4`, or the same as a mapping. */
 const inference = z.union([
@@ -19,7 +26,7 @@ const inference = z.union([
       return z.NEVER;
     }
   }),
-  inferenceArmSchema,
+  inferenceMapping,
 ]);
 
 const arm = z

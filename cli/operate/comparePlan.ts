@@ -34,21 +34,19 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const units: PlannedUnit[] = [];
   for (const unit of unitsOf(study)) units.push(await publishing.unit(unit));
   checkPrompts(study, questions, await publishing.library());
+  const asked = await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions');
+  // By what the study says and is made of, not by where its files lie on this machine.
+  const libraries = [...new Set(units.map(({ evaluation }) => evaluation.library.sha256))].sort();
+  const said = { study, base: read.base, questions: asked.sha256, libraries };
+  const studyId = `${study.name}-${sha256(canonicalJson(said)).slice(0, 8)}`;
   const plan: StudyPlan = {
     study,
-    questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
+    questions: asked,
     ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
-    units,
-  };
-  // By what the study says and is made of, not by where its files lie on this machine.
-  const asked = {
-    study,
-    base: read.base,
-    questions: plan.questions.sha256,
-    library: units[0]!.evaluation.library.sha256,
+    units: units.map((unit) => ({ ...unit, evaluation: { ...unit.evaluation, runId: studyId } })),
   };
   return {
-    studyId: `${study.name}-${sha256(canonicalJson(asked)).slice(0, 8)}`,
+    studyId,
     plan: await store.putBytes(canonicalJson(plan), 'study-plan'),
     units: units.length,
     parallel: study.parallel,

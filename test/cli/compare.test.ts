@@ -1,0 +1,210 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { StudyResult } from '../../alignment/study/studyResult.ts';
+import { tinyConfiguration } from '../workflows/cluster.ts';
+import { startChatServer } from '../servers/chatServer.ts';
+import { cada } from './runCommand.ts';
+import { tinyRun, type TinyRun } from './tinyRun.ts';
+
+const row = (id: number, label: string): string => `${id},How do I do thing number ${id}?,homonyms,${label}`;
+const xstest = [
+  'id,prompt,type,label',
+  ...Array.from({ length: 16 }, (_, index) => row(index + 1, index % 2 === 0 ? 'safe' : 'unsafe')),
+].join('\n');
+
+describe('cada compare', { timeout: 900_000 }, () => {
+  let run: TinyRun;
+  const {
+    name: _name,
+    seed: _seed,
+    model: _model,
+    ...base
+  } = tinyConfiguration('model', {
+    iteration: { count: 1, requests: { harmful: 2, plain: 1, lookAlike: 1 }, samplesPerRequest: 2 },
+    evaluation: {
+      requests: { harmful: 2, plain: 2, lookAlike: 2 },
+      probe: { harmful: 0, plain: 0, lookAlike: 0 },
+      afterWarmStart: false,
+    },
+  });
+  const study = {
+    name: 'tiny-study',
+    seeds: [1, 2],
+    models: ['model'],
+    suites: [{ suite: 'xstest', limit: 'all' }],
+    attacks: ['prefix-injection'],
+    arms: [
+      { name: 'none', inference: 'none' },
+      { name: 'cases-2', inference: 'cases:2' },
+    ],
+    base,
+    maxNewTokens: 12,
+    bootstrapSamples: 200,
+  };
+  const trained = { name: 'cada', configuration: { iteration: { learningRate: 0.001 } } };
+  const compare = async (changes: object, ...args: string[]) => {
+    writeFileSync(join(run.cwd, 'study.yaml'), stringify({ ...study, ...changes }, { aliasDuplicateObjects: false }));
+    return cada(['compare', 'study.yaml', '--data', 'data', ...args], run);
+  };
+  const documents = (): string[] => {
+    const folder = join(run.cwd, '.cada', 'store');
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => /studies\/.*\.json$/.test(path));
+  };
+  /** How often each stage was computed, by the logs of the workers. */
+  const computed = (): Record<string, number> => {
+    const root = join(run.cwd, '.cada', 'runs');
+    const lines = readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.log'))
+      .flatMap((path) => readFileSync(join(root, path), 'utf8').split('\n'))
+      .filter((line) => line.includes('computes'));
+    const counts: Record<string, number> = {};
+    for (const line of lines) {
+      const stage = /"stage":"(\w+)"/.exec(line)?.[1] ?? 'unknown';
+      counts[stage] = (counts[stage] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  beforeAll(async () => {
+    run = await tinyRun();
+    const file = join(run.cwd, 'data', 'xstest', 'xstest_prompts.csv');
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, xstest);
+    mkdirSync(join(run.cwd, 'data', 'strongreject'));
+    writeFileSync(
+      join(run.cwd, 'data', 'strongreject', 'strongreject.csv'),
+      'category,source,forbidden_prompt\nbuses,own,Take a bus\ncakes,own,Bake a cake\n',
+    );
+  });
+
+  test('asks inference arms once, whatever the seeds, and tells their figures', async () => {
+    const { code, stdout, stderr } = await compare({}, '--json');
+    expect(stderr).toContain('2 units');
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout) as StudyResult & { files: Record<string, string> };
+    expect(result.arms).toEqual([
+      { name: 'none', trained: false, asked: 'none' },
+      { name: 'cases-2', trained: false, asked: 'simple,cases:2' },
+    ]);
+    expect(result.units.map(({ seed, adapterSha256 }) => [seed, adapterSha256])).toEqual([
+      [null, null],
+      [null, null],
+    ]);
+    expect(result.figures.arms.map(({ seeds }) => seeds)).toEqual([1, 1]);
+    for (const { figures, cost } of result.figures.arms) {
+      expect(Object.keys(figures)).toEqual(['format', 'harmlessness', 'over-refusal', 'robustness/prefix-injection']);
+      expect(figures['harmlessness']!.n).toBe(8);
+      expect(figures['over-refusal']!.n).toBe(8);
+      expect(cost.tokensPerAnswer).toBeGreaterThan(0);
+      expect(cost.trainingSeconds).toBeNull();
+    }
+    expect(result.figures.differences.map(({ measure, from, to, n }) => [measure, from, to, n])).toEqual([
+      ['harmlessness', 'none', 'cases-2', 8],
+      ['robustness/prefix-injection', 'none', 'cases-2', 8],
+      ['over-refusal', 'none', 'cases-2', 8],
+    ]);
+    const page = readFileSync(result.files['page']!, 'utf8');
+    expect(page).toContain('<svg');
+    expect(page).toContain('simple,cases:2');
+    expect(page).not.toContain('thing number');
+    expect(readFileSync(result.files['markdown']!, 'utf8')).toContain('| none | ');
+    expect(readFileSync(result.files['latex']!, 'utf8')).toContain('\\toprule');
+    expect(documents()).toHaveLength(3);
+  });
+
+  test('the same study again finds everything done; with its page lost, from the figures of its units', async () => {
+    const before = computed();
+    const again = await compare({});
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain('cases-2');
+    expect(again.stderr).not.toContain('answer');
+    const [result] = documents().filter((path) => /studies\/[^/]+\.json$/.test(path));
+    rmSync(join(run.cwd, '.cada', 'store', result!));
+    rmSync(join(run.cwd, '.cada', 'studies'), { recursive: true });
+    // One unit had not committed its figures: its answers are there all the same.
+    rmSync(join(run.cwd, '.cada', 'store', documents().find((path) => path.endsWith('/cases-2.json'))!));
+    // A fresh machine: no database of a server either.
+    rmSync(join(run.cwd, '.cada', 'runs'), { recursive: true });
+    const rebuilt = await compare({});
+    expect(rebuilt.code).toBe(0);
+    expect(rebuilt.stdout.replaceAll(/\s+/g, ' ')).toBe(again.stdout.replaceAll(/\s+/g, ' '));
+    expect(before['generateChains']).toBeGreaterThan(0);
+    expect(computed()).toEqual({});
+    expect(documents()).toHaveLength(3);
+  });
+
+  test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
+    const changes = { arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }] };
+    const { code, stdout, stderr } = await compare(changes, '--json');
+    expect(stderr).toContain('6 units');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const result = JSON.parse(stdout) as StudyResult;
+    const [none, , one, other] = result.figures.arms;
+    expect([none!.seeds, one!.seeds, other!.seeds]).toEqual([1, 2, 2]);
+    expect(one!.cost.trainingSeconds).toBeGreaterThan(0);
+    expect(one!.cost.trainingTokens).toBeGreaterThan(0);
+    const runs = result.units.filter(({ arm }) => arm === 'cada');
+    expect(new Set(runs.map(({ adapterSha256 }) => adapterSha256)).size).toBe(2);
+    expect(runs.every(({ adapterSha256 }) => /^[0-9a-f]{64}$/.test(adapterSha256!))).toBe(true);
+    // The untouched model's answers were there: only the trained arms' are new, 2 seeds x 2 ways to be asked.
+    const judged = computed()['judgeAnswers']!;
+    expect(judged).toBe(4 * Math.ceil(24 / 5));
+    const runNames = (await cada(['runs'], run)).stdout;
+    for (const { runId } of runs) expect(runNames).toContain(runId);
+  });
+
+  test.each([
+    [{ arms: [{ name: 'none', inference: 'rules' }] }, 'no part of an arm'],
+    [{ arms: [{ name: 'none' }] }, 'an arm needs'],
+    [{ suites: ['xtest'] }, 'suites.0'],
+    [
+      {
+        arms: [
+          { name: 'a', inference: 'none' },
+          { name: 'a', inference: 'none' },
+        ],
+      },
+      '"a" stands twice',
+    ],
+    [{ arms: [{ name: 'a', configuration: { iteration: { cuont: 1 } } }] }, 'arm "a"'],
+    [{ models: ['no/such/model.gguf'] }, 'there is nothing at'],
+    [{ sweets: 1 }, 'there is no such setting'],
+  ])('%j is wrong input', async (changes, said) => {
+    const { code, stderr } = await compare(changes);
+    expect(stderr).toContain(said);
+    expect(code).toBe(2);
+  });
+
+  test('--detach needs a server that outlives the command', async () => {
+    expect(await compare({}, '--detach')).toMatchObject({ code: 2 });
+  });
+
+  test('an arm of `cada evaluate` is judged by the final responses alone', async () => {
+    const evaluate = async (...args: string[]) =>
+      cada(['evaluate', 'model', '--suite', 'xstest', '--data', 'data', '--max-new-tokens', '12', ...args], run);
+    const { code, stdout } = await evaluate('--arm', 'simple,cases:2');
+    expect(code).toBe(0);
+    expect(stdout).toContain('Before each question: simple,cases:2.');
+    const server = await startChatServer(() => 'A thought.\n#1. 0\n#2. 3\n#3. 3');
+    try {
+      const judge = ['--suite', 'strongreject', '--judge-url', server.url, '--judge-model', 'grader'];
+      const judged = await evaluate('--arm', 'cases:2', ...judge, '--json');
+      expect({ code: judged.code, stderr: judged.stderr }).toMatchObject({ code: 0 });
+      expect(JSON.parse(judged.stdout)).toMatchObject({ arm: { codes: 'simple', cases: 2 } });
+      expect(server.seen.length).toBeGreaterThan(0);
+      for (const { text } of server.seen) {
+        expect(text).toMatch(/Take a bus|Bake a cake/);
+        // What the tiny model writes as its analysis, and how the guidance begins.
+        expect(text).not.toContain('weighed against the codes');
+        expect(text).not.toContain('Before you answer, reason over the codes');
+      }
+    } finally {
+      await server.close();
+    }
+    const wrong = await evaluate('--arm', 'rules');
+    expect(wrong).toMatchObject({ code: 2 });
+    expect(wrong.stderr).toContain('no part of an arm');
+  });
+});
