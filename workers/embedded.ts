@@ -92,7 +92,14 @@ function startWorker(
       name: `${kind} worker`,
       command: process.execPath,
       args: [fileURLToPath(new URL(`./${kind}${extension}`, import.meta.url))],
-      env: { ...embeddedEnvironment(env, server), CADA_STORE: storeUri, CADA_HOME: home, CADA_CACHE: cache },
+      env: {
+        ...embeddedEnvironment(env, server),
+        CADA_STORE: storeUri,
+        CADA_HOME: home,
+        CADA_CACHE: cache,
+        // Nobody else would take over meanwhile: Ctrl-C stops at once.
+        CADA_DRAIN_SECONDS: '',
+      },
       logFile,
     });
   return keepAlive(start, {

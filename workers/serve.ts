@@ -10,7 +10,9 @@ import { createJudgeActivities } from '../activities/judge.ts';
 import { openStore } from '../infra/artifacts/artifactStore.ts';
 import { connectWorker, type TemporalEndpoint } from '../infra/temporal/connection.ts';
 import { dataConverter } from '../infra/temporal/payloadCodec.ts';
+import { renewCredentials } from '../infra/temporal/renewedCredentials.ts';
 import { taskQueues, type WorkerKind } from '../activities/types.ts';
+import { drainingOf, type Draining } from './draining.ts';
 import { versioningOf } from './versioning.ts';
 import { createEngineShelf } from './engineShelf.ts';
 import { requireSharedStore } from './sharedStore.ts';
@@ -30,15 +32,13 @@ export interface ServeOptions {
   workflowInterceptors?: string[];
 }
 
-/** How long running activities may go on after the worker was asked to stop; the engine is killed then. */
-const graceMs = 4_000;
-
 /**
- * Runs a worker until the signal is aborted, then drains it: no new work is taken, what runs gets the grace time and is retried elsewhere otherwise.
+ * Runs a worker until the signal is aborted, then drains it: no new work is taken, what runs gets the grace time (draining.ts) and is retried elsewhere otherwise.
  * @throws where store or server can't be reached, before any work is taken.
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const { kind, home, signal } = options;
+  const draining = drainingOf(process.env);
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const store = await openStore(options.storeUri);
   requireSharedStore(store.uri, options.endpoint.address);
@@ -52,18 +52,22 @@ export async function serve(options: ServeOptions): Promise<void> {
   };
   const engines = kind === 'gpu' ? createEngineShelf(join(home, 'local')) : undefined;
   const connection = await connectWorker(options.endpoint);
+  let worker: Worker | undefined;
+  let renewal: ReturnType<typeof renewCredentials> | undefined;
   try {
-    const worker = await Worker.create(workerOptions(options, connection, dependencies, engines));
+    worker = await Worker.create(workerOptions(options, connection, dependencies, engines, draining));
+    renewal = renewCredentials(worker, options.endpoint, { log: options.log });
     const stop = (): void => {
-      engines?.killAll();
-      if (worker.getState() === 'RUNNING') worker.shutdown();
+      if (!draining.finishes) engines?.killAll();
+      if (worker?.getState() === 'RUNNING') worker.shutdown();
     };
     signal.addEventListener('abort', stop, { once: true });
     options.onReady?.();
     if (!signal.aborted) await worker.run();
   } finally {
     await engines?.closeAll();
-    await connection.close();
+    await renewal?.stop();
+    await (worker?.connection ?? connection).close();
     await rm(scratchPath, { recursive: true, force: true });
   }
 }
@@ -73,6 +77,7 @@ function workerOptions(
   connection: NativeConnection,
   dependencies: ActivityDependencies,
   engines: ReturnType<typeof createEngineShelf> | undefined,
+  { graceMs, forceMs }: Draining,
 ): WorkerOptions {
   const common = {
     connection,
@@ -81,7 +86,7 @@ function workerOptions(
     identity: `${options.kind}@${process.pid}`,
     dataConverter: dataConverter(process.env),
     shutdownGraceTime: graceMs,
-    shutdownForceTime: 2 * graceMs,
+    shutdownForceTime: forceMs,
     maxHeartbeatThrottleInterval: '5 seconds',
   } as const;
   switch (options.kind) {

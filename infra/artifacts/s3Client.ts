@@ -61,7 +61,11 @@ export function s3Place(uri: string, env: NodeJS.ProcessEnv, options: S3StoreOpt
     ...(checksums ? {} : { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }),
     ...options.client,
   });
-  renewWhenRefused(client, (error) => failureOf(error) === 'refused');
+  // Where the source gives none at all, asking it again at once gives none either.
+  renewWhenRefused(
+    client,
+    (error) => failureOf(error) === 'refused' && (error as Error).name !== 'CredentialsProviderError',
+  );
   return {
     client,
     bucket,

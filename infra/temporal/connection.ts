@@ -147,10 +147,9 @@ function readProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
   try {
     return loadClientConfigProfile({ overrideEnvVars: given });
   } catch (error) {
-    throw new TemporalConnectionError(
-      `The Temporal settings (temporal.toml, TEMPORAL_*) can not be read: ${(error as Error).message}`,
-      error,
-    );
+    // Its further lines quote the file, and with it perhaps a key: they are left out, and it is no cause whose stack could be shown.
+    const [reason] = (error as Error).message.split('\n');
+    throw new TemporalConnectionError(`The Temporal settings (temporal.toml, TEMPORAL_*) can not be read: ${reason}`);
   }
 }
 

@@ -41,11 +41,13 @@ export function renewCredentials(
   const look = async (): Promise<void> => {
     try {
       const found = connectionOf(env);
-      if (!inUse || !found || isDeepStrictEqual(found, inUse)) return;
+      if (!inUse || !found) return;
+      const sameTls = isDeepStrictEqual(found.tls, inUse.tls);
+      if (sameTls && found.apiKey === inUse.apiKey) return;
       const { address } = inUse;
       const next: TemporalConnectionOptions = { ...found, address };
-      if (isDeepStrictEqual(next.tls, inUse.tls)) {
-        if (next.apiKey !== undefined && next.apiKey !== inUse.apiKey) await worker.connection?.setApiKey(next.apiKey);
+      if (sameTls && next.apiKey !== undefined) {
+        await worker.connection?.setApiKey(next.apiKey);
       } else {
         const before = worker.connection;
         await replace(worker, await connectWorker({ ...endpoint, connection: next }));

@@ -48,9 +48,18 @@ function settings(env: NodeJS.ProcessEnv): { env: NodeJS.ProcessEnv; target: Ext
 }
 
 /** Keeps what is said. */
-function listener(): RenewalOptions['log'] & { said: string[] } {
+function listener(): RenewalOptions['log'] & { said: string[]; causes: unknown[] } {
   const said: string[] = [];
-  return { said, info: (_fields, text) => void said.push(text), warn: (_fields, text) => void said.push(text) };
+  const causes: unknown[] = [];
+  return {
+    said,
+    causes,
+    info: (_fields, text) => void said.push(text),
+    warn: (fields, text) => {
+      causes.push(fields);
+      said.push(text);
+    },
+  };
 }
 
 /** A worker of a queue of its own, with renewal every 100 ms; `polled` waits until it has asked the server for work since a time. */
@@ -98,8 +107,11 @@ test('a worker and a client take the API key that temporal.toml has by now', asy
   await describeNamespace();
 
   // Half of a file is no reason to forget the key that works.
-  writeWhole(toml, '[profile.default]\napi_key = "half');
+  writeWhole(toml, '[profile.default]\napi_key = "half-of-a-key');
   await eventually('the warning', () => log.said.length > 0);
+  // Parsers quote the line that they do not understand.
+  expect(JSON.stringify(log.causes)).toContain('temporal.toml');
+  expect(JSON.stringify(log.causes)).not.toContain('half-of-a-key');
   refusing.accepts = ({ apiKey }) => apiKey === 'key-2';
   refusing.cut();
   writeWhole(toml, withApiKey('key-2'));
