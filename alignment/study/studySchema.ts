@@ -34,8 +34,8 @@ const arm = z
     name,
     /** What stands before each question; absent = nothing. */
     inference: inference.optional(),
-    /** Trained: a run of `base` with these settings in place of its own. Absent = the untouched model. */
-    configuration: settings.optional(),
+    /** Trained: a run of `base` with these settings, or those of a file, in place of its own. Absent = the untouched model. */
+    configuration: z.union([z.string(), settings]).optional(),
   })
   .refine(
     (one) => one.inference !== undefined || one.configuration !== undefined,

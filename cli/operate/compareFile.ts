@@ -21,8 +21,14 @@ export async function readStudy(file: string): Promise<ReadStudy> {
   const source = await readYaml(file);
   const parsed = studySchema.safeParse(source.value);
   if (!parsed.success) throw new ConfigurationError(parsed.error.issues.map((issue) => problemOf(issue, source, file)));
-  const { base = {} } = parsed.data;
-  return { study: parsed.data, base: typeof base === 'string' ? await readBase(base, file) : base, file };
+  const settingsOf = async (given: string | Record<string, unknown>): Promise<Record<string, unknown>> =>
+    typeof given === 'string' ? readSettings(given, file) : given;
+  const arms: StudyArm[] = [];
+  for (const arm of parsed.data.arms) {
+    // As settings they are part of what names the study.
+    arms.push(arm.configuration ? { ...arm, configuration: await settingsOf(arm.configuration) } : arm);
+  }
+  return { study: { ...parsed.data, arms }, base: await settingsOf(parsed.data.base ?? {}), file };
 }
 
 /** What a model is to be computed by: of a trained arm, or (without `arm`) of the untouched model. */
@@ -32,7 +38,7 @@ export function configurationOf(
   arm?: StudyArm,
   seed?: number,
 ): Configuration {
-  const changes = arm?.configuration ?? {};
+  const changes = typeof arm?.configuration === 'object' ? arm.configuration : {};
   const merged = overridden(base, changes);
   const own = {
     name: `${study.name}-${arm?.name ?? 'base'}`.slice(0, 40).replace(/-+$/, ''),
@@ -53,8 +59,8 @@ export function configurationOf(
   return parsed.data;
 }
 
-/** A run configuration as the study's base: what it sets, without name, seed and model, which are the study's. */
-async function readBase(path: string, file: string): Promise<Record<string, unknown>> {
+/** What a run configuration sets, without name and seed, which are the study's; so is the model, whatever it says. */
+async function readSettings(path: string, file: string): Promise<Record<string, unknown>> {
   const baseFile = besideFile(path, file);
   const { value } = await readYaml(baseFile);
   const { name: _name, seed: _seed, ...settings } = value as Record<string, unknown>;

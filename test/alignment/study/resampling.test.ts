@@ -40,6 +40,20 @@ describe('bootstrap over questions and seeds', () => {
   });
 });
 
+describe('p of few questions', () => {
+  it('is that of an exact test: four changes of five are no proof', () => {
+    const { interval, p } = pairedDifference([bits(5, 0)], [bits(5, 4)], 4000, 'e');
+    expect(interval[0]).toBeGreaterThan(0);
+    // McNemar: 2 / 2^4.
+    expect(p).toBeGreaterThan(0.105);
+    expect(p).toBeLessThan(0.145);
+  });
+
+  it('is small where many agree', () => {
+    expect(pairedDifference([bits(40, 0)], [bits(40, 12)], 4000, 'f').p).toBeLessThan(0.005);
+  });
+});
+
 describe('Holm', () => {
   it('multiplies by what is left, and never falls', () => {
     const adjusted = holm([0.01, 0.04, 0.03]);

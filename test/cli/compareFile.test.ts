@@ -1,0 +1,50 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { unitsOf } from '../../alignment/study/studySchema.ts';
+import { configurationOf, readStudy } from '../../cli/operate/compareFile.ts';
+import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
+
+test.each([
+  ['inference-arms', 10, 10],
+  ['training-arms', 8, 20],
+])('studies/%s.yaml is a study of %i arms and %i units, each with a valid configuration', async (name, arms, units) => {
+  const read = await readStudy(resolve('studies', `${name}.yaml`));
+  expect(read.study.arms).toHaveLength(arms);
+  expect(unitsOf(read.study)).toHaveLength(units);
+  for (const arm of read.study.arms) {
+    const own = configurationOf(read, read.study.models[0]!, arm, 7);
+    expect(own).toMatchObject({ name: `${name}-${arm.name}`.slice(0, 40), seed: 7 });
+  }
+});
+
+test("a trained arm has its file's settings, with the seed and the model of the study", async () => {
+  const read = await readStudy(resolve('studies/training-arms.yaml'));
+  const arm = read.study.arms.find(({ name }) => name === 'dpo')!;
+  const { name, seed, ...own } = configurationOf(read, 'Owner/model', arm, 2);
+  const shipped = await readConfiguration(resolve('configurations/arms/dpo.yaml'));
+  expect([name, seed]).toEqual(['training-arms-dpo', 2]);
+  const { name: _name, seed: _seed, ...expected } = shipped;
+  expect(own).toEqual({ ...expected, model: { ...expected.model, source: 'Owner/model' } });
+});
+
+test('settings of an arm replace those of the base, section by section', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'cada-study-')), 'study.yaml');
+  const base = { iteration: { count: 5, learningRate: 0.01 }, lora: { targets: ['q_proj', 'v_proj'] } };
+  const configuration = { iteration: { count: 2 }, lora: { targets: ['o_proj'] } };
+  writeFileSync(file, stringify({ name: 's', suites: ['xstest'], base, arms: [{ name: 'a', configuration }] }));
+  const read = await readStudy(file);
+  const own = configurationOf(read, 'Owner/model', read.study.arms[0], 1);
+  expect(own.iteration).toMatchObject({ count: 2, learningRate: 0.01 });
+  expect(own.lora.targets).toEqual(['o_proj']);
+  expect(configurationOf(read, 'Owner/model').iteration.count).toBe(5);
+});
+
+test('a file of an arm that is not there is named', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cada-study-'));
+  const file = join(folder, 'study.yaml');
+  writeFileSync(file, stringify({ name: 's', suites: ['xstest'], arms: [{ name: 'a', configuration: 'gone.yaml' }] }));
+  await expect(readStudy(file)).rejects.toThrow(`There is no file ${join(folder, 'gone.yaml')}`);
+});
