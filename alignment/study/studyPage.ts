@@ -28,7 +28,7 @@ const template = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>CADA study <%= it.result.name %></title>
-<style><%~ it.style %></style>
+<style><%~ it.style %> td:first-child { white-space: nowrap; }</style>
 </head>
 <body>
 <header>
