@@ -124,7 +124,14 @@ describe('cada compare', { timeout: 900_000 }, () => {
     rmSync(join(run.cwd, '.cada', 'store', result!));
     rmSync(join(run.cwd, '.cada', 'studies'), { recursive: true });
     // One unit had not committed its figures: its answers are there all the same.
-    rmSync(join(run.cwd, '.cada', 'store', documents().find((path) => path.endsWith('/cases-2.json'))!));
+    rmSync(
+      join(
+        run.cwd,
+        '.cada',
+        'store',
+        documents().find((path) => path.endsWith('/cases-2.json'))!,
+      ),
+    );
     // A fresh machine: no database of a server either.
     rmSync(join(run.cwd, '.cada', 'runs'), { recursive: true });
     const rebuilt = await compare({});
