@@ -104,10 +104,10 @@ export const configurationFiles: BadInput[] = [
   lines('an odd number of cases', 'cases: { count: 3 }', 'run.yaml:2:', 'contrast pairs', 'use an even number'),
   lines('too many cases', 'cases: { count: 98 }', 'a whole number from 0 to 16'),
   lines(
-    'guidance without cases',
-    'cases: { count: 0 }\niteration: { guidance: cases }',
+    'guidance without cases and codes',
+    'cases: { count: 0, codes: none }\niteration: { guidance: cases }',
     'iteration.guidance: ',
-    "raise it or use 'raw'",
+    "raise the one, change the other, or use 'raw'",
   ),
   lines(
     'nothing to train',
