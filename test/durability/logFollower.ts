@@ -1,17 +1,10 @@
 /** A worker's log as it grows: the ledger of what was computed (activities/stage.ts), with the moment at which it was seen. */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { LedgerEntry } from '../workflows/ledger.ts';
 
-export interface LedgerLine {
+export interface LedgerLine extends LedgerEntry {
+  /** The worker's, in the cluster. */
   machine: string;
-  /** `computes`: a computation began; `has`: the stage ended. */
-  msg: 'computes' | 'has';
-  stage: string;
-  key: string;
-  attempt: number;
-  cached?: boolean;
-  /** Of the worker. */
-  pid: number;
-  time: string;
 }
 
 export interface LogFollower {
