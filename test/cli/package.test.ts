@@ -30,7 +30,8 @@ test('the package holds compiled files only, and nothing of tests or of this mac
   expect(files.filter((file) => file.endsWith('.ts'))).toEqual([]);
   expect(files).toContain(join('dist', 'workers', 'gpu.js'));
   expect(files).toContain(join('library', 'cases', 'cases.jsonl'));
-  expect(files.filter((file) => /^(test|studies|\.cada)/.test(file))).toEqual([]);
+  expect(files).toContain(join('studies', 'training-arms.yaml'));
+  expect(files.filter((file) => /^(test|\.cada)/.test(file))).toEqual([]);
 });
 
 test('the installed command answers, and finds what ships with it', async () => {

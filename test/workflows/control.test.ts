@@ -168,7 +168,10 @@ test('a failed stage waits for its operator: status, card, memo and search attri
   const text = Buffer.from(card.queryResult!.payloads![0]!.data!).toString();
   expect(text).toContain('iteration 2: the gradient is not finite');
   expect(text).toContain('cada retry');
-  expect((await cluster.record('mended')).cause).toBe('iteration 2: the gradient is not finite');
+  await eventually(
+    'the record says so too',
+    async () => (await cluster.record('mended')).cause === 'iteration 2: the gradient is not finite',
+  );
 
   expect(await handle.executeUpdate(retryStageUpdate)).toBe('runs "iteration 2" again');
   await eventually(

@@ -81,8 +81,9 @@ test('a run that has ended is extended and goes on; another branches off it; a t
   expect(adapters(branch).slice(0, 2)).toEqual(adapters(trunk).slice(0, 2));
   expect(adapters(branch)[2]).not.toBe(adapters(trunk)[2]);
 
-  cluster.script.before = (stage, step) =>
-    stage === 'computeGradients' && step ? new Promise((done) => setTimeout(done, 3_000)) : undefined;
+  let letGo!: () => void;
+  const held = new Promise<void>((done) => (letGo = done));
+  cluster.script.before = (stage, step) => (stage === 'computeGradients' && step ? held : undefined);
   const handle = await cluster.start('unwanted', instantConfiguration());
   await eventually(
     'its first iteration',
@@ -91,6 +92,7 @@ test('a run that has ended is extended and goes on; another branches off it; a t
   );
   expect((await cada('cancel', 'unwanted')).stdout).toContain('what is finished stays in the store');
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  letGo();
   expect((await cada('status', 'unwanted')).stdout).toContain('cancelled');
   expect(await cada('pause', 'unwanted')).toMatchObject({ code: 2 });
 }, 180_000);
