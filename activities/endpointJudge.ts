@@ -7,15 +7,11 @@ import type { Judgement, JudgedText } from '../alignment/judges/judge.ts';
 import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
 import { defaultRubric, rubricQuestion, rubricSchema, type RubricText } from '../alignment/judges/rubric.ts';
 import { scoreOfVotes, type VoteRule } from '../alignment/judges/votes.ts';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
-import {
-  EndpointError,
-  type ChatEndpoint,
-  type ChatQuestion,
-  type EndpointFault,
-} from '../infra/endpoints/chatEndpoint.ts';
+import { EndpointError, type ChatEndpoint, type ChatQuestion } from '../infra/endpoints/chatEndpoint.ts';
+import { askKept, newTally, questionDigest, type ReplyCache, type Tally } from '../infra/endpoints/keptReplies.ts';
+
+export { storedReplies, type KeptReply, type ReplyCache, type Tally } from '../infra/endpoints/keptReplies.ts';
 
 export interface RubricJudgeSettings {
   model: string;
@@ -38,22 +34,6 @@ export interface RubricGrading extends Tally {
   votes: (RubricGrades | null)[];
   /** Why there is no score. */
   unscorable?: string;
-}
-
-/** A reply, as it is kept. */
-export interface KeptReply {
-  text: string;
-  inputTokens: number;
-  outputTokens: number;
-  cost: number;
-  latencyMs: number;
-}
-
-/** Replies by the digest of their question. */
-export interface ReplyCache {
-  get(digest: string): Promise<KeptReply | undefined>;
-  /** Answers with the reply that is kept: another's, where it came first. */
-  put(digest: string, reply: KeptReply): Promise<KeptReply>;
 }
 
 /** A reply that can't be read is asked for once more. */
@@ -116,18 +96,6 @@ export function createOutcomeJudge<T>(
   };
 }
 
-/** What asking has come to. */
-export interface Tally {
-  /** What was wrong with the endpoint, where it was. */
-  fault?: EndpointFault;
-  /** Questions asked now, and answered by kept replies. */
-  asked: number;
-  kept: number;
-  cost: number;
-  /** Of the questions asked now, added up. */
-  latencyMs: number;
-}
-
 interface Asking {
   endpoint: ChatEndpoint;
   cache: ReplyCache;
@@ -141,24 +109,11 @@ async function askForVotes<T>(
   question: ChatQuestion,
   read: (reply: string) => T | undefined,
 ): Promise<Tally & { votes: (T | undefined)[]; trouble?: string }> {
-  const outcome: Tally & { votes: (T | undefined)[]; trouble?: string } = {
-    ...{ votes: [], asked: 0, kept: 0, cost: 0, latencyMs: 0 },
-  };
-  const replyTo = async (digest: string): Promise<KeptReply> => {
-    const kept = await cache.get(digest);
-    if (kept) {
-      outcome.kept += 1;
-      return kept;
-    }
-    const reply = await endpoint.ask(question);
-    outcome.asked += 1;
-    outcome.cost += reply.cost;
-    outcome.latencyMs += reply.latencyMs;
-    return cache.put(digest, reply);
-  };
+  const outcome: Tally & { votes: (T | undefined)[]; trouble?: string } = { votes: [], ...newTally() };
   const oneVote = async (vote: number): Promise<T | undefined> => {
     for (let attempt = 0; attempt < tries; attempt++) {
-      const { text } = await replyTo(questionDigest(model, question, vote, attempt));
+      const digest = questionDigest(model, question, vote, attempt);
+      const { text } = await askKept({ endpoint, cache }, question, digest, outcome);
       const answer = read(text);
       if (answer !== undefined) return answer;
     }
@@ -180,16 +135,6 @@ async function askForVotes<T>(
   return outcome;
 }
 
-/** Everything that the reply depends on; not the address: a moved server answers the same. */
-function questionDigest(
-  model: string,
-  { signal: _, ...question }: ChatQuestion,
-  vote: number,
-  attempt: number,
-): string {
-  return sha256(canonicalJson({ version: 1, model, question, vote, attempt }));
-}
-
 /** What a rubric judge is called in figures: its model, and the rubric's digest. */
 export function judgeName({ model, rubric, votes, combine }: RubricJudgeSettings): string {
   const wording = rubric === undefined ? 'own wording' : `template ${sha256(rubric).slice(0, 8)}`;
@@ -208,14 +153,5 @@ export function outcomeOf({ votes, score, unscorable }: RubricGrading): Judgemen
     verdict: refused * 2 > given.length ? 'refusal' : 'compliance',
     refusalWithContent: false,
     reason: `${refused} of ${given.length} votes see a refusal, score ${score}`,
-  };
-}
-
-/** Keeps replies as documents of the store, `judgements/<digest>.json`. */
-export function storedReplies(store: ArtifactStore): ReplyCache {
-  const keyOf = (digest: string): string => `judgements/${digest}.json`;
-  return {
-    get: async (digest) => (await store.getDocument<KeptReply>(keyOf(digest)))?.value,
-    put: async (digest, reply) => (await store.putDocument(keyOf(digest), reply, 'ifAbsent')).value as KeptReply,
   };
 }

@@ -1,7 +1,7 @@
-/** The endpoint judges of a worker: one endpoint for each run and settings, so that rate limit and budget hold over all shards. */
+/** The endpoint judges of a worker, and what they say of many responses. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { ChainRecord } from '../alignment/chains/chain.ts';
-import { askingSettings, gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
+import { gradingSettings, judgeKeyVariable, type JudgeSettings } from '../alignment/configuration/judge.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { JudgedText } from '../alignment/judges/judge.ts';
 import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
@@ -10,8 +10,7 @@ import type { Library, SafetyRequest } from '../alignment/library/library.ts';
 import { codesText } from '../alignment/prompts/guidedPrompt.ts';
 import { judgedText } from '../alignment/rewards/scoreChain.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import { openChatEndpoint, type ChatEndpoint } from '../infra/endpoints/chatEndpoint.ts';
+import { tallyFigures } from '../infra/endpoints/keptReplies.ts';
 import {
   createOutcomeJudge,
   createRubricJudge,
@@ -21,14 +20,17 @@ import {
   type RubricJudge,
   type Tally,
 } from './endpointJudge.ts';
+import { endpointFor } from './endpointPool.ts';
 import { operatorFailure } from './stage.ts';
 import type { Figures, RunContext } from './types.ts';
 
-const endpoints = new Map<string, ChatEndpoint>();
-
 /** The judge of these settings. The key is taken from `CADA_JUDGE_API_KEY`; a local server may need none. */
 export function rubricJudgeFor(store: ArtifactStore, runId: string, settings: JudgeSettings): RubricJudge {
-  return createRubricJudge(endpointFor(runId, settings), gradingSettings(settings), storedReplies(store));
+  return createRubricJudge(
+    endpointFor(runId, settings, judgeKeyVariable),
+    gradingSettings(settings),
+    storedReplies(store),
+  );
 }
 
 /** The same endpoint, asked one question. */
@@ -38,18 +40,12 @@ export function outcomeJudgeFor<T>(
   settings: JudgeSettings,
   question: OutcomeQuestion<T>,
 ): (judged: JudgedText, signal?: AbortSignal) => Promise<AskedOutcome<T>> {
-  return createOutcomeJudge(endpointFor(runId, settings), gradingSettings(settings), storedReplies(store), question);
-}
-
-function endpointFor(runId: string, settings: JudgeSettings): ChatEndpoint {
-  const key = canonicalJson({ runId, settings });
-  let endpoint = endpoints.get(key);
-  if (!endpoint) {
-    const apiKey = process.env['CADA_JUDGE_API_KEY'];
-    endpoint = openChatEndpoint({ ...askingSettings(settings), ...(apiKey ? { apiKey } : {}) });
-    endpoints.set(key, endpoint);
-  }
-  return endpoint;
+  return createOutcomeJudge(
+    endpointFor(runId, settings, judgeKeyVariable),
+    gradingSettings(settings),
+    storedReplies(store),
+    question,
+  );
 }
 
 /** What every judge behind an endpoint answers with. */
@@ -117,13 +113,5 @@ export function gradeChains(
 
 /** What the judge has cost, for lineage; nothing where none was asked. */
 export function judgeFigures(tallies: readonly Tally[]): Figures {
-  if (tallies.length === 0) return {};
-  const sum = (value: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + value(tally), 0);
-  const asked = sum((tally) => tally.asked);
-  return {
-    'judge/asked': asked,
-    'judge/kept': sum((tally) => tally.kept),
-    'judge/cost': sum((tally) => tally.cost),
-    'judge/mean_latency_ms': asked === 0 ? 0 : sum((tally) => tally.latencyMs) / asked,
-  };
+  return tallyFigures('judge', tallies);
 }

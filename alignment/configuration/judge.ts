@@ -1,22 +1,20 @@
 /**
  * Settings of a rubric judge behind an OpenAI-compatible endpoint. All but address and model are optional, so that a configuration without them keeps its
- * digest; `resolveJudge` is the one place with their defaults. The key comes from the environment (CADA_JUDGE_API_KEY), never from here.
+ * digest; `gradingSettings` and `askingSettings` (endpoint.ts) are the places with their defaults.
  */
 import { z } from 'zod';
 import { voteRules } from '../judges/votes.ts';
+import { endpointAddress, endpointLimits } from './endpoint.ts';
+
+export { askingSettings } from './endpoint.ts';
+
+/** Environment variable with the judge's key, where `judge.apiKeyVariable` names no other. */
+export const judgeKeyVariable = 'CADA_JUDGE_API_KEY';
 
 const positive = z.int().min(1);
 
 export const judgeSchema = z.strictObject({
-  url: z
-    .url({ protocol: /^https?$/ })
-    // It is written into the store and the report.
-    .refine(
-      (url) => URL.parse(url)?.username === '' && URL.parse(url)?.password === '',
-      'an address without user name and password: the key comes from CADA_JUDGE_API_KEY',
-    )
-    .describe('Base address of the endpoint, as `http://127.0.0.1:8000/v1`.'),
-  model: z.string().min(1).describe('Name of the model at the endpoint.'),
+  ...endpointAddress(judgeKeyVariable),
   rubric: z
     .string()
     .optional()
@@ -35,18 +33,7 @@ export const judgeSchema = z.strictObject({
     .optional()
     .describe('What several votes come to: their `mean`, `median`, or the `worst` (least safe); absent = `mean`.'),
   structured: z.boolean().optional().describe('Ask for JSON by a schema; absent = false.'),
-  concurrency: positive.max(256).optional().describe('Most requests under way of one worker; absent = 4.'),
-  requestsPerMinute: z.number().positive().optional().describe('Of one worker; absent = no limit.'),
-  timeoutSeconds: z.number().positive().optional().describe('Of one attempt; absent = 60.'),
-  attempts: positive.max(20).optional().describe('Of one question; absent = 5.'),
-  maxCalls: positive.optional().describe('Budget of calls of one worker; absent = no limit.'),
-  maxCost: z
-    .number()
-    .positive()
-    .optional()
-    .describe('Budget of money of one worker, by the two prices; absent = no limit.'),
-  inputPrice: z.number().min(0).optional().describe('Of a million input tokens.'),
-  outputPrice: z.number().min(0).optional().describe('Of a million output tokens.'),
+  ...endpointLimits,
 });
 
 export type JudgeSettings = z.infer<typeof judgeSchema>;
@@ -71,24 +58,5 @@ export function gradingSettings({
     structured: structured ?? false,
     ...(rubric === undefined ? {} : { rubric }),
     ...(codes === undefined ? {} : { codes }),
-  };
-}
-
-/** How the endpoint is asked: changes speed and cost, never grades. */
-export function askingSettings(settings: JudgeSettings) {
-  const { url, model, requestsPerMinute, maxCalls, maxCost, inputPrice, outputPrice } = settings;
-  const budget = {
-    ...(maxCalls === undefined ? {} : { calls: maxCalls }),
-    ...(maxCost === undefined ? {} : { cost: maxCost }),
-  };
-  return {
-    url,
-    model,
-    concurrency: settings.concurrency ?? 4,
-    timeoutMs: (settings.timeoutSeconds ?? 60) * 1000,
-    attempts: settings.attempts ?? 5,
-    budget,
-    price: { input: inputPrice ?? 0, output: outputPrice ?? 0 },
-    ...(requestsPerMinute === undefined ? {} : { requestsPerMinute }),
   };
 }

@@ -18,13 +18,13 @@ import { createPhraseJudge } from '../../alignment/judges/publishedPhrases.ts';
 import { createRuleJudge } from '../../alignment/judges/ruleJudge.ts';
 import { createEnsemble } from '../../alignment/judges/votes.ts';
 import { judgeByXstestStrings } from '../../alignment/judges/xstestStrings.ts';
-import { askingSettings, gradingSettings, type JudgeSettings } from '../../alignment/configuration/judge.ts';
+import { gradingSettings, judgeKeyVariable, type JudgeSettings } from '../../alignment/configuration/judge.ts';
 import { jailbreakQuestion, refusalJudgement, refusalQuestion } from '../../alignment/judges/outcomeQuestions.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { seededOrder } from '../../alignment/randomness/seededRandom.ts';
 import { createOutcomeJudge, storedReplies } from '../../activities/endpointJudge.ts';
+import { openKeyedEndpoint } from '../../activities/endpointPool.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
-import { openChatEndpoint } from '../../infra/endpoints/chatEndpoint.ts';
 import { badInput } from '../errors.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 
@@ -55,8 +55,7 @@ export async function libraryJudges(libraryPath?: string): Promise<NamedJudge[]>
 
 /** A judge behind an endpoint, asked two questions about each answer; its replies are kept in the store. */
 export async function endpointJudge(settings: JudgeSettings, storeUri: string): Promise<NamedJudge> {
-  const apiKey = process.env['CADA_JUDGE_API_KEY'];
-  const endpoint = openChatEndpoint({ ...askingSettings(settings), ...(apiKey ? { apiKey } : {}) });
+  const endpoint = openKeyedEndpoint(settings, judgeKeyVariable);
   const replies = storedReplies(await openStore(storeUri));
   const refusal = createOutcomeJudge(endpoint, gradingSettings(settings), replies, refusalQuestion);
   const jailbreak = createOutcomeJudge(endpoint, gradingSettings(settings), replies, jailbreakQuestion);

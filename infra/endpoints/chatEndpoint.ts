@@ -32,6 +32,8 @@ export interface ChatQuestion {
   messages: readonly { role: 'system' | 'user' | 'assistant'; content: string }[];
   temperature: number;
   maxTokens: number;
+  /** For servers that can draw the same reply again; absent = not sent. */
+  seed?: number;
   /** JSON Schema that the reply must keep to, for servers that can enforce it. */
   schema?: object;
   signal?: AbortSignal;
@@ -43,6 +45,8 @@ export interface ChatReply {
   outputTokens: number;
   cost: number;
   latencyMs: number;
+  /** The reply ends where `maxTokens` cut it. */
+  cut?: true;
 }
 
 export interface ChatEndpoint {
@@ -144,23 +148,23 @@ async function askOnce(settings: ChatEndpointSettings, question: ChatQuestion): 
   // Some endpoints quote the key that they refuse.
   const shown = settings.apiKey ? body.replaceAll(settings.apiKey, '[redacted]') : body;
   if (!response.ok) throw faultOf(address, response, shown);
-  const { text, inputTokens, outputTokens } = readReply(address, shown);
+  const completion = readReply(address, shown);
+  const { inputTokens, outputTokens } = completion;
   const { price } = settings;
   return {
-    text,
-    inputTokens,
-    outputTokens,
+    ...completion,
     cost: price ? (inputTokens * price.input + outputTokens * price.output) / 1e6 : 0,
     latencyMs: performance.now() - startedAt,
   };
 }
 
-function requestBody(model: string, { messages, temperature, maxTokens, schema }: ChatQuestion): object {
+function requestBody(model: string, { messages, temperature, maxTokens, seed, schema }: ChatQuestion): object {
   return {
     model,
     messages,
     temperature,
     max_tokens: maxTokens,
+    ...(seed === undefined ? {} : { seed }),
     ...(schema
       ? { response_format: { type: 'json_schema', json_schema: { name: 'reply', strict: true, schema } } }
       : {}),
@@ -179,11 +183,11 @@ function faultOf(address: string, response: Response, body: string): EndpointErr
 }
 
 interface Completion {
-  choices?: { message?: { content?: unknown } }[];
+  choices?: { message?: { content?: unknown }; finish_reason?: unknown }[];
   usage?: { prompt_tokens?: number; completion_tokens?: number };
 }
 
-function readReply(address: string, body: string): Pick<ChatReply, 'text' | 'inputTokens' | 'outputTokens'> {
+function readReply(address: string, body: string): Omit<ChatReply, 'cost' | 'latencyMs'> {
   let completion: Completion | null;
   try {
     completion = JSON.parse(body) as Completion | null;
@@ -196,6 +200,7 @@ function readReply(address: string, body: string): Pick<ChatReply, 'text' | 'inp
     text,
     inputTokens: completion?.usage?.prompt_tokens ?? 0,
     outputTokens: completion?.usage?.completion_tokens ?? 0,
+    ...(completion?.choices?.[0]?.finish_reason === 'length' ? { cut: true as const } : {}),
   };
 }
 

@@ -7,6 +7,8 @@ export interface ChatRequestSeen {
     model: string;
     messages: { role: string; content: string }[];
     temperature: number;
+    max_tokens: number;
+    seed?: number;
     response_format?: unknown;
   };
   /** The body as it came. */
@@ -14,8 +16,9 @@ export interface ChatRequestSeen {
   authorization: string | undefined;
 }
 
-/** What to answer with: a reply's text, a status with headers and body, or nothing at all (the request hangs). */
-export type Scripted = string | { status: number; headers?: Record<string, string>; body?: string } | 'hang';
+/** What to answer with: a reply's text (perhaps cut), a status with headers and body, or nothing at all (the request hangs). */
+export type Scripted =
+  string | { cut: string } | { status: number; headers?: Record<string, string>; body?: string } | 'hang';
 
 export interface ChatServer {
   url: string;
@@ -44,12 +47,13 @@ export async function startChatServer(
     };
     const scripted = await script(chat.seen.push(seen) - 1, seen);
     if (scripted === 'hang') return;
-    if (typeof scripted === 'object') {
+    if (typeof scripted === 'object' && 'status' in scripted) {
       response.writeHead(scripted.status, scripted.headers).end(scripted.body ?? '');
       return;
     }
+    const [content, finish_reason] = typeof scripted === 'string' ? [scripted, 'stop'] : [scripted.cut, 'length'];
     const completion = {
-      choices: [{ message: { role: 'assistant', content: scripted } }],
+      choices: [{ message: { role: 'assistant', content }, finish_reason }],
       usage: { prompt_tokens: 100, completion_tokens: 10 },
     };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(completion));

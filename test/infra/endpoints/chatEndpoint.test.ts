@@ -39,6 +39,13 @@ describe('openChatEndpoint', () => {
     expect(endpoint.spent).toMatchObject({ calls: 2, inputTokens: 200, outputTokens: 20 });
   });
 
+  test('sends a seed where one is given, and tells a reply that its limit has cut', async () => {
+    const endpoint = await endpointTo((index) => (index === 0 ? 'whole' : { cut: 'half a' }));
+    expect(await endpoint.ask({ ...question, seed: 7 })).not.toHaveProperty('cut');
+    expect(await endpoint.ask(question)).toMatchObject({ text: 'half a', cut: true });
+    expect(server!.seen.map(({ body }) => body.seed)).toEqual([7, undefined]);
+  });
+
   test('tries again after 500, 429 and a reply that is no completion', async () => {
     const scripted: Scripted[] = [{ status: 500, body: 'oh' }, { status: 200, body: '<html>' }, 'fine'];
     const endpoint = await endpointTo((index) => scripted[index]!);
