@@ -1,5 +1,6 @@
 /** What activities need from their worker: handed in, so that tests can hand in their own. */
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
+import type { SuffixEngine } from '../engine/attack/suffixRequest.ts';
 import type { EngineSettings, PolicyEngine } from '../engine/policy.ts';
 
 export interface ActivityDependencies {
@@ -13,8 +14,8 @@ export interface ActivityDependencies {
   log: { info(details: object, message: string): void; warn(details: object, message: string): void };
 }
 
-/** A policy backend whose process can be killed. */
-export type KillableEngine = PolicyEngine & { kill(): void };
+/** A policy backend whose process can be killed. One that has the weights at hand may search for suffixes too. */
+export type KillableEngine = PolicyEngine & Partial<SuffixEngine> & { kill(): void };
 
 export interface GpuDependencies extends ActivityDependencies {
   /** The engine for these settings; one at a time is alive. */

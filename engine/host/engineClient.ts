@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { SuffixEngine } from '../attack/suffixRequest.ts';
 import type { DeviceUse, EngineSettings, OnProgress, PolicyEngine } from '../policy.ts';
 import { EngineError } from '../policy.ts';
 import type { CallMessage, ReplyMessage, VerbArgument, VerbName, VerbResult } from './messages.ts';
@@ -24,7 +25,7 @@ export interface EngineExit {
 }
 
 /** A policy engine in a process of its own. */
-export interface HostedEngine extends PolicyEngine {
+export interface HostedEngine extends PolicyEngine, SuffixEngine {
   /** Ends the process at once; running calls reject with 'crashed'. The next call starts a new process. */
   kill(): void;
   /** Process id, while it runs. */
@@ -118,8 +119,10 @@ export function startEngine(settings: EngineSettings, options: EngineOptions = {
     describe: (model) => call('describe', model),
     sample: (request, onProgress) => call('sample', request, onProgress),
     logProbs: (request, onProgress) => call('logProbs', request, onProgress),
+    embed: (request, onProgress) => call('embed', request, onProgress),
     gradients: (request, onProgress) => call('gradients', request, onProgress),
     update: (request) => call('update', request),
+    searchSuffix: (request, onProgress) => call('searchSuffix', request, onProgress),
     createAdapter: (request) => call('createAdapter', request),
     exportMerged: (request, onProgress) => call('exportMerged', request, onProgress),
     peakMemoryBytes: () => Promise.resolve(peakMemoryBytes),

@@ -1,10 +1,13 @@
+import type { SuffixEngine } from '../attack/suffixRequest.ts';
 import type { DeviceUse, EngineErrorKind, EngineProgress, PolicyEngine } from '../policy.ts';
 
-/** The verbs that the engine's process serves. `close` ends it; its peak memory and its device come with every answer. */
-export type VerbName = Exclude<keyof PolicyEngine, 'close' | 'peakMemoryBytes' | 'deviceUse'>;
+type Engine = PolicyEngine & SuffixEngine;
 
-export type VerbArgument<Name extends VerbName> = Parameters<PolicyEngine[Name]>[0];
-export type VerbResult<Name extends VerbName> = Awaited<ReturnType<PolicyEngine[Name]>>;
+/** The verbs that the engine's process serves. `close` ends it; its peak memory and its device come with every answer. */
+export type VerbName = Exclude<keyof Engine, 'close' | 'peakMemoryBytes' | 'deviceUse'>;
+
+export type VerbArgument<Name extends VerbName> = Parameters<Engine[Name]>[0];
+export type VerbResult<Name extends VerbName> = Awaited<ReturnType<Engine[Name]>>;
 
 /** Parent to engine. Calls are served one at a time, in order. */
 export interface CallMessage {
