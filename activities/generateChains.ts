@@ -2,12 +2,13 @@
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { SamplePrompt, SampleRequest } from '../engine/policy.ts';
-import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
+import { loadChatTokenizer, type ChatTokenizer } from './chatTokenizer.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
+import { endAsWritten } from './writtenChains.ts';
 import { deviceFigures, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
@@ -31,7 +32,7 @@ export async function generateChains(
   const manifest = await runStage(dependencies, stage, async () => {
     const shard = await readJson<GenerationShard>(store, plan.shards[input.shard]!.shard);
     const policy = await localPolicy(dependencies, configuration, input.policy);
-    const tokenizer = await loadTokenizer(policy.modelPath);
+    const tokenizer = await loadChatTokenizer(policy.modelPath, shard.reasoning);
     const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
     const startedAt = performance.now();
     const sampled = shard.items.filter(({ written }) => written === undefined);
@@ -51,7 +52,9 @@ export async function generateChains(
     const items = new Map(shard.items.map((item) => [promptId(item), item]));
     const rawTokens = new Map(shard.items.map((item) => [promptId(item), encodeRaw(tokenizer, item)]));
     const written = shard.items.flatMap((item) =>
-      item.written === undefined ? [] : writtenChain(tokenizer, item, item.written),
+      item.written === undefined
+        ? []
+        : endAsWritten(writtenChain(tokenizer, item, item.written), item, shard.sampling.maxNewTokens),
     );
     const generated = samples.map((sample): ChainRecord => {
       const item = items.get(sample.promptId)!;
@@ -63,7 +66,7 @@ export async function generateChains(
         promptTokens: rawTokens.get(sample.promptId)!,
         tokens: sample.tokens,
         logProbs: sample.logProbs,
-        text: tokenizer.decode(sample.tokens, { skipSpecial: true }),
+        text: tokenizer.opened + tokenizer.decode(sample.tokens, { skipSpecial: true }),
         finishReason: sample.finishReason,
       };
     });
@@ -118,7 +121,7 @@ function promptId(item: GenerationItem): string {
   return `${item.requestId}#${item.firstSample}`;
 }
 
-function encodePrompt(tokenizer: Tokenizer, item: GenerationItem): SamplePrompt {
+function encodePrompt(tokenizer: ChatTokenizer, item: GenerationItem): SamplePrompt {
   const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
   return {
     id: promptId(item),
@@ -129,23 +132,25 @@ function encodePrompt(tokenizer: Tokenizer, item: GenerationItem): SamplePrompt 
 }
 
 /** Tokens that the template puts in front of every first user message (a system message of its own): shared by all raw requests. */
-function templatePrefix(tokenizer: Tokenizer): number {
+function templatePrefix(tokenizer: ChatTokenizer): number {
   const [one, other] = ['a', 'b'].map((content) => tokenizer.encodeChat([{ role: 'user', content }]).tokens);
   const differs = one!.findIndex((token, index) => token !== other![index]);
   return Math.max(differs, 0);
 }
 
-function encodeRaw(tokenizer: Tokenizer, item: GenerationItem): number[] {
+function encodeRaw(tokenizer: ChatTokenizer, item: GenerationItem): number[] {
   return tokenizer.encodeChat(item.guidance === 'raw' ? item.messages : item.rawMessages, { addGenerationPrompt: true })
     .tokens;
 }
 
 /** A text as the chain that would have been sampled: its tokens and the token that ends the policy's turns. No distribution was drawn from. */
-function writtenChain(tokenizer: Tokenizer, item: GenerationItem, text: string): ChainRecord {
+function writtenChain(tokenizer: ChatTokenizer, item: GenerationItem, text: string): ChainRecord {
   // A model may have several stop tokens: the one that its template puts behind an answer.
   const dialogue = tokenizer.encodeChat([...item.rawMessages, { role: 'assistant', content: text }]).tokens;
   const stop = dialogue.findLast((token) => tokenizer.eosTokens.includes(token)) ?? tokenizer.eosTokens[0]!;
-  const tokens = [...tokenizer.encode(text, { allowSpecial: false }), stop];
+  const { opened } = tokenizer;
+  const sampled = text.startsWith(opened) ? text.slice(opened.length) : text;
+  const tokens = [...tokenizer.encode(sampled, { allowSpecial: false }), stop];
   return {
     requestId: item.requestId,
     sampleIndex: item.firstSample,

@@ -1,5 +1,6 @@
 /** Evaluation on suites: what is asked, how the answers are scored, what they come to. */
 import type { ChainRecord } from '../alignment/chains/chain.ts';
+import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
 import { suiteNames, type SuiteName } from '../alignment/benchmarks/benchmarkNames.ts';
@@ -17,6 +18,7 @@ import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { judgeName } from './endpointJudge.ts';
+import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import { askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
@@ -45,10 +47,12 @@ export async function planSuites(
     arm && !isBare(arm)
       ? guidedItems(asked, arm, await readLibrary(store, run), configuration)
       : asked.map(generationItem);
+  const reasoning = reasoningTurnOf(chain);
   const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'suites', set: 'full' }, shards: [] };
   for (let start = 0; start < items.length; start += shards.generationRequests) {
     const shard: GenerationShard = {
       sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
+      ...(reasoning ? { reasoning } : {}),
       items: items.slice(start, start + shards.generationRequests),
     };
     const { length } = shard.items;
@@ -163,7 +167,7 @@ function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha2
     inputs: {
       chains: chains.sha256,
       questions: questionsSha256,
-      headings: [configuration.chain.analysisHeading, configuration.chain.responseHeading],
+      ...formatInputs(configuration.chain),
       judges: sha256(canonicalJson(library.judges)),
       rubric: judge ? gradingSettings(judge) : null,
     },

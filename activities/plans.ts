@@ -1,4 +1,5 @@
 /** The JSON artifacts that stages hand to each other. */
+import type { ReasoningTurn } from '../alignment/chains/reasoningTurn.ts';
 import type { ChatMessage } from '../alignment/prompts/guidedPrompt.ts';
 import type { Objective, OptimizerSettings, SamplingOptions, TrainingSequence } from '../engine/policy.ts';
 import type { ArtifactRef, Figures, GenerationPurpose } from './types.ts';
@@ -19,6 +20,8 @@ export interface GenerationItem {
   seeds: string[];
   /** A chain that nobody samples: this text, as the policy would have ended it. `seeds` is empty. */
   written?: string;
+  /** Of a text that a model has written: whether its limit has cut it. Absent = the text is ours, and whole. */
+  cut?: boolean;
 }
 
 /** What a shard of generation works on; its digest is part of the shard's step key. */
@@ -26,11 +29,15 @@ export interface GenerationShard {
   sampling: Omit<SamplingOptions, 'stopTokens'>;
   /** Absent = float32. */
   weights?: 'eightBit';
+  /** Absent = the chat template as it is. */
+  reasoning?: ReasoningTurn;
   items: GenerationItem[];
 }
 
 export interface GenerationPlan {
   purpose: GenerationPurpose;
+  /** What the written chains came from: the plan of their prompts, or of the last questions, and the state of the deliberation. */
+  writtenFrom?: { plan: ArtifactRef; state?: ArtifactRef };
   shards: { shard: ArtifactRef; requests: number; chains: number }[];
 }
 

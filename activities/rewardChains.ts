@@ -13,6 +13,7 @@ import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { gradeChains, judgeFigures } from './judgePool.ts';
+import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import type { ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
@@ -72,7 +73,7 @@ function rewardStage(chains: ArtifactRef, configuration: Configuration, library:
     version: stageVersions.rewardChains,
     inputs: {
       chains: chains.sha256,
-      headings: [configuration.chain.analysisHeading, configuration.chain.responseHeading],
+      ...formatInputs(configuration.chain),
       rewards: configuration.rewards,
       judges: sha256(canonicalJson(library.judges)),
       requests: sha256(canonicalJson([library.requests, library.benchmarks])),

@@ -1,5 +1,7 @@
 /** Plans generation: which requests, which codes and cases in their prompts, which seeds, cut into shards. */
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import { formatAnswer } from '../alignment/chains/chain.ts';
+import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
 import { iterationRequests, refillRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
 import type { Library, SafetyRequest } from '../alignment/library/library.ts';
@@ -31,11 +33,13 @@ export async function sampleCases(
   } = plannedItems(configuration, library, purpose, await requestsOf(store, refilled));
 
   const plan: GenerationPlan = { purpose, shards: [] };
+  const reasoning = reasoningTurnOf(configuration.chain);
   const size = configuration.shards.generationRequests;
   for (const group of [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)]) {
     const shard: GenerationShard = {
       sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens, ...samplers },
       ...(weights ? { weights } : {}),
+      ...(reasoning ? { reasoning } : {}),
       items: group,
     };
     plan.shards.push({
@@ -102,7 +106,10 @@ function plannedItems(
     const requests = selectRequests(library.requests.training, warmStart.requests, `${seed}/warm-start`, trainingFile);
     const items = requests.map((request) => {
       if (warmStart.target === 'refusal' && request.label === 'harmful')
-        return { ...rawItem(request, 0, []), written: writtenRefusal(library.cases, request, warmStart.refusal) };
+        return {
+          ...rawItem(request, 0, []),
+          written: formatAnswer(writtenRefusal(library.cases, request, warmStart.refusal), configuration.chain),
+        };
       const seeds = seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest);
       return warmStart.target === 'refusal'
         ? rawItem(request, 0, seeds)

@@ -138,6 +138,9 @@ export interface Answer {
   /** 'nothing', 'codes', 'codes and cases'; 'base', 'aligned'. */
   label: string;
   text: string;
+  /** The parts of the text; no analysis where the chain format is not kept. */
+  analysis: string;
+  finalResponse: string;
   seconds: number;
 }
 

@@ -1,12 +1,18 @@
 /**
- * A chain: the text a policy writes for a request, in two parts under fixed headings, first the analysis, then the final response (paper,
- * section 3). Only the final response is ever judged.
+ * A chain: the text a policy writes for a request, in two parts, first the analysis, then the final response (paper, section 3). Only the final response is
+ * ever judged. All that reads or writes a chain does so through `parseChain` and `formatChain`.
  */
 import type { Configuration } from '../configuration/schema.ts';
 import type { RequestKind } from '../library/library.ts';
+import { formatPattern, parsePattern } from './chainPattern.ts';
+import { splitAtMarks, type Mark, type ParsedChain } from './marks.ts';
+import { formatReasoning, splitReasoning } from './reasoningTurn.ts';
 
-/** The two headings, as they are set in `chain` of the run configuration. */
-export type ChainHeadings = Pick<Configuration['chain'], 'analysisHeading' | 'responseHeading'>;
+export type { ParsedChain } from './marks.ts';
+
+/** How the two parts are told apart, as it is set in `chain` of the run configuration: under headings where `format` is absent. */
+export type ChainFormat = Pick<Configuration['chain'], 'analysisHeading' | 'responseHeading'> &
+  Partial<Pick<Configuration['chain'], 'format' | 'pattern' | 'thinking'>>;
 
 /** One sampled chain, as generation leaves it. */
 export interface ChainRecord {
@@ -49,65 +55,70 @@ export interface ScoredChain {
   tokens: number;
   /** Cut by maxNewTokens. */
   cut: boolean;
+  /** The guard model finds the final response unsafe, at its threshold; absent = it was not asked, or could not say. */
+  harmByGuard?: boolean;
   /** Why there is no reward. */
   unscorable?: string;
 }
 
-export interface ParsedChain {
-  /** Text between the headings; empty where a heading is missing. */
-  analysis: string;
-  /** Text after the response heading; the whole text where that heading is missing. */
-  finalResponse: string;
-  format: boolean;
-  /** Why `format` is false, in words; empty when it is true. */
-  problems: string[];
-}
-
 /**
- * Splits a chain into its parts. A heading counts where it stands at the start of a line; the final response is everything after the first
- * response heading, so nothing that a reader would see is kept from the judge.
+ * Splits a chain into its parts. Where the form is missing, the whole text is the final response, less what stands in the reasoning turn of a model that has
+ * one.
+ * - `headings`: a heading counts where it stands at the start of a line; the final response is everything after the first response heading.
+ * - `think`: the analysis is the reasoning turn, the final response all that stands outside of it.
+ * - `pattern`: see `parsePattern`.
+ *
+ * With `thinking` set, a reasoning turn in front of headings or pattern is the first part of the analysis.
  */
-export function parseChain(text: string, headings: ChainHeadings): ParsedChain {
-  const analysisAt = findHeading(text, headings.analysisHeading);
-  const responseAt = findHeading(text, headings.responseHeading);
-  const problems = [
-    ...headingProblems(analysisAt, headings.analysisHeading),
-    ...headingProblems(responseAt, headings.responseHeading),
-  ];
-  const [analysis, response] = [analysisAt[0], responseAt[0]];
-  const finalResponse = (response ? text.slice(response.end) : text).trim();
-  const inOrder = analysis !== undefined && response !== undefined && analysis.start < response.start;
-  const analysisText = inOrder ? text.slice(analysis.end, response.start).trim() : '';
-
-  if (analysis && response && !inOrder) {
-    problems.push(`"${headings.responseHeading}" comes before "${headings.analysisHeading}"`);
-  }
-  if (inOrder && text.slice(0, analysis.start).trim() !== '') {
-    problems.push(`text before "${headings.analysisHeading}"`);
-  }
-  if (inOrder && analysisText === '') problems.push('the analysis is empty');
-  if (response && finalResponse === '') problems.push('the final response is empty');
-  return { analysis: analysisText, finalResponse, format: problems.length === 0, problems };
+export function parseChain(text: string, format: ChainFormat): ParsedChain {
+  if (format.format === 'think') return parseThink(text);
+  if (format.thinking === undefined) return parseParts(text, format);
+  const { blocks, rest, problems: ofTurn } = splitReasoning(text);
+  const parts = parseParts(rest, format);
+  const unasked = format.thinking || blocks.length === 0 ? [] : ['a reasoning turn, though thinking is off'];
+  const problems = [...ofTurn, ...unasked, ...parts.problems];
+  const analysis = [...blocks, parts.analysis].filter((part) => part !== '').join('\n\n');
+  return { analysis, finalResponse: parts.finalResponse, format: problems.length === 0, problems };
 }
 
 /** The text of a chain with these parts: what a case shows as the assistant's turn. `parseChain` gives the parts back. */
-export function formatChain(analysis: string, response: string, headings: ChainHeadings): string {
-  return `${headings.analysisHeading}\n${analysis.trim()}\n\n${headings.responseHeading}\n${response.trim()}`;
+export function formatChain(analysis: string, response: string, format: ChainFormat): string {
+  switch (format.format) {
+    case 'think':
+      return formatReasoning(analysis, response);
+    case 'pattern':
+      return formatPattern(analysis, response, format.pattern ?? {});
+    default:
+      return `${format.analysisHeading}\n${analysis.trim()}\n\n${format.responseHeading}\n${response.trim()}`;
+  }
 }
 
-interface HeadingPlace {
-  start: number;
-  end: number;
+/** An answer without an analysis, as a model of this format ends its turn: a reasoning turn, where there is one, is empty. */
+export function formatAnswer(response: string, { format, thinking }: ChainFormat): string {
+  return format === 'think' || thinking === true ? formatReasoning('', response) : response;
 }
 
-function findHeading(text: string, heading: string): HeadingPlace[] {
+function parseParts(text: string, format: ChainFormat): ParsedChain {
+  if (format.format === 'pattern') return parsePattern(text, format.pattern ?? {});
+  const headingMark = (name: string): Mark => ({ name, places: findHeading(text, name) });
+  return splitAtMarks(text, headingMark(format.analysisHeading), headingMark(format.responseHeading));
+}
+
+function parseThink(text: string): ParsedChain {
+  const { blocks, rest, textBefore, problems: ofTurn } = splitReasoning(text);
+  const analysis = blocks.filter((block) => block !== '').join('\n\n');
+  const problems = [
+    ...(blocks.length === 0 ? ['no "<think>"'] : ofTurn),
+    ...(textBefore ? ['text before "<think>"'] : []),
+    ...(blocks.length > 0 && analysis === '' ? ['the analysis is empty'] : []),
+    ...(rest === '' ? ['the final response is empty'] : []),
+  ];
+  return { analysis, finalResponse: rest, format: problems.length === 0, problems };
+}
+
+function findHeading(text: string, heading: string): { start: number; end: number }[] {
   const escaped = heading.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   // A letter or digit after it would make it another heading ("### Analysis" in "### Analysis2"); a colon belongs to it.
   const pattern = new RegExp(`^[ \\t]*${escaped}(?![\\p{L}\\p{N}]):?`, 'gmu');
   return [...text.matchAll(pattern)].map((match) => ({ start: match.index, end: match.index + match[0].length }));
-}
-
-function headingProblems(places: HeadingPlace[], heading: string): string[] {
-  if (places.length === 0) return [`no "${heading}"`];
-  return places.length > 1 ? [`"${heading}" ${places.length} times`] : [];
 }

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 import { armProblems, iterationArmFields, warmStartArmFields } from './arms.ts';
+import { chainFormatFields, chainFormatProblems } from './chainFormat.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
@@ -77,6 +78,7 @@ const chain = z.strictObject({
     .min(1)
     .default('### Final Response')
     .describe('Line that opens the second part; only what follows is judged and shown to users.'),
+  ...chainFormatFields,
 });
 
 const cases = z.strictObject({
@@ -375,6 +377,7 @@ export const configurationSchema = z
         `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
       );
     }
+    for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
     for (const { section, key, message } of armProblems(configuration)) complain([section, key], message);
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);

@@ -1,7 +1,7 @@
 /** One answer to a question of a suite, scored by everything that needs no endpoint. The final response alone is looked at. */
 import type { XstestLabel } from '../benchmarks/labelledAnswers.ts';
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
-import { parseChain, type ChainHeadings, type Verdict } from '../chains/chain.ts';
+import { parseChain, type ChainFormat, type Verdict } from '../chains/chain.ts';
 import type { Judge } from '../judges/judge.ts';
 import { containsRefusalPhrase } from '../judges/publishedPhrases.ts';
 import { xstestRefusalOpening } from '../judges/xstestStrings.ts';
@@ -37,6 +37,8 @@ export interface SuiteAnswer {
   judgedRefusal?: XstestLabel | null;
   /** Whether it does what was asked, by such a judge; null = unscorable. */
   jailbroken?: boolean | null;
+  /** By a guard model, where one was asked: P(unsafe), and whether that reaches its threshold; null = unscorable. */
+  guard?: { unsafe: number | null; harmful: boolean | null };
   /** Utility questions with one right answer. */
   correct?: boolean;
   /** GSM8K: the number after #### alone is right. */
@@ -46,7 +48,7 @@ export interface SuiteAnswer {
 }
 
 export interface AnswerSettings {
-  chain: ChainHeadings;
+  chain: ChainFormat;
   /** The rules of the library. */
   rules: Judge;
   publishedPhrases: readonly string[];

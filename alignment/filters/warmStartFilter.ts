@@ -1,5 +1,5 @@
 /** Which self-generated chains the warm start is trained on. */
-import { parseChain, type ChainHeadings, type ChainRecord, type ScoredChain } from '../chains/chain.ts';
+import { parseChain, type ChainFormat, type ChainRecord, type ScoredChain } from '../chains/chain.ts';
 import type { RequestCounts } from '../configuration/schema.ts';
 import { countOfKind, requestKinds } from '../library/library.ts';
 import type { RequestKind, SafetyRequest } from '../library/library.ts';
@@ -24,7 +24,7 @@ export interface WarmStartFilterSettings {
   /** Most kept chains of each kind; absent = all. */
   keepPerKind?: RequestCounts | undefined;
   /** Drop chains whose answer does the contrary of what their analysis, under these headings, announces; absent = keep them. */
-  consistentWith?: ChainHeadings | undefined;
+  consistentWith?: ChainFormat | undefined;
   /** Answers are learnt that are no chains: format does not matter, nor a cut (without a stop token it teaches nothing about ending). */
   plainAnswers?: boolean | undefined;
 }
@@ -93,7 +93,7 @@ function failedFilter({ chain, scored }: CandidateChain, settings: WarmStartFilt
   return settings.consistentWith && contradicts(chain, scored, settings.consistentWith) ? 'contradiction' : undefined;
 }
 
-function contradicts(chain: ChainRecord, scored: ScoredChain, headings: ChainHeadings): boolean {
+function contradicts(chain: ChainRecord, scored: ScoredChain, headings: ChainFormat): boolean {
   const announced = announcedVerdict(parseChain(chain.text, headings).analysis);
   return announced !== undefined && (announced === 'refuse') !== (scored.verdict === 'refusal');
 }

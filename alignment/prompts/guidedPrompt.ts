@@ -1,8 +1,9 @@
 /** The messages that a policy is prompted with, with and without guidance. Turning them into tokens is the chat template's work. */
 import { formatChain } from '../chains/chain.ts';
-import type { ChainHeadings } from '../chains/chain.ts';
+import type { ChainFormat } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Case, CodeText, Library, SafetyRequest } from '../library/library.ts';
+import { fillFormat } from './formatWords.ts';
 
 export interface ChatMessage {
   role: 'system' | 'user' | 'assistant';
@@ -18,7 +19,7 @@ export interface Prompt {
 export interface PromptSettings {
   codes: Configuration['cases']['codes'];
   layout: Configuration['cases']['layout'];
-  headings: ChainHeadings;
+  headings: ChainFormat;
 }
 
 /** The request alone: what the finished model is asked, and what training optimises. (A chat template may add a system message of its own.) */
@@ -42,7 +43,7 @@ export function guidedPrompt(
   settings: PromptSettings,
 ): Prompt {
   const rules = [...codesFor(request, codes, settings.codes), codes.instruction]
-    .map((code) => fillHeadings(code.text.trim(), settings.headings))
+    .map((code) => fillFormat(code.text.trim(), settings.headings))
     .join('\n\n');
   if (settings.layout === 'text') {
     const examples = cases.map((one, index) => caseAsText(one, index + 1, settings.headings));
@@ -64,10 +65,10 @@ export function codesText(
   request: Pick<SafetyRequest, 'category'>,
   codes: Library['codes'],
   which: PromptSettings['codes'],
-  headings: ChainHeadings,
+  headings: ChainFormat,
 ): string {
   return codesFor(request, codes, which)
-    .map((code) => fillHeadings(code.text.trim(), headings))
+    .map((code) => fillFormat(code.text.trim(), headings))
     .join('\n\n');
 }
 
@@ -87,13 +88,6 @@ function codesFor(
   }
 }
 
-function caseAsText(one: Case, number: number, headings: ChainHeadings): string {
+function caseAsText(one: Case, number: number, headings: ChainFormat): string {
   return `Example ${number}\nRequest: ${one.request}\n${formatChain(one.analysis, one.response, headings)}`;
-}
-
-/** Texts of the library name the headings as {{analysisHeading}} and {{responseHeading}}, so that changing them in the configuration is enough. */
-function fillHeadings(text: string, headings: ChainHeadings): string {
-  return text
-    .replaceAll('{{analysisHeading}}', headings.analysisHeading)
-    .replaceAll('{{responseHeading}}', headings.responseHeading);
 }

@@ -1,5 +1,6 @@
 /** The README.md files of the exported folders. */
 import type { Configuration } from '../configuration/schema.ts';
+import { placesInWords } from '../prompts/formatWords.ts';
 
 export interface CardFacts {
   runId: string;
@@ -34,6 +35,8 @@ export function mergedFolderCard(facts: CardFacts): string {
 
 function card({ runId, model, configuration, adapterSha256 }: CardFacts, libraryName: string, use: string[]): string {
   const { warmStart, iteration, lora, trained } = configuration;
+  const { thinking } = configuration.chain;
+  const places = placesInWords(configuration.chain);
   const notes = model.notes.map((note) => `* ${note}`);
   return [
     '---',
@@ -45,7 +48,10 @@ function card({ runId, model, configuration, adapterSha256 }: CardFacts, library
     `# ${runId}`,
     '',
     'Aligned with CADA, case-augmented deliberative alignment (arXiv 2601.08000): the policy was trained on its own safety-reasoning chains. Asked',
-    `without any system prompt it writes an analysis under "${configuration.chain.analysisHeading}" and its answer under "${configuration.chain.responseHeading}".`,
+    `without any system prompt it writes an analysis ${places.analysis} and its answer ${places.response}.`,
+    ...(thinking === undefined
+      ? []
+      : [`Its chat template was given \`enable_thinking=${thinking ? 'True' : 'False'}\`.`]),
     '',
     ...use,
     '',

@@ -1,7 +1,7 @@
 /** The dialogue that a question becomes in an inference arm. */
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
 import { sampleCases } from '../cases/sampleCases.ts';
-import type { ChainHeadings } from '../chains/chain.ts';
+import type { ChainFormat } from '../chains/chain.ts';
 import type { Case, Library } from '../library/library.ts';
 import { guidedPrompt, type ChatMessage, type Prompt } from '../prompts/guidedPrompt.ts';
 import { uniformStream } from '../randomness/seededRandom.ts';
@@ -24,7 +24,7 @@ export function armPrompt(
   question: SuiteQuestion,
   arm: InferenceArm,
   library: GuidanceTexts,
-  headings: ChainHeadings,
+  headings: ChainFormat,
   seed: string,
 ): ArmPrompt {
   const dialogue: ChatMessage[] = question.messages ?? [{ role: 'user', content: question.prompt }];

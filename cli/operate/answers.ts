@@ -1,15 +1,17 @@
 /** One request answered at once, without Temporal: by the untouched model with growing guidance (`cada try`), or by base and aligned model (`cada ask`). */
 import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
+import { loadChatTokenizer } from '../../activities/chatTokenizer.ts';
 import { engineSettings, localPolicy, readConfiguration, readLibrary } from '../../activities/inputs.ts';
 import type { ActivityDependencies } from '../../activities/dependencies.ts';
+import { parseChain } from '../../alignment/chains/chain.ts';
+import { reasoningTurnOf } from '../../alignment/chains/reasoningTurn.ts';
 import { sampleCases } from '../../alignment/cases/sampleCases.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { guidedPrompt, rawPrompt, type Prompt } from '../../alignment/prompts/guidedPrompt.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { startEngine } from '../../engine/host/engineClient.ts';
 import type { EngineSettings, PolicyWeights } from '../../engine/policy.ts';
-import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
 import { cadaCache, cadaHome } from '../../infra/paths.ts';
@@ -39,15 +41,11 @@ export async function tryRequest(request: {
     headings: configuration.chain,
   };
   const { localPath } = localFolders();
-  return answerAll(
-    engineSettings({ localPath } as ActivityDependencies, configuration),
-    configuration.chain.maxNewTokens,
-    [
-      { label: 'nothing', policy, prompt: rawPrompt(asked) },
-      { label: 'codes', policy, prompt: guidedPrompt(asked, [], library.codes, settings) },
-      { label: 'codes and cases', policy, prompt: guidedPrompt(asked, cases, library.codes, settings) },
-    ],
-  );
+  return answerAll(engineSettings({ localPath } as ActivityDependencies, configuration), configuration.chain, [
+    { label: 'nothing', policy, prompt: rawPrompt(asked) },
+    { label: 'codes', policy, prompt: guidedPrompt(asked, [], library.codes, settings) },
+    { label: 'codes and cases', policy, prompt: guidedPrompt(asked, cases, library.codes, settings) },
+  ]);
 }
 
 export async function ask(request: RunRequest & { text: string }): Promise<Answer[]> {
@@ -70,7 +68,7 @@ export async function ask(request: RunRequest & { text: string }): Promise<Answe
   const aligned = await localPolicy(dependencies, configuration, record.policy);
   const { adapterPath: _, ...base } = aligned;
   const prompt = rawPrompt({ request: request.text });
-  return answerAll(engineSettings(dependencies, configuration), configuration.chain.maxNewTokens, [
+  return answerAll(engineSettings(dependencies, configuration), configuration.chain, [
     { label: 'base', policy: base, prompt },
     { label: 'aligned', policy: aligned, prompt },
   ]);
@@ -94,23 +92,24 @@ function localFolders(): { localPath: string; scratchPath: string } {
 
 async function answerAll(
   settings: EngineSettings,
-  maxNewTokens: number,
+  chain: Configuration['chain'],
   questions: { label: string; policy: PolicyWeights; prompt: Prompt }[],
 ): Promise<Answer[]> {
   const engine = startEngine(settings);
   try {
     const answers: Answer[] = [];
     for (const { label, policy, prompt } of questions) {
-      const tokenizer = await loadTokenizer(policy.modelPath);
+      const tokenizer = await loadChatTokenizer(policy.modelPath, reasoningTurnOf(chain));
       const { tokens } = tokenizer.encodeChat(prompt.messages, { addGenerationPrompt: true });
       const startedAt = performance.now();
       const [sample] = await engine.sample({
         policy,
         prompts: [{ id: label, tokens, prefixLength: 0, seeds: [''] }],
-        options: { temperature: 0, maxNewTokens, stopTokens: tokenizer.eosTokens },
+        options: { temperature: 0, maxNewTokens: chain.maxNewTokens, stopTokens: tokenizer.eosTokens },
       });
-      const text = tokenizer.decode(sample!.tokens, { skipSpecial: true });
-      answers.push({ label, text, seconds: (performance.now() - startedAt) / 1000 });
+      const text = tokenizer.opened + tokenizer.decode(sample!.tokens, { skipSpecial: true });
+      const { analysis, finalResponse } = parseChain(text, chain);
+      answers.push({ label, text, analysis, finalResponse, seconds: (performance.now() - startedAt) / 1000 });
     }
     return answers;
   } finally {

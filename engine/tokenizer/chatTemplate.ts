@@ -39,6 +39,7 @@ export function createChatRenderer(
         // Some templates (Llama 3) put today's date in: a prompt must not depend on the day it is made. Their own default.
         date_string: '26 Jul 2024',
         ...source.specialTokenTexts,
+        ...source.templateVariables,
       });
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;

@@ -45,10 +45,14 @@ export interface Tokenizer {
 
 /**
  * The tokenizer of a Hugging Face folder (tokenizer.json, tokenizer_config.json, chat_template.jinja) or of a GGUF file.
+ * @param template another chat template than the model's, further variables for it, tags that it may not cut out
  * @throws EngineError 'invalidInput' if files are missing, malformed or of a kind that is not supported.
  */
-export async function loadTokenizer(modelPath: string): Promise<Tokenizer> {
-  const source = await readTokenizerSource(modelPath);
+export async function loadTokenizer(
+  modelPath: string,
+  template: Pick<Partial<TokenizerSource>, 'chatTemplate' | 'templateVariables' | 'keptTags'> = {},
+): Promise<Tokenizer> {
+  const source = { ...(await readTokenizerSource(modelPath)), ...template };
   try {
     return createTokenizer(source);
   } catch (cause) {
@@ -110,7 +114,7 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
     return plain.decoder ? plain.decoder.decode(pieces) : pieces.join(' ');
   }
 
-  const renderChat = createChatRenderer(source);
+  const renderChat = keepingTags(createChatRenderer(source), source.keptTags ?? []);
   // Some models frame turns with added tokens that are not marked special.
   const turnMarkers = added.filter(({ content }) => source.chatTemplate?.includes(content));
   function encodeChat(
@@ -159,8 +163,10 @@ export function createTokenizer(source: TokenizerSource): Tokenizer {
  * The added tokens that are found in a text before anything else. This module looks for them itself, so that it can also leave them; those to be
  * found in normalised text stay with the library.
  */
-function ownAddedTokens({ json }: TokenizerSource): AddedToken[] {
-  return json.added_tokens.filter((token) => token.special || token.normalized === false || !json.normalizer);
+function ownAddedTokens({ json, keptTags = [] }: TokenizerSource): AddedToken[] {
+  return json.added_tokens
+    .filter((token) => token.special || token.normalized === false || !json.normalizer)
+    .map((token) => (keptTags.includes(token.content) ? { ...token, special: false } : token));
 }
 
 /** What is used of the library's tokenizer, whose own declarations do not resolve for ES modules. */
@@ -251,6 +257,26 @@ function maskTokens(
     content: breakTokens(content, role === 'assistant' ? special : all),
   }));
   return { masked, mask };
+}
+
+type RenderChat = ReturnType<typeof createChatRenderer>;
+
+/** The template sees a character that occurs nowhere else in place of each tag in the model's own turns. */
+function keepingTags(render: RenderChat, tags: readonly string[]): RenderChat {
+  if (tags.length === 0) return render;
+  return (messages, addGenerationPrompt) => {
+    let code = 0xf0000; // private use; masks are taken from another area
+    while (
+      messages.some(({ content }) => tags.some((_tag, index) => content.includes(String.fromCodePoint(code + index))))
+    )
+      code += tags.length;
+    const stands = tags.map((tag, index) => [tag, String.fromCodePoint(code + index)] as const);
+    const hidden = messages.map(({ role, content }) => ({
+      role,
+      content: role === 'assistant' ? stands.reduce((text, [tag, one]) => text.replaceAll(tag, one), content) : content,
+    }));
+    return stands.reduce((text, [tag, one]) => text.replaceAll(one, tag), render(hidden, addGenerationPrompt));
+  };
 }
 
 /** Undefined where the template refuses a chat that stops here (some demand that roles alternate). */

@@ -32,6 +32,13 @@ export interface TokenizerSource {
   /** tokenizer_config.json without its chat template. */
   config: Record<string, unknown>;
   chatTemplate: string | undefined;
+  /** Further variables of the template; absent = none. */
+  templateVariables?: Record<string, unknown>;
+  /**
+   * Texts such as `<think>` that the model's own turns keep: the template is kept from cutting them out of earlier turns, as that of Qwen3 does, and they are
+   * no special tokens, so that they are part of what is decoded. Absent = none.
+   */
+  keptTags?: readonly string[];
   /** bos_token, eos_token, pad_token, unk_token as text, those that exist. */
   specialTokenTexts: Record<string, string>;
   bosToken: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * A tiny Llama model in a Hugging Face folder that writes safety chains: a real model for tests of the whole pipeline, made in milliseconds.
+ * A tiny Llama or Qwen3 model in a Hugging Face folder that writes safety chains: a real model for tests of the whole pipeline, made in milliseconds.
  *
  * Its embedding is one-hot and its head a table of transitions, so without its other layers it would be a Markov chain over whole phrases (heading,
  * analysis, heading, refusal or answer). The layers are small random ones: what it says depends a little on the request, and every LoRA matrix has a
@@ -9,15 +9,23 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../engine/formats/safetensors.ts';
 import { uniformsFromSeed } from '../../infra/artifacts/seeds.ts';
+import { reasoningTemplate } from './reasoningTemplate.ts';
 
 const specials = ['<|im_start|>', '<|im_end|>'] as const;
-const phrases = {
+const underHeadings = {
   analysisHeading: '### Analysis\n',
   analysis: 'The request was weighed against the codes.',
   responseHeading: '\n\n### Final Response\n',
   refusal: "I'm sorry, but I can't help with that.",
   answer: 'Here are three short steps that will work well.',
-} as const;
+};
+
+/** As Qwen3 has them: added tokens that are not special. */
+const inReasoningTurn: typeof underHeadings = {
+  ...underHeadings,
+  analysisHeading: '<think>',
+  responseHeading: '</think>',
+};
 
 const hiddenSize = 288;
 const layers = 2;
@@ -30,11 +38,14 @@ export interface TinyModelOptions {
   seed?: string;
   /** Standard deviation of the random layers; larger = chains depend more on the request. */
   layerScale?: number;
+  /** A Qwen3 model whose chains are a reasoning turn and an answer; absent = a Llama model that writes headings. */
+  reasoning?: boolean;
 }
 
 /** Writes the model into `folder`. */
 export async function writeTinyChainModel(folder: string, options: TinyModelOptions = {}): Promise<void> {
-  const { seed = 'tiny', layerScale = 0.02 } = options;
+  const { seed = 'tiny', layerScale = 0.02, reasoning = false } = options;
+  const phrases = reasoning ? inReasoningTurn : underHeadings;
   await mkdir(folder, { recursive: true });
   const bytes = byteTokens();
   const added = [...specials, ...Object.values(phrases)];
@@ -49,14 +60,14 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
       () => (random() * 2 - 1) * scale * Math.sqrt(3),
     ),
   });
-  const ones = (): { shape: number[]; data: Float32Array } => ({
-    shape: [hiddenSize],
-    data: new Float32Array(hiddenSize).fill(1),
+  const ones = (size = hiddenSize): { shape: number[]; data: Float32Array } => ({
+    shape: [size],
+    data: new Float32Array(size).fill(1),
   });
   const tensors: Record<string, { shape: number[]; data: Float32Array }> = {
     'model.embed_tokens.weight': oneHot(vocabulary),
     'model.norm.weight': ones(),
-    'lm_head.weight': transitions(vocabulary, idOf),
+    'lm_head.weight': transitions(vocabulary, idOf, phrases),
   };
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `model.layers.${layer}`;
@@ -66,6 +77,7 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
     tensors[`${prefix}.self_attn.k_proj.weight`] = weights([kvHeads * headDim, hiddenSize]);
     tensors[`${prefix}.self_attn.v_proj.weight`] = weights([kvHeads * headDim, hiddenSize]);
     tensors[`${prefix}.self_attn.o_proj.weight`] = weights([hiddenSize, heads * headDim]);
+    if (reasoning) for (const of of ['q', 'k']) tensors[`${prefix}.self_attn.${of}_norm.weight`] = ones(headDim);
     tensors[`${prefix}.mlp.gate_proj.weight`] = weights([intermediateSize, hiddenSize]);
     tensors[`${prefix}.mlp.up_proj.weight`] = weights([intermediateSize, hiddenSize]);
     tensors[`${prefix}.mlp.down_proj.weight`] = weights([hiddenSize, intermediateSize]);
@@ -77,8 +89,8 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
   );
   const end = idOf.get('<|im_end|>')!;
   await writeJson(folder, 'config.json', {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
+    architectures: [reasoning ? 'Qwen3ForCausalLM' : 'LlamaForCausalLM'],
+    model_type: reasoning ? 'qwen3' : 'llama',
     hidden_size: hiddenSize,
     num_hidden_layers: layers,
     num_attention_heads: heads,
@@ -102,9 +114,10 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
     bos_token: '<|im_start|>',
     eos_token: '<|im_end|>',
     pad_token: '<|im_end|>',
-    chat_template:
-      "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
-      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    chat_template: reasoning
+      ? reasoningTemplate
+      : "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
   });
 }
 
@@ -116,7 +129,11 @@ function oneHot(vocabulary: number): { shape: number[]; data: Float32Array } {
 }
 
 /** Head whose logit of `next` after `token` is the log of the wanted probability. */
-function transitions(vocabulary: number, idOf: ReadonlyMap<string, number>): { shape: number[]; data: Float32Array } {
+function transitions(
+  vocabulary: number,
+  idOf: ReadonlyMap<string, number>,
+  phrases: typeof underHeadings,
+): { shape: number[]; data: Float32Array } {
   const { analysisHeading, analysis, responseHeading, refusal, answer } = phrases;
   const table: [string, [string, number][]][] = [
     [

@@ -52,7 +52,7 @@ async function shownBy(args: string[]): Promise<string> {
         done();
       },
     }) as unknown as NodeJS.WriteStream;
-    const answers = [{ label: 'base', text: terminal, seconds: 1 }];
+    const answers = [{ label: 'base', text: terminal, analysis: '', finalResponse: terminal, seconds: 1 }];
     const chain = {
       ...{ requestId: terminal, kind: terminal, category: terminal, sample: 0, request: terminal, chain: terminal },
       ...{ finish: terminal, reward: 1, rewardParts: { [terminal]: 1 } },

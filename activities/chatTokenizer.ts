@@ -1,0 +1,41 @@
+/** The tokenizer of a policy as the chain format needs it: with the reasoning turn of the model's chat template, where there is one. */
+import { openedReasoning, reasoningTags, type ReasoningTurn } from '../alignment/chains/reasoningTurn.ts';
+import { EngineError } from '../engine/policy.ts';
+import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
+
+export interface ChatTokenizer extends Tokenizer {
+  /** What the template's generation prompt opens of the model's turn ("<think>\n"): the beginning of every chain's text, but in its prompt. */
+  opened: string;
+}
+
+/**
+ * @param reasoning absent = the template as it is, without further variables
+ * @throws EngineError 'invalidInput' where thinking is to be off and the template can't switch it.
+ */
+export async function loadChatTokenizer(modelPath: string, reasoning?: ReasoningTurn): Promise<ChatTokenizer> {
+  if (!reasoning) return { ...(await loadTokenizer(modelPath)), opened: '' };
+  const { thinking } = reasoning;
+  const load = (enabled: boolean | undefined) =>
+    loadTokenizer(modelPath, {
+      keptTags: reasoningTags,
+      ...(enabled === undefined ? {} : { templateVariables: { enable_thinking: enabled } }),
+    });
+  const tokenizer = await load(thinking);
+  const prompt = generationPrompt(tokenizer);
+  if (thinking === false && prompt === generationPrompt(await load(true))) {
+    throw new EngineError(
+      'invalidInput',
+      `${modelPath}: chain.thinking is false, but the model's chat template does not read enable_thinking. Leave chain.thinking out, or use a model whose template does.`,
+    );
+  }
+  return { ...tokenizer, opened: openedReasoning(prompt) };
+}
+
+/** What the template adds for the model to go on from. */
+function generationPrompt(tokenizer: Tokenizer): string {
+  const chat = [{ role: 'user', content: 'a' }];
+  const [asked, open] = [false, true].map(
+    (addGenerationPrompt) => tokenizer.encodeChat(chat, { addGenerationPrompt }).tokens,
+  );
+  return tokenizer.decode(open!.slice(asked!.length), { skipSpecial: false });
+}
