@@ -12,12 +12,14 @@ import type {
 import { changeCourse } from './changeCourse.ts';
 import { collectChains } from './collectChains.ts';
 import { collectRewards } from './collectRewards.ts';
+import { deliberate, type DeliberationInput } from './deliberate.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { archiveHistories } from './histories.ts';
 import { planPreferences, type PreferencesInput } from './planPreferences.ts';
 import { planPreferenceUpdate } from './planPreferenceUpdate.ts';
 import { planUpdate } from './planUpdate.ts';
 import { planWarmStart } from './planWarmStart.ts';
+import { planWrittenChains } from './planWrittenChains.ts';
 import { prepareModel } from './prepareModel.ts';
 import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
@@ -38,6 +40,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     collectChains: (run: RunContext, input: { plan: ArtifactRef; policy: PolicyState }) =>
       collectChains(dependencies, run, input),
     collectRewards: (run: RunContext, input: { chains: ArtifactRef }) => collectRewards(dependencies, run, input),
+    planWrittenChains: (run: RunContext, input: { plan: ArtifactRef }) => planWrittenChains(dependencies, run, input),
+    deliberate: (run: RunContext, input: DeliberationInput) => deliberate(dependencies, run, input),
     planWarmStart: (run: RunContext, input: { chains: ArtifactRef; rewards: ArtifactRef }) =>
       planWarmStart(dependencies, run, input),
     planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>

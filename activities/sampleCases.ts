@@ -53,6 +53,9 @@ export async function sampleCases(
     plan: artifact,
     shards: plan.shards.length,
     items: plan.shards.reduce((sum, shard) => sum + shard.chains, 0),
+    ...(purpose.kind === 'warmStart' && configuration.warmStart.source
+      ? { source: configuration.warmStart.source }
+      : {}),
   };
 }
 

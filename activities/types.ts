@@ -83,6 +83,8 @@ export interface IterationRound {
 export interface ShardedPlan {
   plan: ArtifactRef;
   shards: number;
+  /** Who writes the chains, where the policy does not sample them. */
+  source?: 'teacher' | 'deliberation';
   /** What the plan holds, for summaries and progress. */
   items: number;
 }

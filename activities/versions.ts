@@ -6,6 +6,7 @@ export const stageVersions = {
   prepareModel: 1,
   createAdapter: 1,
   generateChains: 1,
+  askTeacher: 1,
   rewardChains: 1,
   measureUtility: 1,
   scorePreferences: 1,

@@ -3,6 +3,7 @@
  * kept, codes and cases stripped, and the policy fine-tuned on raw request -> chain.
  */
 import { setHandler } from '@temporalio/workflow';
+import { writeChains } from './chainSources.ts';
 import { generateAndReward } from './generation.ts';
 import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
@@ -28,7 +29,8 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
     run,
     { kind: 'warmStart' },
   ]);
-  const rewarded = await generateAndReward(run, label, plan, base, progress);
+  const sourced = await writeChains(run, label, plan, base, progress);
+  const rewarded = await generateAndReward(run, label, sourced.plan, base, progress);
   const update = await control.planWarmStart.executeWithOptions({ summary: `${label}: filter chains` }, [
     run,
     { chains: rewarded.chains, rewards: rewarded.rewards },
@@ -41,9 +43,9 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
 
   // The moments belong to the fine-tuning objective; the iterations start theirs afresh.
   const policy: PolicyState = { model: base.model, adapter: trained.policy.adapter! };
-  const figures = { ...rewarded.figures, ...update.figures, ...trained.figures };
-  const seconds = { ...rewarded.seconds, ...trained.seconds };
-  const peakMemoryBytes = Math.max(rewarded.peakMemoryBytes, trained.peakMemoryBytes);
+  const figures = { ...sourced.figures, ...rewarded.figures, ...update.figures, ...trained.figures };
+  const seconds = { ...sourced.seconds, ...rewarded.seconds, ...trained.seconds };
+  const peakMemoryBytes = Math.max(sourced.peakMemoryBytes, rewarded.peakMemoryBytes, trained.peakMemoryBytes);
   const lineage: IterationLineage = {
     epoch: 0,
     iteration: 0,

@@ -8,11 +8,13 @@ import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 import { armProblems, iterationArmFields, warmStartArmFields } from './arms.ts';
 import { chainFormatFields, chainFormatProblems } from './chainFormat.ts';
+import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
 import { guard } from './guard.ts';
 import { generationWeights, samplerFields, samplerProblems } from './samplers.ts';
+import { teacherSchema } from './teacher.ts';
 
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
@@ -132,6 +134,7 @@ const warmStart = z.strictObject({
     .default(true)
     .describe('Fine-tune on filtered guided chains first; without it the iterations start from a fresh adapter.'),
   ...warmStartArmFields,
+  ...chainSourceFields,
   requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
   samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),
@@ -357,6 +360,11 @@ export const configurationSchema = z
     judge: judgeSchema
       .optional()
       .describe('Rubric judge behind an OpenAI-compatible endpoint, for rewards.graded; its key: CADA_JUDGE_API_KEY.'),
+    teacher: teacherSchema
+      .optional()
+      .describe(
+        'Larger model behind an OpenAI-compatible endpoint that writes in place of the policy, for warmStart.source; its key: CADA_TEACHER_API_KEY.',
+      ),
     evaluation: evaluation.prefault({}),
     shards: shards.prefault({}),
   })
@@ -379,6 +387,7 @@ export const configurationSchema = z
     }
     for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
     for (const { section, key, message } of armProblems(configuration)) complain([section, key], message);
+    for (const { key, message } of chainSourceProblems(configuration)) complain(['warmStart', key], message);
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);
