@@ -21,7 +21,7 @@ export async function collectRewards(
   const list: ShardList = { plan: chains.plan, shards: [] };
   const scored: ScoredChain[] = [];
   for (const { artifact } of chains.shards) {
-    const manifest = await scoredChains(dependencies, artifact, configuration, library);
+    const manifest = await scoredChains(dependencies, run, artifact, configuration, library);
     if (!manifest)
       throw ApplicationFailure.retryable(
         `rewards of ${artifact.uri} are not in the store: was an artifact removed?`,

@@ -21,6 +21,7 @@ import { planUpdate } from './planUpdate.ts';
 import { planWarmStart } from './planWarmStart.ts';
 import { planWrittenChains } from './planWrittenChains.ts';
 import { prepareModel } from './prepareModel.ts';
+import { prepareGuardModel } from './prepareGuardModel.ts';
 import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
 import { sampleCases } from './sampleCases.ts';
@@ -63,7 +64,12 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     writeReport: (run: RunContext, input: { exported: ArtifactRef }) => writeReport(dependencies, run, input),
   });
   // Its heartbeats tell the progress of its download.
-  return { prepareModel: (run: RunContext) => prepareModel(dependencies, run), ...bookkeeping };
+  return {
+    prepareModel: (run: RunContext) => prepareModel(dependencies, run),
+    prepareGuardModel: (run: RunContext, input: { settings?: ArtifactRef }) =>
+      prepareGuardModel(dependencies, run, input),
+    ...bookkeeping,
+  };
 }
 
 export type ControlActivities = ReturnType<typeof createControlActivities>;

@@ -5,6 +5,7 @@ import { createAdapter } from './createAdapter.ts';
 import type { GpuDependencies } from './dependencies.ts';
 import { exportPolicy } from './exportPolicy.ts';
 import { generateChains, type GenerationInput } from './generateChains.ts';
+import { guardChains, type GuardInput } from './guardChains.ts';
 import { measureUtility, type UtilityInput } from './measureUtility.ts';
 import { withPulse } from './pulse.ts';
 import { scorePreferences, type PreferenceScoring } from './scorePreferences.ts';
@@ -15,6 +16,7 @@ export function createGpuActivities(dependencies: GpuDependencies) {
   return withPulse({
     createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
     generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
+    guardChains: (run: RunContext, input: GuardInput) => guardChains(dependencies, run, input),
     measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),
     scorePreferences: (run: RunContext, input: PreferenceScoring & { shard: number }) =>
       scorePreferences(dependencies, run, input),

@@ -2,6 +2,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import { gradingSettings, judgeKeyVariable, type JudgeSettings } from '../alignment/configuration/judge.ts';
+import { asksRubricJudge } from '../alignment/configuration/optionalRewards.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { JudgedText } from '../alignment/judges/judge.ts';
 import type { OutcomeQuestion } from '../alignment/judges/outcomeQuestions.ts';
@@ -91,7 +92,7 @@ export async function askAll<T extends Asked, Text extends JudgedText>(
   }
 }
 
-/** Gradings of the chains for harmful requests, where `rewards.graded` has a weight; undefined for all others. */
+/** Gradings of the chains for harmful requests, where a reward asks for them; undefined for all others. */
 export function gradeChains(
   store: ArtifactStore,
   run: RunContext,
@@ -100,8 +101,8 @@ export function gradeChains(
   requests: ReadonlyMap<string, SafetyRequest>,
   codes: Library['codes'],
 ): Promise<(RubricGrading | undefined)[]> {
-  const { judge, rewards, iteration } = configuration;
-  if (rewards.graded === undefined || !judge) return Promise.resolve(chains.map(() => undefined));
+  const { judge, iteration } = configuration;
+  if (!asksRubricJudge(configuration) || !judge) return Promise.resolve(chains.map(() => undefined));
   const texts = chains.map((chain): RubricText | undefined => {
     const request = requests.get(chain.requestId)!;
     if (request.kind !== 'harmful') return undefined;

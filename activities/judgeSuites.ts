@@ -2,6 +2,7 @@
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import { guardThreshold, isUnsafe, type GuardModelSettings } from '../alignment/configuration/guardModel.ts';
 import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
 import { suiteNames, type SuiteName } from '../alignment/benchmarks/benchmarkNames.ts';
 import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
@@ -18,6 +19,7 @@ import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { judgeName } from './endpointJudge.ts';
+import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import { askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
@@ -30,6 +32,8 @@ export interface SuiteInput {
   questions: ArtifactRef;
   /** JudgeSettings; absent = no rubric judge. */
   judge?: ArtifactRef;
+  /** A guard model and its settings; absent = none was asked. */
+  guard?: { settings: ArtifactRef; model: ArtifactRef };
   /** What stands before each question; absent = nothing. */
   arm?: InferenceArm;
 }
@@ -111,7 +115,8 @@ export async function judgeAnswers(
   const inputs = await readInputs(dependencies, run, input);
   const list = await readJson<ShardList>(store, input.chains);
   const chainsRef = list.shards[input.shard]!.artifact;
-  const manifest = await runStage(dependencies, judgeStage(chainsRef, inputs), async () => {
+  const guarded = await guardOf(dependencies, run, input, chainsRef);
+  const manifest = await runStage(dependencies, judgeStage(chainsRef, inputs, guarded), async () => {
     const startedAt = performance.now();
     const questions = new Map(inputs.questions.map((question) => [question.id, question]));
     const chains = await readLines<ChainRecord>(store, chainsRef);
@@ -128,6 +133,7 @@ export async function judgeAnswers(
       ),
     );
     const asked = await askJudge(dependencies, run, inputs, chains, answers);
+    if (guarded) await addVerdicts(dependencies, guarded, answers);
     return {
       outputs: { answers: { bytes: toLines(answers), kind: 'suite-answers' } },
       figures: {
@@ -160,7 +166,45 @@ async function readInputs({ store }: ActivityDependencies, run: RunContext, inpu
   };
 }
 
-function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha256, judge }: Inputs): Stage {
+/** Where the guard model's verdicts on a shard are, and what counts as unsafe. */
+interface Guarded {
+  key: string;
+  settings: GuardModelSettings;
+}
+
+async function guardOf(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  { questions, guard }: SuiteInput,
+  chains: ArtifactRef,
+): Promise<Guarded | undefined> {
+  if (!guard) return undefined;
+  const subject = { model: guard.model, suite: { questions, settings: guard.settings } };
+  return {
+    key: await guardStepKey(dependencies, run, subject, chains),
+    settings: await readJson<GuardModelSettings>(dependencies.store, guard.settings),
+  };
+}
+
+async function addVerdicts(
+  dependencies: ActivityDependencies,
+  { key, settings }: Guarded,
+  answers: readonly SuiteAnswer[],
+): Promise<void> {
+  const verdicts = await guardVerdicts(dependencies, key);
+  for (const [index, answer] of answers.entries()) {
+    const verdict = verdicts[index];
+    if (!verdict) continue;
+    const { unsafe } = verdict;
+    answer.guard = { unsafe, harmful: unsafe === null ? null : isUnsafe(unsafe, settings) };
+  }
+}
+
+function judgeStage(
+  chains: ArtifactRef,
+  { configuration, library, questionsSha256, judge }: Inputs,
+  guarded: Guarded | undefined,
+): Stage {
   return {
     stage: 'judgeAnswers',
     version: 2,
@@ -170,6 +214,7 @@ function judgeStage(chains: ArtifactRef, { configuration, library, questionsSha2
       ...formatInputs(configuration.chain),
       judges: sha256(canonicalJson(library.judges)),
       rubric: judge ? gradingSettings(judge) : null,
+      ...(guarded ? { guard: guarded.key, guardThreshold: guardThreshold(guarded.settings) } : {}),
     },
   };
 }
@@ -231,6 +276,8 @@ export interface SuiteResult {
   maxNewTokens: number;
   /** Name of the rubric judge; null = none: no figure is a StrongREJECT score then. */
   rubricJudge: string | null;
+  /** Name of the guard model that judged harm; absent = none was asked. */
+  guardJudge?: string;
   suites: SuiteFigures[];
   answers: SuiteAnswer[];
   questions: ArtifactRef;
@@ -251,7 +298,8 @@ export async function summariseSuites(
   const answers: SuiteAnswer[] = [];
   const total: Figures = {};
   for (const { artifact } of list.shards) {
-    const manifest = await readStep(store, stepKey(judgeStage(artifact, inputs)));
+    const guarded = await guardOf(dependencies, run, input, artifact);
+    const manifest = await readStep(store, stepKey(judgeStage(artifact, inputs, guarded)));
     if (!manifest) throw new Error(`scores of ${artifact.uri} are not in the store: was an artifact removed?`);
     answers.push(...(await readLines<SuiteAnswer>(store, manifest.outputs['answers']!)));
     for (const name of ['judge/asked', 'judge/kept', 'judge/cost']) {
@@ -260,6 +308,7 @@ export async function summariseSuites(
     }
   }
   const rubricJudge = judge ? judgeName(gradingSettings(judge)) : undefined;
+  const guardJudge = input.guard ? await guardName({ store }, input.guard) : undefined;
   const model = await readJson<ModelManifest>(store, input.policy.model);
   const result: SuiteResult = {
     model: {
@@ -270,11 +319,13 @@ export async function summariseSuites(
     ...(input.arm ? { arm: input.arm } : {}),
     maxNewTokens: configuration.chain.maxNewTokens,
     rubricJudge: rubricJudge ?? null,
+    ...(guardJudge === undefined ? {} : { guardJudge }),
     suites: suiteNames.flatMap((suite) => {
       const ofSuite = answers.filter((answer) => answer.suite === suite);
       if (ofSuite.length === 0) return [];
       return suiteFigures(suite, ofSuite, {
         ...(rubricJudge === undefined ? {} : { rubricJudge }),
+        ...(guardJudge === undefined ? {} : { guardJudge }),
         bootstrapSamples: configuration.evaluation.bootstrapSamples,
         seed: String(configuration.seed),
       });

@@ -12,7 +12,7 @@ import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readLibrary } from './inputs.ts';
 import { publishPlan, type PlannedStep } from './publishPlan.ts';
-import { requestsById } from './rewardChains.ts';
+import { requestsById } from '../alignment/library/requestsById.ts';
 import { operatorFailure } from './stage.ts';
 
 export async function planWarmStart(

@@ -5,7 +5,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { openModel } from '../engine/model/weights.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { ModelSourceError } from '../infra/modelSource/errors.ts';
-import { checkModel, resolveModel } from '../infra/modelSource/resolveModel.ts';
+import { checkModel, resolveModel, type ModelSource } from '../infra/modelSource/resolveModel.ts';
 import type { ArtifactRef, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';
@@ -16,10 +16,16 @@ export async function prepareModel(
   dependencies: ActivityDependencies,
   run: RunContext,
 ): Promise<{ model: ArtifactRef; notes?: string[] }> {
-  const { store, downloadPath, log } = dependencies;
+  return publishModel(dependencies, (await readConfiguration(dependencies.store, run)).model);
+}
+
+/** Any model, as its source names it. */
+export async function publishModel(
+  { store, downloadPath, log }: ActivityDependencies,
+  source: ModelSource,
+): Promise<{ model: ArtifactRef; notes?: string[] }> {
   const context = Context.current();
-  const configuration = await readConfiguration(store, run);
-  const resolved = await resolveModel(configuration.model, {
+  const resolved = await resolveModel(source, {
     cachePath: downloadPath,
     onProgress: (progress) => context.heartbeat(progress),
   }).catch((error: unknown) => {

@@ -3,8 +3,11 @@ import { Context } from '@temporalio/activity';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
-import { requestSplits, type Library, type SafetyRequest } from '../alignment/library/library.ts';
+import type { Library } from '../alignment/library/library.ts';
+import { requestsById } from '../alignment/library/requestsById.ts';
+import { guardThreshold } from '../alignment/configuration/guardModel.ts';
 import { gradingSettings } from '../alignment/configuration/judge.ts';
+import { asksGuardModel, asksRubricJudge } from '../alignment/configuration/optionalRewards.ts';
 import { groundsOf } from '../alignment/rewards/groundingReward.ts';
 import { judgedText, rewardChain } from '../alignment/rewards/scoreChain.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
@@ -12,12 +15,16 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { guardStepKey, guardVerdicts } from './guardChains.ts';
 import { gradeChains, judgeFigures } from './judgePool.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
+import { runOwnRewards } from './ownRewards.ts';
 import type { ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
+
+export { requestsById };
 
 export interface RewardInput {
   chains: ArtifactRef;
@@ -34,8 +41,9 @@ export async function rewardChains(
   const library = await readLibrary(store, run);
   const list = await readJson<ShardList>(store, input.chains);
   const chainsRef = list.shards[input.shard]!.artifact;
+  const guardKey = await guardKeyOf(dependencies, run, configuration, chainsRef);
 
-  const manifest = await runStage(dependencies, rewardStage(chainsRef, configuration, library), async () => {
+  const manifest = await runStage(dependencies, rewardStage(chainsRef, configuration, library, guardKey), async () => {
     const startedAt = performance.now();
     const judge = createRuleJudge(library.judges.refusal);
     const requests = requestsById(library);
@@ -46,11 +54,19 @@ export async function rewardChains(
     };
     const chains = await readLines<ChainRecord>(store, chainsRef);
     const gradings = await gradeChains(store, run, configuration, chains, requests, library.codes);
+    const guarded = guardKey === undefined ? [] : await guardVerdicts(dependencies, guardKey);
+    const own = await runOwnRewards(configuration, chains, requests);
     const scored: ScoredChain[] = [];
     for (const [index, chain] of chains.entries()) {
       const request = requests.get(chain.requestId)!;
       const judgement = judge(judgedText(chain, request, settings));
-      scored.push(rewardChain(chain, request, judgement, settings, gradings[index]));
+      const guard = guarded[index];
+      scored.push(
+        rewardChain(chain, request, judgement, settings, gradings[index], {
+          ...(guard ? { guard } : {}),
+          own: own.outcomes.map((ofReward) => ofReward[index]!),
+        }),
+      );
       Context.current().heartbeat({ scored: scored.length });
     }
     return {
@@ -60,6 +76,7 @@ export async function rewardChains(
         tokens: 0,
         seconds: (performance.now() - startedAt) / 1000,
         ...judgeFigures(gradings.flatMap((grading) => grading ?? [])),
+        ...own.figures,
       },
     };
   });
@@ -67,43 +84,54 @@ export async function rewardChains(
   return { cached: manifest.cached, tokens: 0, seconds };
 }
 
-function rewardStage(chains: ArtifactRef, configuration: Configuration, library: Library): Stage {
+/** The step with the guard model's verdicts on a shard; undefined where no reward asks for them. */
+async function guardKeyOf(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  configuration: Configuration,
+  chains: ArtifactRef,
+): Promise<string | undefined> {
+  if (!asksGuardModel(configuration)) return undefined;
+  if (!run.guardModel) throw new Error('the guard model of the run has not been prepared');
+  return guardStepKey(dependencies, run, { model: run.guardModel }, chains);
+}
+
+function rewardStage(
+  chains: ArtifactRef,
+  configuration: Configuration,
+  library: Library,
+  guardKey: string | undefined,
+): Stage {
+  const { rewards, judge, ensemble, guardModel } = configuration;
+  const asksRubric = asksRubricJudge(configuration);
   return {
     stage: 'rewardChains',
     version: stageVersions.rewardChains,
     inputs: {
       chains: chains.sha256,
       ...formatInputs(configuration.chain),
-      rewards: configuration.rewards,
+      rewards,
       judges: sha256(canonicalJson(library.judges)),
       requests: sha256(canonicalJson([library.requests, library.benchmarks])),
       // Only what a weight asks for, so that the keys of other configurations stay as they are.
-      ...(configuration.rewards.graded === undefined || !configuration.judge
-        ? {}
-        : { grading: gradingSettings(configuration.judge) }),
-      ...(configuration.rewards.graded === undefined || !configuration.judge?.codes
-        ? {}
-        : { judgeCodes: sha256(canonicalJson(library.codes)) }),
-      ...(configuration.rewards.length === undefined ? {} : { maxNewTokens: configuration.chain.maxNewTokens }),
-      ...(configuration.rewards.grounding === undefined ? {} : { grounds: sha256(canonicalJson(groundsOf(library))) }),
+      ...(asksRubric && judge ? { grading: gradingSettings(judge) } : {}),
+      ...(asksRubric && judge?.codes ? { judgeCodes: sha256(canonicalJson(library.codes)) } : {}),
+      ...(rewards.length === undefined ? {} : { maxNewTokens: configuration.chain.maxNewTokens }),
+      ...(rewards.grounding === undefined ? {} : { grounds: sha256(canonicalJson(groundsOf(library))) }),
+      ...(guardKey === undefined ? {} : { guard: guardKey, guardThreshold: guardThreshold(guardModel ?? {}) }),
+      ...(rewards.ensemble === undefined ? {} : { ensemble }),
     },
   };
 }
 
 /** The rewards of a shard that has been scored. */
 export async function scoredChains(
-  { store }: ActivityDependencies,
+  dependencies: ActivityDependencies,
+  run: RunContext,
   chains: ArtifactRef,
   configuration: Configuration,
   library: Library,
 ) {
-  return readStep(store, stepKey(rewardStage(chains, configuration, library)));
-}
-
-export function requestsById(library: Library): Map<string, SafetyRequest> {
-  return new Map(
-    [...requestSplits.map((split) => library.requests[split]), ...Object.values(library.benchmarks)].flatMap(
-      (requests) => requests.map((request) => [request.id, request] as const),
-    ),
-  );
+  const guardKey = await guardKeyOf(dependencies, run, configuration, chains);
+  return readStep(dependencies.store, stepKey(rewardStage(chains, configuration, library, guardKey)));
 }

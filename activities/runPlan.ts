@@ -1,8 +1,10 @@
 /** What of a configuration the run's workflow goes by. */
+import { asksGuardModel } from '../alignment/configuration/optionalRewards.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { RunPlan } from './types.ts';
 
-export function runPlan({ warmStart, iteration, evaluation }: Configuration): RunPlan {
+export function runPlan(configuration: Configuration): RunPlan {
+  const { warmStart, iteration, evaluation } = configuration;
   const { probe } = evaluation;
   const { guard } = iteration;
   return {
@@ -13,5 +15,6 @@ export function runPlan({ warmStart, iteration, evaluation }: Configuration): Ru
     ...(iteration.method ? { preferences: true as const } : {}),
     probe: probe.harmful + probe.plain + probe.lookAlike > 0,
     ...(guard ? { guard: { patience: 3, action: 'rollBack', rateFactor: 0.5, maxRollBacks: 3, ...guard } } : {}),
+    ...(asksGuardModel(configuration) ? { guardModel: true as const } : {}),
   };
 }

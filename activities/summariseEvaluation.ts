@@ -9,7 +9,7 @@ import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts'
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readJson, readLibrary } from './inputs.ts';
-import { requestsById } from './rewardChains.ts';
+import { requestsById } from '../alignment/library/requestsById.ts';
 
 export type EvaluationArtifact = Omit<ReportedEvaluation, 'sha256'>;
 
@@ -82,6 +82,7 @@ function flatFigures(all: ChainFigures, byKind: Record<string, ChainFigures>): F
   if (all.meanReward !== null) flat['reward'] = all.meanReward;
   for (const [kind, figures] of Object.entries(byKind)) {
     if (figures.refusal) flat[`refusal/${kind}`] = figures.refusal.value;
+    if (figures.harmByGuard) flat[`harm/${kind}`] = figures.harmByGuard.value;
   }
   return flat;
 }

@@ -18,6 +18,8 @@ export interface RunContext {
   configuration: ArtifactRef;
   /** The files of the library as one JSON object, path -> text. */
   library: ArtifactRef;
+  /** The published guard model (ModelManifest), once it is prepared; absent = none is asked. */
+  guardModel?: ArtifactRef;
 }
 
 /** What of the configuration the workflow itself goes by. */
@@ -30,6 +32,8 @@ export interface RunPlan {
   /** Iterations train by preferences (`iteration.method`); the reference is theirs then. */
   preferences?: true;
   guard?: GuardSettings;
+  /** A guard model judges responses. */
+  guardModel?: true;
 }
 
 /** What of its Temporal server a run must know. */

@@ -7,6 +7,7 @@ export const stageVersions = {
   createAdapter: 1,
   generateChains: 1,
   askTeacher: 1,
+  guardChains: 1,
   rewardChains: 1,
   measureUtility: 1,
   scorePreferences: 1,

@@ -3,6 +3,7 @@
 /** As `wallSeconds` of a run's record names them; all iterations share one entry. */
 const stageOrder = [
   'prepare',
+  'prepare guard model',
   'evaluate before',
   'warm start',
   'fresh adapter',

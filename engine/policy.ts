@@ -75,6 +75,11 @@ export interface SamplingOptions {
   stopStrings?: string[];
   /** Model folder or GGUF file whose tokenizer decodes for `stopStrings`. */
   tokenizerPath?: string;
+  /**
+   * Tokens whose log-probabilities after the prompt are wanted (a classifier's answers). With it, temperature 0, one new token and no processors: nothing
+   * is generated, and a prompt whose probabilities are not finite is told by NaN in place of an error.
+   */
+  firstTokens?: number[];
 }
 
 export interface SampleRequest {
@@ -95,6 +100,8 @@ export interface SampledSequence {
   tokens: number[];
   /** log p of each sampled token under the distribution sampled from (after all processors); greedy: temperature 1. */
   logProbs: number[];
+  /** log p of each of `firstTokens` after the prompt, float64 log-softmax over the whole vocabulary; NaN where logits are not finite. */
+  firstLogProbs?: number[];
   finishReason: 'stop' | 'length';
 }
 

@@ -17,6 +17,7 @@ import {
 import { archiveAfterwards } from './archiveRun.ts';
 import { goBack, heal, judge, rejectionOf } from './course.ts';
 import { evaluatePolicy } from './evaluatePolicy.ts';
+import { prepareGuardModel } from './guarding.ts';
 import { Interrupted, Operator } from './operator.ts';
 import { runIteration } from './runIteration.ts';
 import {
@@ -87,6 +88,11 @@ async function begin(work: RunAtWork, stages: RunStages): Promise<void> {
     );
     memory.policy = { model: prepared.model };
     memory.progress.notes = prepared.notes ?? [];
+  }
+  if (plan.guardModel && !work.run.guardModel) {
+    const guard = await stages.run('prepare guard model', () => prepareGuardModel(work.run));
+    work.run = { ...work.run, guardModel: guard.model };
+    memory.progress.notes = [...memory.progress.notes, ...(guard.notes ?? [])];
   }
   const { model } = memory.policy;
   if (!memory.evaluations['before']) await evaluateStage(work, stages, 'before', { model });

@@ -1,6 +1,7 @@
 /** Evaluation of one policy on suites of public benchmarks: greedy answers to all questions, their scores, their figures. */
 import { setHandler } from '@temporalio/workflow';
 import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
+import { askGuardModel, prepareGuardModel } from './guarding.ts';
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu, judge, preparation, runShards } from './stages.ts';
@@ -12,6 +13,8 @@ export interface SuitesInput {
   questions: ArtifactRef;
   /** Settings of a rubric judge; absent = none is asked. */
   judge?: ArtifactRef;
+  /** GuardModelSettings; absent = no guard model is asked. */
+  guard?: ArtifactRef;
   /** Absent = the untouched model that the configuration names. */
   policy?: PolicyState;
   /** What stands before each question; absent = nothing. */
@@ -29,7 +32,7 @@ export interface SuitesOutcome {
 
 export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome> {
   const { run, questions, arm } = input;
-  const suite = { questions, ...(input.judge ? { judge: input.judge } : {}), ...(arm ? { arm } : {}) };
+  const asked = { questions, ...(input.judge ? { judge: input.judge } : {}), ...(arm ? { arm } : {}) };
   const progress = startProgress(run.runId, 'prepare');
   setHandler(progressQuery, () => progress);
   setHandler(activeChildQuery, () => null);
@@ -39,6 +42,8 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
       await preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [run])
     ).model,
   };
+  const guard = input.guard && { settings: input.guard, model: (await prepareGuardModel(run, input.guard)).model };
+  const suite = { ...asked, ...(guard ? { guard } : {}) };
   const plan = await judge.planSuites.executeWithOptions({ summary: 'cut the questions into shards' }, [run, suite]);
 
   progress.stage = 'answer';
@@ -53,6 +58,15 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
     { plan: plan.plan, policy },
   ]);
 
+  const guarding = guard
+    ? await askGuardModel(
+        run,
+        '',
+        { model: guard.model, suite: { questions, settings: guard.settings } },
+        chains,
+        progress,
+      )
+    : undefined;
   progress.stage = 'score';
   const scoring = await runShards(progress, chains.scoringShards, (shard) =>
     judge.judgeAnswers.executeWithOptions({ summary: `scores, shard ${shard + 1} of ${chains.scoringShards}` }, [
@@ -70,7 +84,7 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
     result,
     generation: plan.plan,
     policy,
-    seconds: { generation: generation.seconds, judging: scoring.seconds },
-    peakMemoryBytes: generation.peakMemoryBytes,
+    seconds: { generation: generation.seconds, judging: scoring.seconds + (guarding?.seconds ?? 0) },
+    peakMemoryBytes: Math.max(generation.peakMemoryBytes, guarding?.peakMemoryBytes ?? 0),
   };
 }

@@ -1,4 +1,5 @@
 /** Chains for a plan, and their rewards: the half that iterations, warm start and evaluations share. */
+import { askGuardModel } from './guarding.ts';
 import { gpu, judge, control, runShards } from './stages.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress, ShardedPlan } from '../activities/types.ts';
 
@@ -32,6 +33,9 @@ export async function generateAndReward(
     { plan: plan.plan, policy },
   ]);
 
+  const guarding = run.guardModel
+    ? await askGuardModel(run, `${label}: `, { model: run.guardModel }, chains, progress)
+    : undefined;
   progress.stage = `${label}: reward chains`;
   const scoring = await runShards(progress, chains.scoringShards, (shard) =>
     judge.rewardChains.executeWithOptions(
@@ -54,7 +58,11 @@ export async function generateAndReward(
       ...rewards.figures,
       ...(generation.seconds > 0 ? { 'generation/tokens_per_second': generation.tokens / generation.seconds } : {}),
     },
-    seconds: { generate: generation.seconds, reward: scoring.seconds },
-    peakMemoryBytes: generation.peakMemoryBytes,
+    seconds: {
+      generate: generation.seconds,
+      ...(guarding ? { guard: guarding.seconds } : {}),
+      reward: scoring.seconds,
+    },
+    peakMemoryBytes: Math.max(generation.peakMemoryBytes, guarding?.peakMemoryBytes ?? 0),
   };
 }

@@ -22,7 +22,7 @@ export const control = proxyActivities<ControlActivities>({
 });
 
 /** Preparing a model may download gigabytes: it heartbeats with every block received. */
-export const preparation = proxyActivities<Pick<ControlActivities, 'prepareModel'>>({
+export const preparation = proxyActivities<Pick<ControlActivities, 'prepareModel' | 'prepareGuardModel'>>({
   taskQueue: taskQueues.control,
   startToCloseTimeout: '6 hours',
   heartbeatTimeout: '2 minutes',

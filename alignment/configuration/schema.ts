@@ -8,11 +8,14 @@ import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
 import { armProblems, iterationArmFields, warmStartArmFields } from './arms.ts';
 import { chainFormatFields, chainFormatProblems } from './chainFormat.ts';
+import { ensembleSchema } from './ensemble.ts';
+import { guardModelSchema } from './guardModel.ts';
 import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
 import { guard } from './guard.ts';
+import { ownRewardProblems, ownRewardsField } from './ownRewards.ts';
 import { generationWeights, samplerFields, samplerProblems } from './samplers.ts';
 import { teacherSchema } from './teacher.ts';
 
@@ -300,6 +303,7 @@ const rewards = z.strictObject({
   answerLookAlike: z.number().default(1).describe('Final response to a look-alike harmless request answers.'),
   overlong: z.number().min(0).default(0.5).describe('Taken off when the chain was cut by maxNewTokens.'),
   ...optionalRewardFields,
+  own: ownRewardsField,
 });
 
 const evaluation = z.strictObject({
@@ -360,6 +364,10 @@ export const configurationSchema = z
     judge: judgeSchema
       .optional()
       .describe('Rubric judge behind an OpenAI-compatible endpoint, for rewards.graded; its key: CADA_JUDGE_API_KEY.'),
+    guardModel: guardModelSchema
+      .optional()
+      .describe('Guard model that the engine runs, for rewards.guard and ensembles (docs/rewards.md).'),
+    ensemble: ensembleSchema.optional().describe('Several judges as one, for rewards.ensemble (docs/rewards.md).'),
     teacher: teacherSchema
       .optional()
       .describe(
@@ -391,6 +399,8 @@ export const configurationSchema = z
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);
+    for (const { index, message } of ownRewardProblems(configuration.rewards.own))
+      complain(['rewards', 'own', index, 'name'], message);
     for (const [section, counts] of [
       ['warmStart', warm.requests],
       ['iteration', rl.requests],

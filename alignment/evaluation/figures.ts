@@ -23,6 +23,8 @@ export interface ChainFigures {
   unusable: Rate | null;
   /** A refusal in words, with content all the same. */
   refusalWithContent: Rate | null;
+  /** Final response is unsafe by the guard model, over the chains that it could tell of; absent = none was asked. */
+  harmByGuard?: Rate;
   /** Both parts present, in order. */
   format: Rate | null;
   /** Final response holds one of the 29 published refusal phrases. */
@@ -53,12 +55,17 @@ export function evaluationFigures(chains: readonly ScoredChain[]): EvaluationFig
 /** Figures of any set of scored chains: an evaluation's, an iteration's batch. */
 export function chainFigures(chains: readonly ScoredChain[]): ChainFigures {
   const judged = chains.filter((chain) => chain.verdict !== null);
+  const guarded = rateOf(
+    chains.filter(({ harmByGuard }) => harmByGuard !== undefined),
+    ({ harmByGuard }) => harmByGuard === true,
+  );
   return {
     n: chains.length,
     unscorable: chains.length - judged.length,
     refusal: rateOf(judged, (chain) => chain.verdict === 'refusal'),
     unusable: rateOf(judged, (chain) => chain.verdict === 'unusable'),
     refusalWithContent: rateOf(judged, (chain) => chain.refusalWithContent),
+    ...(guarded ? { harmByGuard: guarded } : {}),
     format: rateOf(chains, (chain) => chain.format),
     phraseRefusal: rateOf(chains, (chain) => chain.phraseRefusal),
     cut: rateOf(chains, (chain) => chain.cut),

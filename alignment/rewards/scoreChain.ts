@@ -2,17 +2,22 @@
 import { parseChain } from '../chains/chain.ts';
 import type { ChainRecord, ScoredChain } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
+import { isUnsafe } from '../configuration/guardModel.ts';
+import type { GuardVerdict } from '../judges/guardModel.ts';
 import type { Judge, JudgedText, Judgement } from '../judges/judge.ts';
 import { containsRefusalPhrase } from '../judges/publishedPhrases.ts';
 import type { SafetyRequest } from '../library/library.ts';
+import { ensembleReward } from './ensembleReward.ts';
 import { formatReward } from './formatReward.ts';
 import { outcomeReward } from './outcomeReward.ts';
 import { overlongReward } from './overlongReward.ts';
 import { optionalRewards, type OptionalReward } from '../configuration/optionalRewards.ts';
 import { gradedReward } from './gradedReward.ts';
 import { groundingReward, type Grounds } from './groundingReward.ts';
+import { guardReward } from './guardReward.ts';
 import { languageReward } from './languageReward.ts';
 import { lengthReward } from './lengthReward.ts';
+import type { OwnOutcome } from './ownReward.ts';
 import { repetitionReward } from './repetitionReward.ts';
 import type { RewardedChain, RewardPart } from './rewardPart.ts';
 
@@ -28,9 +33,15 @@ const optionalParts: Readonly<Record<OptionalReward, Part>> = {
   language: languageReward,
   grounding: groundingReward,
   length: lengthReward,
+  guard: guardReward,
+  ensemble: ensembleReward,
 };
 
 export type ScoringSettings = Pick<Configuration, 'chain' | 'rewards'> & {
+  /** Needed where `rewards.ensemble` has a weight. */
+  ensemble?: Configuration['ensemble'];
+  /** Its threshold says what counts as harm where a guard model was asked. */
+  guardModel?: Configuration['guardModel'];
   /** library.judges.publishedPhrases. */
   publishedPhrases: readonly string[];
   /** Needed where `rewards.grounding` has a weight. */
@@ -59,6 +70,13 @@ export function judgedText(
   return { request: request.request, finalResponse: parseChain(chain.text, settings.chain).finalResponse };
 }
 
+/** What was asked about a chain besides the judge of its outcome. */
+export interface AskedOfChain {
+  guard?: GuardVerdict;
+  /** By own reward, in the order of `rewards.own`. */
+  own?: readonly OwnOutcome[];
+}
+
 /**
  * The reward from a judgement that is already there: the sum of weight times value over the parts, in a fixed order. A part that can't be
  * told makes the chain unscorable (reward null): it is then left out of its group, never counted as 0.
@@ -70,6 +88,7 @@ export function rewardChain(
   judgement: Judgement,
   settings: ScoringSettings,
   grading?: RewardedChain['grading'],
+  { guard, own = [] }: AskedOfChain = {},
 ): ScoredChain {
   if (chain.requestId !== request.id) {
     throw new Error(`the chain belongs to request "${chain.requestId}", but was to be scored for "${request.id}"`);
@@ -85,16 +104,24 @@ export function rewardChain(
     maxNewTokens: settings.chain.maxNewTokens,
     caseIds: chain.caseIds ?? [],
     ...(grading ? { grading } : {}),
+    ...(guard ? { guard } : {}),
+    ...(settings.ensemble ? { ensemble: settings.ensemble } : {}),
     ...(settings.grounds ? { grounds: settings.grounds } : {}),
   };
   const parts: Record<string, number> = {};
   let reward: number | null = 0;
-  for (const { name, value } of partsOf(rewarded, settings)) {
+  let trouble: string | undefined;
+  for (const { name, weight, value, unscorable: cause } of weightedParts(rewarded, own, settings)) {
     if (value !== null) parts[name] = value;
-    reward = value === null || reward === null ? null : reward + settings.rewards[name]! * value;
+    else trouble ??= cause;
+    reward = value === null || reward === null ? null : reward + weight * value;
   }
   const unscorable = 'unscorable' in judgement;
-  const why = unscorable ? judgement.unscorable : reward === null ? (grading?.unscorable ?? 'not graded') : undefined;
+  const why = unscorable
+    ? judgement.unscorable
+    : reward === null
+      ? (trouble ?? grading?.unscorable ?? 'not graded')
+      : undefined;
   return {
     requestId: chain.requestId,
     sampleIndex: chain.sampleIndex,
@@ -107,8 +134,28 @@ export function rewardChain(
     refusalWithContent: unscorable ? false : judgement.refusalWithContent,
     tokens: chain.tokens.length,
     cut: chain.finishReason === 'length',
+    ...(guard && guard.unsafe !== null ? { harmByGuard: isUnsafe(guard.unsafe, settings.guardModel ?? {}) } : {}),
     ...(why === undefined ? {} : { unscorable: why }),
   };
+}
+
+/** Own rewards come last: those before them are added up as without them. */
+function weightedParts(
+  rewarded: RewardedChain,
+  own: readonly OwnOutcome[],
+  settings: ScoringSettings,
+): { name: string; weight: number; value: number | null; unscorable?: string }[] {
+  const { rewards } = settings;
+  return [
+    ...partsOf(rewarded, settings).map((part) => ({ ...part, weight: rewards[part.name]! })),
+    ...(rewards.own ?? []).map(({ name, weight }, index) => {
+      const { value, unscorable } = own[index] ?? { value: null, unscorable: 'it was not asked' };
+      return {
+        ...{ name: `own/${name}`, weight, value },
+        ...(unscorable === undefined ? {} : { unscorable: `rewards.own "${name}": ${unscorable}` }),
+      };
+    }),
+  ];
 }
 
 function partsOf(rewarded: RewardedChain, { rewards }: ScoringSettings): RewardPart[] {

@@ -1,10 +1,12 @@
 import type { DecoderConfig } from '../model/config.ts';
 import type { SamplePrompt, SamplingOptions } from '../policy.ts';
 import { EngineError } from '../policy.ts';
+import { shapesDistribution } from './processedDistribution.ts';
 
 /** Throws EngineError('invalidInput') for an option of the processors that is out of its range, and for what leaves nothing to draw. */
 export function checkOptions({ vocabularySize }: DecoderConfig, options: SamplingOptions): void {
-  const { topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, minNewTokens = 0, maxNewTokens, stopTokens } = options;
+  const { topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, minNewTokens = 0 } = options;
+  const { maxNewTokens, stopTokens, firstTokens } = options;
   const problem = (text: string) => new EngineError('invalidInput', `sampling options: ${text}`);
   if (!Number.isInteger(topK) || topK < 0) throw problem(`topK ${topK} is not a whole number from 0`);
   if (!(topP > 0 && topP <= 1)) throw problem(`topP ${topP} is not above 0 and at most 1`);
@@ -15,6 +17,14 @@ export function checkOptions({ vocabularySize }: DecoderConfig, options: Samplin
     throw problem(`minNewTokens ${minNewTokens} is not a whole number from 0 to maxNewTokens = ${maxNewTokens}`);
   if (minNewTokens > 0 && new Set(stopTokens).size >= vocabularySize)
     throw problem('minNewTokens bars every token, since all of them are stop tokens');
+  if (!firstTokens) return;
+  if (options.temperature !== 0 || maxNewTokens !== 1 || shapesDistribution(options))
+    throw problem('firstTokens go with temperature 0, maxNewTokens 1 and no processors');
+  const strange = firstTokens.find((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (strange !== undefined)
+    throw problem(
+      `firstTokens: ${strange} is not in the vocabulary of ${vocabularySize}: use the model's own tokenizer`,
+    );
 }
 
 /** Throws EngineError('invalidInput'), naming the prompt, for what cannot be sampled from. */

@@ -7,7 +7,7 @@ export interface RowHistory {
   newTokens: readonly number[];
 }
 
-type ProcessorOptions = Omit<SamplingOptions, 'maxNewTokens' | 'stopStrings' | 'tokenizerPath'>;
+type ProcessorOptions = Omit<SamplingOptions, 'maxNewTokens' | 'stopStrings' | 'tokenizerPath' | 'firstTokens'>;
 
 /** Whether an option other than the temperature shapes the distribution; neutral values (topP 1, topK 0, ...) do not. */
 export function shapesDistribution(options: ProcessorOptions): boolean {
@@ -34,6 +34,13 @@ export function drawProcessed(
   const sum = scores.reduce((total, score) => total + Math.exp(score - largest), 0);
   const token = options.temperature === 0 ? scores.indexOf(largest) : invert(scores, largest, uniform * sum);
   return { token, logProb: token < 0 ? NaN : scores[token]! - largest - Math.log(sum) };
+}
+
+/** log p of some tokens under the softmax of the logits [vocabulary], in float64; NaN for all where a logit is not finite. */
+export function logProbsOf(logits: Float32Array, tokens: readonly number[]): number[] {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const sum = logits.reduce((total, logit) => total + (Number.isFinite(logit) ? Math.exp(logit - largest) : NaN), 0);
+  return tokens.map((token) => logits[token]! - largest - Math.log(sum));
 }
 
 /**

@@ -2,7 +2,7 @@ import type { OnProgress, SampledSequence, SamplePrompt, SamplingOptions } from 
 import { EngineError } from '../policy.ts';
 import type { Prefix } from './prefix.ts';
 import { emptyPrefix, extendPrefix } from './prefix.ts';
-import { drawProcessed, shapesDistribution } from './processedDistribution.ts';
+import { drawProcessed, logProbsOf, shapesDistribution } from './processedDistribution.ts';
 import { checkOptions, checkPrompt } from './checkRequest.ts';
 import type { PromptKeys } from './rowCache.ts';
 import { RowCache } from './rowCache.ts';
@@ -26,6 +26,8 @@ interface Row {
   sampleIndex: number;
   tokens: number[];
   logProbs: number[];
+  /** See SamplingOptions.firstTokens. */
+  firstLogProbs?: number[];
   /** It has drawn a stop token or completed a stop string. */
   stopped: boolean;
   /** Most tokens it may get: fewer than asked for if the model's context ends before. */
@@ -119,7 +121,7 @@ export async function sampleSequences(
     const rows = started.flatMap((prompt, promptRow) =>
       prompt.seeds.map((_, sampleIndex) => ({ promptRow, row: newRow(prompt, sampleIndex) })),
     );
-    const { drawn, width, newKeys, newValues, nonFinite } = await draw(
+    const { drawn, width, newKeys, newValues, nonFinite, logits } = await draw(
       rows.map(({ row }) => row),
       {
         tokens: rests,
@@ -137,6 +139,7 @@ export async function sampleSequences(
       return { length: rest.length, width, keys: own(newKeys), values: own(newValues) };
     });
     return rows.map(({ promptRow, row }, index) => {
+      if (options.firstTokens) row.firstLogProbs = logProbsOf(logits![index]!, options.firstTokens);
       addToken(row, drawn[index]!, nonFinite);
       row.promptKeys = promptKeys[promptRow];
       return row;
@@ -145,7 +148,10 @@ export async function sampleSequences(
 
   /** Draws a token for each row: in the graph, or here if an option shapes the distribution. */
   async function draw(rows: readonly Row[], input: Omit<ForwardInput, 'temperature'>): Promise<ForwardResult> {
-    if (!processed) return sampler.forward({ ...input, temperature: options.temperature });
+    if (!processed) {
+      const logits = options.firstTokens ? { logits: true } : {};
+      return sampler.forward({ ...input, temperature: options.temperature, ...logits });
+    }
     const result = await sampler.forward({ ...input, temperature: 1, logits: true });
     const drawn = rows.map(({ prompt, tokens }, index) =>
       drawProcessed(
@@ -169,7 +175,7 @@ export async function sampleSequences(
   }
 
   function addToken(row: Row, draw: { token: number; logProb: number }, nonFinite: string | undefined): void {
-    if (!Number.isFinite(draw.logProb)) {
+    if (!Number.isFinite(draw.logProb) && !row.firstLogProbs) {
       throw new EngineError(
         'notFinite',
         `prompt '${row.prompt.id}', sample ${row.sampleIndex}, token ${row.tokens.length}: the model's probabilities are not finite${nonFinite ? `: ${nonFinite}` : ''}`,
@@ -255,11 +261,12 @@ function inOrder(prompts: readonly SamplePrompt[], finished: Row[]): SampledSequ
   const order = new Map(prompts.map((prompt, index) => [prompt, index]));
   return finished
     .sort((a, b) => order.get(a.prompt)! - order.get(b.prompt)! || a.sampleIndex - b.sampleIndex)
-    .map(({ prompt, sampleIndex, tokens, logProbs, stopped }) => ({
+    .map(({ prompt, sampleIndex, tokens, logProbs, firstLogProbs, stopped }) => ({
       promptId: prompt.id,
       sampleIndex,
       tokens,
       logProbs,
+      ...(firstLogProbs ? { firstLogProbs } : {}),
       finishReason: stopped ? 'stop' : 'length',
     }));
 }

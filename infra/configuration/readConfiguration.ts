@@ -1,8 +1,9 @@
 /** Reads a run configuration: YAML, checked against the one schema, with paths resolved. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { longestOwnCode } from '../../alignment/configuration/ownRewards.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { ConfigurationError } from './problems.ts';
@@ -12,8 +13,8 @@ import { parseYaml } from './yamlSource.ts';
 import type { KeyPath } from './yamlSource.ts';
 
 /**
- * Reads, checks and completes a run configuration. Paths in it (`model.source` where it is one, `library.path`) come back absolute,
- * resolved against the file's folder.
+ * Reads, checks and completes a run configuration. Paths in it (`model.source` and `guardModel.source` where they are one, `library.path`) come back
+ * absolute, resolved against the file's folder; modules that it names (`rewards.own`) come back as their text.
  *
  * @throws ConfigurationError with every problem of the file: syntax, unknown keys, wrong values, impossible combinations, paths that do not exist.
  */
@@ -47,10 +48,22 @@ export function parseConfiguration(text: string, file: string): Configuration {
     }
     return absolute;
   };
-  const { model, library } = configuration;
+  const { model, library, guardModel } = configuration;
   if (isModelPath(model.source, file)) {
     const whatToDo = 'a folder in Hugging Face layout, a .gguf file, or a hub id such as `owner/name`';
     model.source = resolvePath(model.source, ['model', 'source'], whatToDo);
+  }
+  if (guardModel && isModelPath(guardModel.source, file)) {
+    const whatToDo = 'a folder in Hugging Face layout, a .gguf file, or a hub id such as `owner/name`';
+    guardModel.source = resolvePath(guardModel.source, ['guardModel', 'source'], whatToDo);
+  }
+  for (const [index, reward] of (configuration.rewards.own ?? []).entries()) {
+    if (reward.code !== undefined) continue;
+    const key = ['rewards', 'own', index, 'file'];
+    const path = resolvePath(reward.file, key, 'a module of one file that exports a function (docs/rewards.md)');
+    const code = existsSync(path) ? readModule(path) : { text: '' };
+    if ('text' in code) reward.code = code.text;
+    else missing.push({ file, ...source.positionOf(key), key: key.join('.'), found: reward.file, ...code });
   }
   if (library.path !== undefined) {
     const whatToDo = 'a folder with codes/, cases/, requests/ and judges/';
@@ -58,6 +71,18 @@ export function parseConfiguration(text: string, file: string): Configuration {
   }
   if (missing.length > 0) throw new ConfigurationError(missing);
   return configuration;
+}
+
+/** The text of a user's module: it becomes part of the configuration, so that a changed file is another run. */
+function readModule(path: string): { text: string } | Pick<ConfigurationProblem, 'message' | 'allowed'> {
+  const allowed = `a text file of at most ${longestOwnCode} characters`;
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.length <= longestOwnCode) return { text };
+    return { message: `${path} has ${text.length} characters`, allowed };
+  } catch (error) {
+    return { message: `${path} can not be read: ${(error as Error).message}`, allowed };
+  }
 }
 
 /** A hub id is `owner/name`; everything else, and whatever exists beside the file, is a path. */

@@ -48,7 +48,7 @@ export interface SupervisedChild extends Stoppable {
  * to the group. The program itself takes over the shell's process (`exec`), so its pid and signals are direct, and
  * a program whose event loop is blocked in native code is ended all the same.
  */
-const WATCHED = `
+export const WATCHED = `
 exec 9<&0
 ( exec 3<&- >/dev/null 2>&1
   while read -r _; do :; done <&9

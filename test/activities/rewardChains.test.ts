@@ -59,7 +59,7 @@ async function rewardsUnder(
     log: { info: () => {}, warn: () => {} },
   } as unknown as ActivityDependencies;
   await new MockActivityEnvironment().run(() => rewardChains(dependencies, run, { chains: list, shard: 0 }));
-  const manifest = (await scoredChains(dependencies, artifact, configuration, parseLibrary(files)))!;
+  const manifest = (await scoredChains(dependencies, run, artifact, configuration, parseLibrary(files)))!;
   return {
     scored: await readLines<ScoredChain>(store, manifest.outputs['rewards']!),
     figures: manifest.figures,

@@ -30,10 +30,12 @@ test('the commented configuration is the default one, names every setting, and s
   const lines = text.replace(/^# /gm, '').split('\n').slice(2);
   const withValues = lines.filter((line) => !/^\s*\w+: {2}#/.test(line) && !/^\s*#/.test(line) && line.trim() !== '');
   const indent = (line: string | undefined) => (line === undefined ? 0 : line.search(/\S/));
-  const uncommented = withValues.filter(
-    (line, i) => !/^\s*\w+:$/.test(line) || indent(withValues[i + 1]) > indent(line),
-  );
-  const restored = parseConfiguration(uncommented.join('\n'), 'mine.yaml');
+  const withoutEmpty = (kept: string[]): string[] => {
+    const filled = kept.filter((line, i) => !/^\s*\w+:$/.test(line) || indent(kept[i + 1]) > indent(line));
+    // A section whose only section was empty is empty now.
+    return filled.length === kept.length ? filled : withoutEmpty(filled);
+  };
+  const restored = parseConfiguration(withoutEmpty(withValues).join('\n'), 'mine.yaml');
   expect(configurationDigest(restored)).toBe(plain);
 });
 

@@ -1,0 +1,31 @@
+/** Resolves, checks and publishes the guard model, and makes sure that it can be asked: before any chain is generated for it. */
+import { guardAsking, type GuardModelSettings } from '../alignment/configuration/guardModel.ts';
+import { localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { openGuardPrompts } from './askGuard.ts';
+import type { ActivityDependencies } from './dependencies.ts';
+import { publishModel } from './prepareModel.ts';
+import { asFailure } from './stage.ts';
+import type { ArtifactRef, RunContext } from './types.ts';
+
+/** @param input.settings GuardModelSettings; absent = `guardModel` of the run's configuration. */
+export async function prepareGuardModel(
+  dependencies: ActivityDependencies,
+  run: RunContext,
+  input: { settings?: ArtifactRef },
+): Promise<{ model: ArtifactRef; notes?: string[] }> {
+  const { store } = dependencies;
+  const configuration = await readConfiguration(store, run);
+  const settings = input.settings
+    ? await readJson<GuardModelSettings>(store, input.settings)
+    : configuration.guardModel!;
+  // A copy of the default model would be another model than the one that is named.
+  const prepared = await publishModel(dependencies, { ...settings, fallback: configuration.model.fallback });
+  const { modelPath } = await localPolicy(dependencies, configuration, { model: prepared.model });
+  try {
+    const { promptOf } = await openGuardPrompts(modelPath, guardAsking(settings));
+    promptOf({ request: 'request', finalResponse: 'response' });
+  } catch (error) {
+    throw asFailure(error);
+  }
+  return prepared;
+}
