@@ -9,6 +9,7 @@ import type {
   PolicyState,
   ArtifactRef,
 } from './types.ts';
+import { chooseMethod, type ValidatedPolicy } from './chooseMethod.ts';
 import { changeCourse } from './changeCourse.ts';
 import { collectChains } from './collectChains.ts';
 import { collectRewards } from './collectRewards.ts';
@@ -50,6 +51,7 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     planPreferences: (run: RunContext, input: PreferencesInput) => planPreferences(dependencies, run, input),
     planPreferenceUpdate: (run: RunContext, input: PreferenceScoring & { iteration: number }) =>
       planPreferenceUpdate(dependencies, run, input),
+    chooseMethod: (run: RunContext, input: ValidatedPolicy) => chooseMethod(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
     saveRun: (run: RunContext, record: ToldRecord) => saveRun(dependencies, run, record),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>

@@ -6,6 +6,7 @@ import type { GpuDependencies } from './dependencies.ts';
 import { exportPolicy } from './exportPolicy.ts';
 import { generateChains, type GenerationInput } from './generateChains.ts';
 import { guardChains, type GuardInput } from './guardChains.ts';
+import { judgeByPolicy, type ValidationShard } from './judgeValidation.ts';
 import { measureUtility, type UtilityInput } from './measureUtility.ts';
 import { withPulse } from './pulse.ts';
 import { scorePreferences, type PreferenceScoring } from './scorePreferences.ts';
@@ -20,6 +21,7 @@ export function createGpuActivities(dependencies: GpuDependencies) {
     measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),
     scorePreferences: (run: RunContext, input: PreferenceScoring & { shard: number }) =>
       scorePreferences(dependencies, run, input),
+    judgeByPolicy: (run: RunContext, input: ValidationShard) => judgeByPolicy(dependencies, run, input),
     computeGradients: (run: RunContext, input: UpdateStepInput & { shard: number }) =>
       computeGradients(dependencies, run, input),
     updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),

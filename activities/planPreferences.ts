@@ -6,7 +6,8 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, RunContext, ShardedPlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readConfiguration } from './inputs.ts';
+import type { DecisionArtifact } from './chooseMethod.ts';
+import { readConfiguration, readJson } from './inputs.ts';
 import { refuseUnscorable } from './planUpdate.ts';
 import type { PreferencePlan, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
 
@@ -15,6 +16,8 @@ export interface PreferencesInput {
   iteration: number;
   chains: ArtifactRef;
   rewards: ArtifactRef;
+  /** Of a validator, about the policy that the iteration starts from. */
+  decision?: ArtifactRef;
 }
 
 export async function planPreferences(
@@ -36,9 +39,12 @@ export async function planPreferences(
     sequences.set(id, { id, promptTokens, completionTokens: tokens });
     return id;
   };
+  const method = input.decision
+    ? (await readJson<DecisionArtifact>(store, input.decision)).next
+    : methodOf(configuration.iteration.method!, input.iteration);
   const settings = preferenceSettings(configuration.iteration.preference);
   const preferences =
-    methodOf(configuration.iteration.method!, input.iteration) === 'dpo'
+    method === 'dpo'
       ? {
           method: 'dpo' as const,
           pairs: bestAgainstWorst(rewards).map(({ chosen, rejected }) => ({

@@ -1,5 +1,6 @@
 /** Plans generation: which requests, which codes and cases in their prompts, which seeds, cut into shards. */
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import { validatorSettings } from '../alignment/configuration/validator.ts';
 import { formatAnswer } from '../alignment/chains/chain.ts';
 import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
@@ -103,6 +104,19 @@ function plannedItems(
       temperature: 0,
       items: requests.map(greedy),
       benchmarkItems: purpose.set === 'full' ? Object.values(library.benchmarks).flat().map(greedy) : [],
+    };
+  }
+  if (purpose.kind === 'validation') {
+    // The same for every policy, and never what is evaluated or trained on in the end.
+    const { requests } = validatorSettings(iteration.preference);
+    return {
+      temperature: 0,
+      items: selectRequests(
+        library.requests.development,
+        requests,
+        `${seed}/validation`,
+        'requests/development.jsonl',
+      ).map((request) => rawItem(request, 0, [''])),
     };
   }
   if (purpose.kind === 'warmStart') {

@@ -2,6 +2,7 @@
  * What workflows and activities say to each other. Everything here is small plain data: references to artifacts, indices and a few figures; a
  * payload stays under 4 KB whatever the model's size or the number of shards.
  */
+import type { ValidatorJudge } from '../alignment/configuration/validator.ts';
 import type { GuardSettings } from '../alignment/guard/iterationGuard.ts';
 import type { ArtifactRef } from '../infra/artifacts/artifactStore.ts';
 
@@ -31,6 +32,8 @@ export interface RunPlan {
   probe: boolean;
   /** Iterations train by preferences (`iteration.method`); the reference is theirs then. */
   preferences?: true;
+  /** A validator chooses the method of each cycle, by this judge. */
+  validator?: ValidatorJudge;
   guard?: GuardSettings;
   /** A guard model judges responses. */
   guardModel?: true;
@@ -54,12 +57,15 @@ export interface PolicyState {
   adapter?: ArtifactRef;
   /** AdamW moments that go with the adapter. */
   optimizer?: ArtifactRef;
+  /** What a validator has decided about it: the method of the cycle that starts from it. */
+  decision?: ArtifactRef;
 }
 
 /** Why chains are generated; names the requests, the prompts and the seeds. */
 export type GenerationPurpose =
   | { kind: 'evaluation'; name: string; set: 'full' | 'probe' }
   | { kind: 'warmStart' }
+  | { kind: 'validation' }
   | { kind: 'iteration'; iteration: number; epoch: number; refill?: Refill };
 
 /** Further requests for an iteration, in place of those whose groups had no signal. */
@@ -140,6 +146,8 @@ export interface IterationLineage {
   refills?: IterationRound[];
   /** What was preferred to what, where the step was one of DPO or KTO. */
   preferences?: ArtifactRef;
+  /** The validator's decision about the policy that the iteration ends with. */
+  validation?: ArtifactRef;
   updatePlan: ArtifactRef | null;
   evaluation: ArtifactRef | null;
 }
@@ -208,6 +216,8 @@ export interface CourseOutcome {
 /** What the run itself needs of a finished iteration. */
 export interface TrainedPolicy extends Pick<IterationMeasures, 'figures' | 'peakMemoryBytes'> {
   policy: PolicyState;
+  /** Early stop by the validator: why the policy is given up. */
+  rejected?: string;
 }
 
 /** A stage that has ended, for progress, status and the report. */

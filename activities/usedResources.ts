@@ -43,11 +43,12 @@ export async function usedResources(
     chains,
     rewards,
     preferences,
+    validation,
     updatePlan,
     evaluation,
   }: IterationRecord) => {
-    generatedTokens += figures['num_tokens'] ?? 0;
-    for (const ref of [policy.adapter, policy.optimizer, plan, preferences]) note(ref);
+    generatedTokens += (figures['num_tokens'] ?? 0) + (figures['validation/num_tokens'] ?? 0);
+    for (const ref of [policy.adapter, policy.optimizer, plan, preferences, validation]) note(ref);
     for (const list of [chains, rewards]) {
       if (list) for (const { artifact } of (await read<ShardList>(list)).shards) note(artifact);
     }

@@ -11,6 +11,8 @@ export const stageVersions = {
   rewardChains: 1,
   measureUtility: 1,
   scorePreferences: 1,
+  judgeByPolicy: 1,
+  judgeByEndpoint: 1,
   computeGradients: 1,
   updatePolicy: 1,
   exportPolicy: 1,

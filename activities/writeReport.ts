@@ -12,6 +12,7 @@ import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { listCourse, listIterations, listLine, loadIteration, loadRun } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, CourseChange, IterationRecord, RunContext, RunRecord } from './types.ts';
+import type { DecisionArtifact } from './chooseMethod.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';
@@ -59,6 +60,7 @@ export async function writeReport(
     evaluations,
     iterations: line.map(({ value }) => reportedIteration(value)),
     course: course.map(({ told, by, at, epoch, iteration }) => ({ told, by, at, epoch, iteration })),
+    ...(await decisions(store, iterations, line)),
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
     planned: estimateRun(configuration),
@@ -138,12 +140,31 @@ export function comparisons(
   };
 }
 
+/** Of every cycle that a validator has judged, also of one that was given up, and of the policy before the first. */
+async function decisions(
+  store: ArtifactStore,
+  iterations: readonly { value: IterationRecord }[],
+  line: readonly { value: IterationRecord }[],
+): Promise<Pick<ReportData, 'validator'>> {
+  const kept = new Set(line.map(({ value }) => `${value.epoch}/${value.iteration}`));
+  const validator: NonNullable<ReportData['validator']> = [];
+  for (const { value } of iterations) {
+    if (!value.validation) continue;
+    const decision = await readJson<DecisionArtifact>(store, value.validation);
+    if (validator.length === 0 && decision.previous)
+      validator.push({ ...(await readJson<DecisionArtifact>(store, decision.previous)), givenUp: false });
+    validator.push({ ...decision, givenUp: !kept.has(`${value.epoch}/${value.iteration}`) });
+  }
+  return validator.length > 0 ? { validator } : {};
+}
+
 function reportedIteration(record: IterationRecord): ReportedIteration {
   const named = {
     plan: record.plan,
     chains: record.chains,
     rewards: record.rewards,
     ...(record.preferences ? { preferences: record.preferences } : {}),
+    ...(record.validation ? { validation: record.validation } : {}),
     update: record.updatePlan,
     evaluation: record.evaluation,
   };

@@ -138,6 +138,7 @@ function trainOnce(work: RunAtWork, stages: RunStages, iteration: number) {
       {
         ...{ run, epoch, iteration, policy: memory.policy!, ...(reference ? { reference } : {}), probe: plan.probe },
         ...(plan.preferences ? { preferences: plan.preferences } : {}),
+        ...(plan.validator ? { validator: plan.validator } : {}),
       },
     ],
     staticSummary: `iteration ${iteration} of ${plan.iterations}`,

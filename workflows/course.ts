@@ -67,6 +67,7 @@ export function rejectionOf({ plan }: RunAtWork, iteration: number, error: unkno
 }
 
 export function judge({ plan, memory }: RunAtWork, iteration: number, trained: TrainedPolicy): Rejection | undefined {
+  if (trained.rejected) return { ...rejectedStep(iteration, trained.rejected), action: 'stop' };
   if (!plan.guard) return undefined;
   const rewards = memory.recent.flatMap(({ figures }) => figures['reward'] ?? []);
   const { reward } = trained.figures;
@@ -74,15 +75,16 @@ export function judge({ plan, memory }: RunAtWork, iteration: number, trained: T
 }
 
 /** What follows a rejected step, as the configuration says. */
-export async function heal(work: RunAtWork, operator: Operator, { cause, lastGood }: Rejection): Promise<void> {
+export async function heal(work: RunAtWork, operator: Operator, rejection: Rejection): Promise<void> {
   const { memory } = work;
-  const { action, maxRollBacks, rateFactor } = work.plan.guard!;
-  if (action === 'stop') {
+  const { cause, lastGood } = rejection;
+  if ((rejection.action ?? work.plan.guard!.action) === 'stop') {
     const { policy } = await changeCourse(work, { kind: 'stop', by: 'guard', cause, rollBackTo: lastGood });
     await goBack(work, { rollBackTo: lastGood, policy });
     operator.stopAfterIteration = true;
     return;
   }
+  const { maxRollBacks, rateFactor } = work.plan.guard!;
   if (memory.guarded >= maxRollBacks) {
     await operator.decide(
       `iteration ${memory.iteration + 1}`,

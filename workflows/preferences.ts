@@ -2,19 +2,24 @@
 import type { RewardedChains } from './generation.ts';
 import type { PlannedUpdate } from './refill.ts';
 import { control, gpu, runShards } from './stages.ts';
-import type { PolicyState, RunContext, RunProgress } from '../activities/types.ts';
+import type { ArtifactRef, PolicyState, RunContext, RunProgress } from '../activities/types.ts';
 
 export async function planByPreferences(
   run: RunContext,
   label: string,
-  { iteration, policy, reference }: { iteration: number; policy: PolicyState; reference: PolicyState },
+  {
+    iteration,
+    policy,
+    reference,
+    decision,
+  }: { iteration: number; policy: PolicyState; reference: PolicyState; decision?: ArtifactRef | undefined },
   rewarded: RewardedChains,
   progress: RunProgress,
 ): Promise<PlannedUpdate> {
   const { chains, rewards } = rewarded;
   const planned = await control.planPreferences.executeWithOptions({ summary: `${label}: preferences by reward` }, [
     run,
-    { iteration, chains, rewards },
+    { iteration, chains, rewards, ...(decision ? { decision } : {}) },
   ]);
   progress.stage = `${label}: score preferences`;
   const scoring = { preferences: planned.plan, policy, reference };

@@ -8,8 +8,16 @@ import { planByPreferences } from './preferences.ts';
 import { startProgress } from './progress.ts';
 import { planWithRefills } from './refill.ts';
 import { control } from './stages.ts';
+import { validatePolicy } from './validation.ts';
 import { endsOnItsBuild } from './versioning.ts';
-import type { Figures, IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
+import type {
+  Figures,
+  IterationLineage,
+  PolicyState,
+  RunContext,
+  RunPlan,
+  TrainedPolicy,
+} from '../activities/types.ts';
 
 export interface IterationInput {
   run: RunContext;
@@ -21,6 +29,8 @@ export interface IterationInput {
   reference?: PolicyState;
   /** Train by preferences among the chains, in place of policy gradients. */
   preferences?: true;
+  /** A validator chooses the method of each cycle, by this judge. */
+  validator?: NonNullable<RunPlan['validator']>;
   /** Evaluate on the probe set afterwards. */
   probe: boolean;
 }
@@ -34,6 +44,18 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
   setHandler(progressQuery, () => progress);
   const startedAt = Date.now();
 
+  // The first cycle has no decision to start from.
+  const opening =
+    input.validator && !input.policy.decision
+      ? await validatePolicy(
+          run,
+          `${label}: validate the start`,
+          { by: input.validator, cycle: iteration - 1, policy: input.policy },
+          progress,
+        )
+      : undefined;
+  const decision = input.validator && (input.policy.decision ?? opening?.decision);
+
   const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample requests, codes and cases` }, [
     run,
     { kind: 'iteration', iteration, epoch },
@@ -41,7 +63,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
   const rewarded = await generateAndReward(run, label, plan, input.policy, progress);
   const planned =
     input.preferences && reference
-      ? await planByPreferences(run, label, { ...input, reference }, rewarded, progress)
+      ? await planByPreferences(run, label, { ...input, reference, decision }, rewarded, progress)
       : await planWithRefills(run, label, input, rewarded, progress);
   const { update, refills, preferences, ...spent } = planned;
   // The reference is in a preference loss already: its gradient is that of weighted log-probabilities alone.
@@ -59,17 +81,41 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     seconds = { ...seconds, probe: probe.seconds['generate']! };
   }
 
-  const peakMemoryBytes = Math.max(spent.peakMemoryBytes, trained.peakMemoryBytes, probe?.peakMemoryBytes ?? 0);
+  const validated = input.validator
+    ? await validatePolicy(
+        run,
+        `${label}: validate`,
+        {
+          ...{ by: input.validator, cycle: iteration, policy: trained.policy },
+          ...(decision ? { before: decision } : {}),
+        },
+        progress,
+      )
+    : undefined;
+  if (validated) {
+    figures = { ...figures, ...validated.figures };
+    seconds = { ...seconds, validate: (opening?.seconds ?? 0) + validated.seconds };
+  }
+  const policy: PolicyState = validated ? { ...trained.policy, decision: validated.decision } : trained.policy;
+
+  const peakMemoryBytes = Math.max(
+    spent.peakMemoryBytes,
+    trained.peakMemoryBytes,
+    probe?.peakMemoryBytes ?? 0,
+    opening?.peakMemoryBytes ?? 0,
+    validated?.peakMemoryBytes ?? 0,
+  );
   const lineage: IterationLineage = {
     epoch,
     iteration,
     parent: input.policy.adapter?.sha256 ?? null,
-    policy: trained.policy,
+    policy,
     plan: rewarded.plan,
     chains: rewarded.chains,
     rewards: rewarded.rewards,
     ...(refills.length > 0 ? { refills } : {}),
     ...(preferences ? { preferences } : {}),
+    ...(validated ? { validation: validated.decision } : {}),
     updatePlan: update.plan,
     evaluation: probe?.evaluation ?? null,
   };
@@ -78,7 +124,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
     lineage,
     { figures, seconds, wallSeconds: (Date.now() - startedAt) / 1000, peakMemoryBytes },
   ]);
-  return { policy: trained.policy, figures, peakMemoryBytes };
+  return { policy, figures, peakMemoryBytes, ...(validated?.rejected ? { rejected: validated.rejected } : {}) };
 }
 
 function prefixed(prefix: string, figures: Figures): Figures {

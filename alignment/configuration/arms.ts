@@ -3,6 +3,7 @@
  * absent by default, so that none is part of a configuration that sets none.
  */
 import { z } from 'zod';
+import { validatorFields, validatorProblems } from './validator.ts';
 
 export const warmStartArmFields = {
   target: z
@@ -44,6 +45,7 @@ const preference = z.strictObject({
     .describe(
       'KTO: chains with at least this reward are desirable; absent = those that pass the format and the outcome filter.',
     ),
+  ...validatorFields,
 });
 
 export const iterationArmFields = {
@@ -51,12 +53,12 @@ export const iterationArmFields = {
     .enum(['dpo', 'kto', 'iterative'])
     .optional()
     .describe(
-      'Trains by preferences among the chains of an iteration, in place of policy gradients: `dpo`: the best against the worst chain of each request; `kto`: every chain, desirable or not; `iterative`: KTO and DPO by turns, KTO first. objective, aggregation, advantage, clips and KL terms are then not used. Absent = `objective`.',
+      'Trains by preferences among the chains of an iteration, in place of policy gradients: `dpo`: the best against the worst chain of each request; `kto`: every chain, desirable or not; `iterative`: KTO and DPO, KTO first, by turns or as `preference.chosen` says. objective, aggregation, advantage, clips and KL terms are then not used. Absent = `objective`.',
     ),
   preference: preference.optional().describe('Settings of `method`; absent = their defaults.'),
 };
 
-/** What trains in an iteration (1 for the first). */
+/** What trains in an iteration (1 for the first), where no validator chooses. */
 export function methodOf(method: 'dpo' | 'kto' | 'iterative', iteration: number): 'dpo' | 'kto' {
   if (method !== 'iterative') return method;
   return iteration % 2 === 1 ? 'kto' : 'dpo';
@@ -85,6 +87,7 @@ interface ArmProblem {
 
 interface ArmSettings {
   cases: { count: number; codes: string };
+  judge?: object | undefined;
   warmStart: { enabled: boolean; target?: string | undefined; refusal?: string | undefined; consistent: boolean };
   iteration: {
     guidance: string;
@@ -101,7 +104,7 @@ export function armProblems(settings: ArmSettings): ArmProblem[] {
   return [...guidanceProblems(settings), ...preferenceProblems(settings)];
 }
 
-function preferenceProblems({ warmStart, iteration }: ArmSettings): ArmProblem[] {
+function preferenceProblems({ warmStart, iteration, judge }: ArmSettings): ArmProblem[] {
   const problems: ArmProblem[] = [];
   const complain = (key: string, message: string) => problems.push({ section: 'iteration', key, message });
   const { method, preference: settings } = iteration;
@@ -115,6 +118,8 @@ function preferenceProblems({ warmStart, iteration }: ArmSettings): ArmProblem[]
     complain('klReference', `there is no warm start to be the reference of '${method}': use 'base'`);
   if (settings?.labelSmoothing !== undefined && settings.dpoLoss !== 'robust')
     complain('preference', "labelSmoothing is only used by dpoLoss 'robust': set that too, or leave it out");
+  for (const { key, message } of validatorProblems(settings, { method, hasEndpoint: judge !== undefined }))
+    complain(`preference.${key}`, message);
   return problems;
 }
 

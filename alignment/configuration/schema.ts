@@ -394,7 +394,7 @@ export const configurationSchema = z
       );
     }
     for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
-    for (const { section, key, message } of armProblems(configuration)) complain([section, key], message);
+    for (const { section, key, message } of armProblems(configuration)) complain([section, ...key.split('.')], message);
     for (const { key, message } of chainSourceProblems(configuration)) complain(['warmStart', key], message);
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);

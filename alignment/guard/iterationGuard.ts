@@ -26,6 +26,8 @@ export interface Rejection {
   cause: string;
   /** The newest iteration whose policy is still trusted; 0 = what the iterations started from. */
   lastGood: number;
+  /** What follows, whatever the guard's settings say. */
+  action?: 'stop';
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
+import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
 
 export interface PlannedStage {
   /** As the run's record names it: 'prepare', 'evaluate before', 'warm start', 'iterations', ... */
@@ -78,6 +79,8 @@ export const measuredRates = {
   secondsBetweenHeartbeats: 5,
   /** Of a question to a rubric judge: rubric, request and answer. */
   judgeInputTokens: 700,
+  /** Of the question that a policy is asked about its own answer, without the answer. */
+  selfQuestionTokens: 120,
   /** What orchestration adds to a generation or training stage: publishing, planning, collecting. */
   stageSeconds: 2,
 };
@@ -132,6 +135,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         // A preference loss reads policy and reference before its step.
         training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
         generation(configuration, total(evaluation.probe), 'raw'),
+        ...validation(configuration),
         // The iteration's record, the run's record, figures of the probe.
         activities({ temporalActions: 2 + (total(evaluation.probe) > 0 ? 1 : 0), storeRequests: 9 }),
         childWorkflow,
@@ -216,6 +220,33 @@ const heartbeats = (seconds: number): number => Math.round(seconds / measuredRat
 function grading({ judge, rewards }: Configuration, shards: number, chains: number): Work {
   const votes = judge && rewards.graded !== undefined ? (judge.votes ?? 1) : 0;
   return activities({ judgeCalls: chains * votes, temporalActions: votes > 0 ? shards : 0 });
+}
+
+/** A validator answers and judges its split after each cycle, and once before the first. */
+function validation(configuration: Configuration): Work[] {
+  const { iteration, shards, chain } = configuration;
+  const judge = iteration.method === 'iterative' ? validatorJudge(iteration.preference) : undefined;
+  if (!judge) return [];
+  const requests = total(validatorSettings(iteration.preference).requests);
+  const shardCount = Math.ceil(requests / shards.generationRequests);
+  const judgedTokens = 2 * requests * (measuredRates.selfQuestionTokens + chain.maxNewTokens);
+  const once: Work[] = [
+    generation(configuration, requests, 'raw'),
+    // The decision itself.
+    activities({ temporalActions: 1, storeRequests: 6 }),
+    judge === 'rules'
+      ? activities({})
+      : {
+          seconds: judge === 'self' ? judgedTokens / measuredRates.forwardTokensPerSecond : 0,
+          judgeCalls: judge === 'endpoint' ? requests : 0,
+          temporalActions: shardCount,
+          storeRequests: shardCount * (requestsPerStep + readsPerStep + 2),
+        },
+  ];
+  const times = (iteration.count + 1) / iteration.count;
+  return once.map(
+    (work) => Object.fromEntries(Object.entries(work).map(([name, value]) => [name, value * times])) as Work,
+  );
 }
 
 function judgeCost({ judge }: Configuration, calls: number): number | null {

@@ -6,13 +6,20 @@ import { Eta } from 'eta';
 import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { meanLoss } from '../evaluation/utility.ts';
+import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { measuredRates } from '../plan/estimateRun.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
 import { changesTemplate, evaluationsTemplate, reportTemplate } from './reportTemplate.ts';
-import type { ReportData, ReportedAnswer, ReportedEvaluation, ReportedIteration } from './reportData.ts';
+import type {
+  ReportData,
+  ReportedAnswer,
+  ReportedDecision,
+  ReportedEvaluation,
+  ReportedIteration,
+} from './reportData.ts';
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 eta.loadTemplate('@evaluations', evaluationsTemplate);
@@ -37,11 +44,28 @@ export function renderReport(data: ReportData): string {
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
+    validatorRows: validatorRows(data.validator ?? []),
+    validatorJudges: [...new Set((data.validator ?? []).map(({ judge }) => judge))].join(', '),
     measuredOn: measuredRates.machine,
     timeRows: timeRows(data),
     useRows: useRows(data),
     configurationText: stringify(data.configuration),
     totalSeconds: Object.values(data.wallSeconds).reduce((sum, seconds) => sum + seconds, 0),
+  });
+}
+
+function validatorRows(decisions: readonly ReportedDecision[]): string[][] {
+  return decisions.map(({ cycle, trained, figures, next, why, rejected, givenUp }) => {
+    const { harmful, harmless } = figures;
+    return [
+      cycle === 0 ? 'start' : String(cycle),
+      trained?.toUpperCase() ?? format.missing,
+      `${format.number(figures.harm)} ${format.interval(wilsonInterval(harmful.harm, harmful.n))}`,
+      `${format.number(figures.erroneousRefusal)} ${format.interval(wilsonInterval(harmless.refused, harmless.n))}`,
+      format.number(figures.cost),
+      givenUp ? format.missing : next.toUpperCase(),
+      rejected ? `given up: ${rejected}` : givenUp ? 'given up' : why,
+    ];
   });
 }
 

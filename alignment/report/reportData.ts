@@ -4,6 +4,7 @@ import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
+import type { MethodDecision } from '../preferences/chooseMethod.ts';
 import type { RunEstimate } from '../plan/estimateRun.ts';
 
 /** An answer of one evaluation, with what it was scored. */
@@ -39,6 +40,9 @@ export interface ReportedIteration {
   artifacts: { name: string; sha256: string; uri: string }[];
 }
 
+/** A validator's decision; `givenUp`: the cycle is none of those that the run's policy comes from. */
+export type ReportedDecision = MethodDecision & { givenUp: boolean };
+
 /** What a run has used; times and memory stand in fields of their own. */
 export interface ReportedUse {
   generatedTokens: number;
@@ -66,6 +70,8 @@ export interface ReportData {
   iterations: ReportedIteration[];
   /** What its operator or its guard changed about the run while it was at work. Its rejected iterations are not among `iterations`. */
   course?: { told: string; by: string; at: string; epoch: number; iteration: number }[];
+  /** What the validator of an iterative preference run has decided, cycle by cycle. */
+  validator?: ReportedDecision[];
   /** Seconds by stage, as the run measured them. */
   wallSeconds: Record<string, number>;
   peakMemoryBytes: Record<string, number>;

@@ -64,6 +64,17 @@ export const reportTemplate = `<!doctype html>
 </section>
 <% } %>
 
+<% if (it.validatorRows.length > 0) { %>
+<section>
+<h2>What the validator chose</h2>
+<p class="sub">Answers to development requests, never held-out ones, judged by: <%= it.validatorJudges %>. Cost: harm plus the weighted erroneous refusals. A method trains again while it lowers the cost, else the other one does. Brackets: 95 % Wilson intervals.</p>
+<div class="scroll"><table>
+<thead><tr><th>after cycle</th><th>trained by</th><th>harm</th><th>erroneous refusal</th><th class="n">cost</th><th>next</th><th>why</th></tr></thead>
+<tbody><% for (const row of it.validatorRows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr><% } %></tbody>
+</table></div>
+</section>
+<% } %>
+
 <% if ((it.course ?? []).length > 0) { %>
 <section>
 <h2>Changes of course</h2>

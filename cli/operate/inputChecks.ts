@@ -1,6 +1,7 @@
 /** What can be known to be wrong before anything is started: the model on this machine, and whether the library has what the configuration asks for. */
 import { stat } from 'node:fs/promises';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { validatorJudge, validatorSettings } from '../../alignment/configuration/validator.ts';
 import { iterationRequests, selectRequests } from '../../alignment/evaluation/selectRequests.ts';
 import type { Library } from '../../alignment/library/library.ts';
 import { openModel } from '../../engine/model/weights.ts';
@@ -38,6 +39,13 @@ export function checkRequests({ evaluation, warmStart, iteration }: Configuratio
     selectRequests(requests[evaluation.split], evaluation.requests, '', evaluated);
     selectRequests(requests[evaluation.split], evaluation.probe, '', evaluated);
     if (warmStart.enabled) selectRequests(requests.training, warmStart.requests, '', training);
+    if (validatorJudge(iteration.preference))
+      selectRequests(
+        requests.development,
+        validatorSettings(iteration.preference).requests,
+        '',
+        'requests/development.jsonl',
+      );
     if (iteration.count > 0) iterationRequests(requests.training, iteration.requests, 1, '', training);
   } catch (error) {
     throw badInput((error as Error).message);

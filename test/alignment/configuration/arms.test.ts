@@ -17,6 +17,12 @@ describe('settings of arms', () => {
     { iteration: { method: 'kto', klWeight: 0, preference: { ktoLoss: 'apo-zero', threshold: 1 } } },
     { iteration: { method: 'dpo', preference: { dpoLoss: 'robust', labelSmoothing: 0.1 } } },
     { warmStart: { target: 'refusal', refusal: 'No.' } },
+    { iteration: { method: 'iterative', preference: { chosen: 'alternating' } } },
+    { iteration: { method: 'iterative', preference: { chosen: 'validator', validator: { judge: 'self' } } } },
+    {
+      iteration: { method: 'iterative', preference: { chosen: 'validator', validator: { judge: 'endpoint' } } },
+      judge: { url: 'http://127.0.0.1:1/v1', model: 'judge' },
+    },
   ])('go together: %o', (settings) => expect(problemsOf(settings)).toEqual([]));
 
   it.each([
@@ -27,6 +33,27 @@ describe('settings of arms', () => {
     [
       { warmStart: { enabled: false }, iteration: { method: 'dpo', klWeight: 0 } },
       /^iteration.klReference: there is no warm start to be the reference/,
+    ],
+    [
+      { iteration: { method: 'kto', preference: { chosen: 'validator' } } },
+      /^iteration.preference.chosen: 'kto' has one method only/,
+    ],
+    [
+      { iteration: { method: 'iterative', preference: { validator: { judge: 'self' } } } },
+      /^iteration.preference.validator: is only used with chosen 'validator'/,
+    ],
+    [
+      { iteration: { method: 'iterative', preference: { chosen: 'validator', validator: { judge: 'endpoint' } } } },
+      /^iteration.preference.validator: judge 'endpoint' is the one of the section `judge`/,
+    ],
+    [
+      {
+        iteration: {
+          method: 'iterative',
+          preference: { chosen: 'validator', validator: { requests: { plain: 0, lookAlike: 0 } } },
+        },
+      },
+      /^iteration.preference.validator: .*ask for harmful and harmless requests/,
     ],
     [{ warmStart: { refusal: 'No.' } }, /^warmStart.refusal: .*target 'refusal'/],
     [{ warmStart: { target: 'refusal', consistent: true } }, /^warmStart.consistent: /],
