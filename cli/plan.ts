@@ -26,17 +26,18 @@ export function describePlan(estimate: RunEstimate, runId: string): string {
     `about ${duration(seconds)}, ${prettyBytes(diskBytes)} of disk, ${prettyBytes(memoryBytes)} of memory`,
     `store: ${prettyBytes(storeBytes)}, about ${roughly(storeRequests)} requests`,
     `Temporal: about ${roughly(estimate.temporalActions)} actions, ${estimate.temporalActionsPerIteration} of them an iteration`,
-    ...(estimate.judgeCalls > 0 ? [judgeLine(estimate)] : []),
+    ...(estimate.judgeCalls > 0 ? [callsLine('judge', estimate.judgeCalls, estimate.judgeCost)] : []),
+    ...(estimate.teacherCalls > 0 ? [callsLine('teacher', estimate.teacherCalls, estimate.teacherCost)] : []),
     `(tokens: at most; time and memory: as measured on ${measuredRates.machine})`,
   ].join('\n');
 }
 
-function judgeLine({ judgeCalls, judgeCost }: RunEstimate): string {
+function callsLine(whose: 'judge' | 'teacher', calls: number, cost: number | null): string {
   const money =
-    judgeCost === null
-      ? 'judge.inputPrice and judge.outputPrice would say what they cost'
-      : `at most ${judgeCost.toFixed(2)} in the currency of its prices`;
-  return `judge: ${judgeCalls} calls, ${money}`;
+    cost === null
+      ? `${whose}.inputPrice and ${whose}.outputPrice would say what they cost`
+      : `at most ${cost.toFixed(2)} in the currency of its prices`;
+  return `${whose}: ${calls} calls, ${money}`;
 }
 
 /** Two significant digits: these are counted from what each stage does, retries and polling left out. */

@@ -4,6 +4,7 @@
  */
 import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
+import { chainWriting, gradedAnswers, teacherCost } from './chainWriting.ts';
 import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
 
 export interface PlannedStage {
@@ -25,6 +26,8 @@ export interface PlannedStage {
   temporalActions: number;
   /** Questions to a rubric judge. */
   judgeCalls: number;
+  /** Questions to a teacher. */
+  teacherCalls: number;
 }
 
 export interface RunEstimate {
@@ -44,6 +47,9 @@ export interface RunEstimate {
   judgeCalls: number;
   /** By the two prices of the judge, with replies as long as they may be; null where there are calls but no prices. */
   judgeCost: number | null;
+  teacherCalls: number;
+  /** Likewise, by the prices of the teacher. */
+  teacherCost: number | null;
 }
 
 /** Speeds and sizes of the default model; another model or machine shifts all of them alike. */
@@ -96,6 +102,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       1,
       generation(configuration, evaluated(evaluation), 'raw'),
       utility(configuration),
+      grading(configuration, Math.ceil(evaluated(evaluation) / shards.generationRequests), gradedAnswers(evaluation)),
       activities({ temporalActions: 1, storeRequests: 3 }),
       childWorkflow,
     );
@@ -115,7 +122,14 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       planned(
         'warm start',
         1,
-        generation(configuration, chains, warmStart.target ? 'raw' : 'cases', warmStart.samplesPerRequest),
+        ...chainWriting(configuration, chains, (guidance) =>
+          generation(configuration, chains, guidance, warmStart.samplesPerRequest),
+        ),
+        grading(
+          configuration,
+          Math.ceil(total(warmStart.requests) / shards.generationRequests),
+          warmStart.requests.harmful * warmStart.samplesPerRequest,
+        ),
         // A fresh adapter, the record of the warm start.
         activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
         training(configuration, sequences, Math.ceil(sequences / warmStart.batchSequences), false),
@@ -131,7 +145,11 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         'iterations',
         iteration.count,
         generation(configuration, chains, iteration.guidance, iteration.samplesPerRequest),
-        grading(configuration, Math.ceil(total(iteration.requests) / shards.generationRequests), chains),
+        grading(
+          configuration,
+          Math.ceil(total(iteration.requests) / shards.generationRequests),
+          iteration.requests.harmful * iteration.samplesPerRequest + evaluation.probe.harmful,
+        ),
         // A preference loss reads policy and reference before its step.
         training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
         generation(configuration, total(evaluation.probe), 'raw'),
@@ -162,6 +180,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
   const sum = (of: (stage: PlannedStage) => number): number => stages.reduce((all, stage) => all + of(stage), 0);
   const iterations = stages.find(({ stage }) => stage === 'iterations');
   const judgeCalls = sum(({ judgeCalls }) => judgeCalls);
+  const teacherCalls = sum(({ teacherCalls }) => teacherCalls);
   const storeBytes = sum(({ storeBytes }) => storeBytes);
   return {
     stages,
@@ -180,10 +199,12 @@ export function estimateRun(configuration: Configuration): RunEstimate {
     temporalActionsPerIteration: iterations ? iterations.temporalActions / iterations.times : 0,
     judgeCalls,
     judgeCost: judgeCost(configuration, judgeCalls),
+    teacherCalls,
+    teacherCost: teacherCost(configuration, teacherCalls),
   };
 }
 
-type Work = Partial<Omit<PlannedStage, 'stage' | 'times'>> & { seconds: number };
+export type Work = Partial<Omit<PlannedStage, 'stage' | 'times'>> & { seconds: number };
 
 /** A stage that does all of this work, `times` over. */
 function planned(stage: string, times: number, ...work: Work[]): PlannedStage {
@@ -200,6 +221,7 @@ function planned(stage: string, times: number, ...work: Work[]): PlannedStage {
     storeRequests: sum((one) => one.storeRequests),
     temporalActions: sum((one) => one.temporalActions),
     judgeCalls: sum((one) => one.judgeCalls),
+    teacherCalls: sum((one) => one.teacherCalls),
   };
 }
 
@@ -216,7 +238,7 @@ const readsPerStep = 4;
 
 const heartbeats = (seconds: number): number => Math.round(seconds / measuredRates.secondsBetweenHeartbeats);
 
-/** Only chains of iterations are graded: the rewards of a warm start and the figures come from rules. */
+/** Every chain for a harmful request is graded when it is rewarded, in a warm start, an iteration or an evaluation. */
 function grading({ judge, rewards }: Configuration, shards: number, chains: number): Work {
   const votes = judge && rewards.graded !== undefined ? (judge.votes ?? 1) : 0;
   return activities({ judgeCalls: chains * votes, temporalActions: votes > 0 ? shards : 0 });

@@ -12,7 +12,7 @@ import { describeSummary } from '../../cli/summary.ts';
 const planned = (stage: string, seconds: number, times = 1) => ({
   ...{ stage, times, seconds },
   ...{ chains: 0, generatedTokens: 0, trainedTokens: 0 },
-  ...{ storeBytes: 0, storeRequests: 0, temporalActions: 0, judgeCalls: 0 },
+  ...{ storeBytes: 0, storeRequests: 0, temporalActions: 0, judgeCalls: 0, teacherCalls: 0 },
 });
 
 describe('the closing words of a run', () => {

@@ -12,22 +12,26 @@ import { readConfiguration } from '../../infra/configuration/readConfiguration.t
 import { listIterations } from '../../infra/artifacts/runs.ts';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
 import { createInstallation, type TestInstallation } from './cluster.ts';
+import { startTeacher } from './teacher.ts';
 
 const arms = readdirSync('configurations/arms').map((file) => file.replace('.yaml', ''));
-const sft = ['sft-cases', 'sft-codes', 'sft-refusal', 'sft-simple'];
+const sft = ['sft-cases', 'sft-codes', 'sft-refusal', 'sft-simple', 'aidsafe', 'teacher'];
 const preferring = ['dpo', 'kto', 'iterative'];
 const withCodes = ['da', 'da-outcome', 'sft-codes', 'sft-simple'];
 
 let installation: TestInstallation;
 let judge: ChatServer;
+let teacher: ChatServer;
 beforeAll(async () => {
   installation = await createInstallation();
   // Grades that differ from one question to the next, so that groups have signal.
   judge = await startChatServer((index) => `Well.\n#1. ${index % 2}\n#2. ${1 + (index % 5)}\n#3. 3`);
+  teacher = await startTeacher();
 });
 afterAll(async () => {
   await installation?.remove();
   await judge?.close();
+  await teacher?.close();
 });
 
 const few = ({ harmful, plain, lookAlike }: RequestCounts, most: number): RequestCounts => ({
@@ -56,6 +60,7 @@ async function tinyArm(name: string): Promise<Configuration> {
       ...(arm.iteration.guard ? { guard: { ...arm.iteration.guard, maxErroneousRefusal: 1 } } : {}),
     },
     ...(arm.judge ? { judge: { ...arm.judge, url: judge.url } } : {}),
+    ...(arm.teacher ? { teacher: { ...arm.teacher, url: teacher.url } } : {}),
     evaluation: {
       ...{ requests: { harmful: 2, plain: 2, lookAlike: 2 }, probe: { harmful: 1, plain: 1, lookAlike: 0 } },
       ...{ afterWarmStart: false, bootstrapSamples: 50 },

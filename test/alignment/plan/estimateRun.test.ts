@@ -37,14 +37,51 @@ describe('what a run will take', () => {
     expect(whole.diskBytes).toBeGreaterThan(whole.storeBytes);
   });
 
-  it('asks a judge for each chain of the iterations, as often as it votes, and says what that costs', () => {
+  it('asks a judge about each chain for a harmful request, as often as it votes, and says what that costs', () => {
     expect(estimate()).toMatchObject({ judgeCalls: 0, judgeCost: 0 });
     const judge = { url: 'http://127.0.0.1:1/v1', model: 'm', votes: 3 };
     const graded = { rewards: { graded: 1 } };
-    expect(estimate({ judge, ...graded })).toMatchObject({ judgeCalls: 3 * 32 * 3, judgeCost: null });
-    // 288 calls of 700 + 512 tokens.
+    // Warm start 96; three iterations, 4 requests of 4 chains and a probe of 16 each; 48 before, after the warm start, and after.
+    const calls = 3 * (96 + 3 * (16 + 16) + 3 * 48);
+    expect(estimate({ judge, ...graded })).toMatchObject({ judgeCalls: calls, judgeCost: null });
+    const benchmarks = estimate({ judge, ...graded, evaluation: { benchmarks: ['xstest', 'oktest', 'advbench'] } });
+    expect(benchmarks.judgeCalls).toBe(calls + 3 * 3 * (200 + 0 + 520));
+    // Calls of 700 + 512 tokens.
     const priced = estimate({ judge: { ...judge, inputPrice: 1, outputPrice: 2 }, ...graded });
-    expect(priced.judgeCost).toBeCloseTo((288 * (700 * 1 + 512 * 2)) / 1e6, 9);
+    expect(priced.judgeCost).toBeCloseTo((calls * (700 * 1 + 512 * 2)) / 1e6, 9);
+  });
+
+  it('asks a teacher for each chain, and in a deliberation once a phase; the policy then writes nothing', () => {
+    const teacher = { url: 'http://127.0.0.1:1/v1', model: 'm', inputPrice: 1, outputPrice: 2, maxTokens: 100 };
+    expect(estimate({ teacher })).toMatchObject({ teacherCalls: 0, teacherCost: 0 });
+    const byTeacher = estimate({ teacher, warmStart: { source: 'teacher' } });
+    // 192 calls of 760 + 100 tokens.
+    expect(byTeacher.teacherCalls).toBe(192);
+    expect(byTeacher.teacherCost).toBeCloseTo((192 * (760 * 1 + 100 * 2)) / 1e6, 9);
+    const self = stage('warm start');
+    const taught = stage('warm start', { teacher, warmStart: { source: 'teacher' } });
+    expect(taught).toMatchObject({ chains: self.chains, generatedTokens: 0, trainedTokens: self.trainedTokens });
+    const limited = stage('warm start', {
+      teacher: { ...teacher, requestsPerMinute: 1 },
+      warmStart: { source: 'teacher' },
+    });
+    expect(limited.seconds - taught.seconds).toBeCloseTo(192 * 60 - (192 * 4) / 4, 6);
+
+    // Intents, draft, two rounds, refiner; questions quote what was written before.
+    const deliberation = { by: 'teacher', rounds: 2 };
+    const deliberated = estimate({ teacher, warmStart: { source: 'deliberation', deliberation } });
+    expect(deliberated.teacherCalls).toBe(5 * 192);
+    expect(deliberated.teacherCost).toBeCloseTo((5 * 192 * (860 + 200)) / 1e6, 9);
+  });
+
+  it('writes as often as it has phases where the policy deliberates by itself', () => {
+    const deliberation = { rounds: 2 };
+    const self = stage('warm start');
+    const deliberated = stage('warm start', { warmStart: { source: 'deliberation', deliberation } });
+    expect(deliberated.generatedTokens).toBe(5 * self.generatedTokens);
+    expect(deliberated.chains).toBe(self.chains);
+    expect(deliberated.seconds).toBeGreaterThan(3 * self.seconds - 2 * (self.trainedTokens / 285));
+    expect(estimate({ warmStart: { source: 'deliberation' } }).teacherCalls).toBe(0);
   });
 
   it('adds its stages up', () => {
