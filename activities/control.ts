@@ -38,7 +38,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
   const bookkeeping = withPulse({
     /** Requests of an evaluation: no codes, no cases. */
     selectRequests: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
-    sampleCases: (run: RunContext, purpose: GenerationPurpose) => sampleCases(dependencies, run, purpose),
+    sampleCases: (run: RunContext, purpose: GenerationPurpose, model?: ArtifactRef) =>
+      sampleCases(dependencies, run, purpose, model),
     collectChains: (run: RunContext, input: { plan: ArtifactRef; policy: PolicyState }) =>
       collectChains(dependencies, run, input),
     collectRewards: (run: RunContext, input: { chains: ArtifactRef }) => collectRewards(dependencies, run, input),

@@ -1,5 +1,6 @@
 /** Activities of the gpu queue: everything that runs the engine. One slot a device. */
 import type { ArtifactRef, PolicyState, RunContext } from './types.ts';
+import { embedTexts, type EmbeddingInput } from './embedTexts.ts';
 import { computeGradients, type UpdateStepInput } from './computeGradients.ts';
 import { createAdapter } from './createAdapter.ts';
 import type { GpuDependencies } from './dependencies.ts';
@@ -16,6 +17,7 @@ export function createGpuActivities(dependencies: GpuDependencies) {
   // Fetching and publishing heartbeat by the clock, the engine on its progress only (stage.ts).
   return withPulse({
     createAdapter: (run: RunContext, input: { model: ArtifactRef }) => createAdapter(dependencies, run, input),
+    embedTexts: (run: RunContext, input: EmbeddingInput) => embedTexts(dependencies, run, input),
     generateChains: (run: RunContext, input: GenerationInput) => generateChains(dependencies, run, input),
     guardChains: (run: RunContext, input: GuardInput) => guardChains(dependencies, run, input),
     measureUtility: (run: RunContext, input: UtilityInput) => measureUtility(dependencies, run, input),

@@ -11,7 +11,8 @@ export function createJudgeActivities(dependencies: ActivityDependencies) {
     askTeacher: (run: RunContext, input: TeacherInput) => askTeacher(dependencies, run, input),
     rewardChains: (run: RunContext, input: RewardInput) => rewardChains(dependencies, run, input),
     judgeByEndpoint: (run: RunContext, input: ValidationShard) => judgeByEndpoint(dependencies, run, input),
-    planSuites: (run: RunContext, input: SuiteInput) => planSuites(dependencies, run, input),
+    planSuites: (run: RunContext, input: SuiteInput, model?: ArtifactRef) =>
+      planSuites(dependencies, run, input, model),
     judgeAnswers: (run: RunContext, input: JudgeAnswersInput) => judgeAnswers(dependencies, run, input),
     summariseSuites: (run: RunContext, input: SuiteInput & { chains: ArtifactRef; policy: PolicyState }) =>
       summariseSuites(dependencies, run, input),

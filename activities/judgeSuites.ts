@@ -1,5 +1,7 @@
 /** Evaluation on suites: what is asked, how the answers are scored, what they come to. */
+import type { TextVectors } from '../alignment/cases/similarity.ts';
 import type { ChainRecord } from '../alignment/chains/chain.ts';
+import { usesEmbeddings } from '../alignment/configuration/caseSampling.ts';
 import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { guardThreshold, isUnsafe, type GuardModelSettings } from '../alignment/configuration/guardModel.ts';
@@ -18,6 +20,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
 import { judgeName } from './endpointJudge.ts';
 import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
@@ -43,14 +46,20 @@ export async function planSuites(
   { store }: ActivityDependencies,
   run: RunContext,
   { questions, arm }: SuiteInput,
+  model?: ArtifactRef,
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const { chain, shards } = configuration;
   const asked = await readLines<SuiteQuestion>(store, questions);
-  const items =
-    arm && !isBare(arm)
-      ? guidedItems(asked, arm, await readLibrary(store, run), configuration)
-      : asked.map(generationItem);
+  const library = arm && !isBare(arm) ? await readLibrary(store, run) : undefined;
+  let vectors: TextVectors | undefined;
+  if (arm && library && usesEmbeddings({ ...arm, count: arm.cases })) {
+    const goals = asked.map(({ goal }) => goal);
+    const found = await vectorsFor(store, configuration, library.cases, goals, model);
+    if ('unembedded' in found) return unembeddedPlan(found.unembedded);
+    ({ vectors } = found);
+  }
+  const items = arm && library ? guidedItems(asked, arm, library, configuration, vectors) : asked.map(generationItem);
   const reasoning = reasoningTurnOf(chain);
   const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'suites', set: 'full' }, shards: [] };
   for (let start = 0; start < items.length; start += shards.generationRequests) {
@@ -84,10 +93,11 @@ function guidedItems(
   arm: InferenceArm,
   library: Library,
   { chain, seed }: Configuration,
+  vectors: TextVectors | undefined,
 ): GenerationItem[] {
   const byPrefix = new Map<string, GenerationItem[]>();
   for (const question of questions) {
-    const { messages, sharedMessages, caseIds } = armPrompt(question, arm, library, chain, String(seed));
+    const { messages, sharedMessages, caseIds } = armPrompt(question, arm, library, chain, String(seed), vectors);
     const item: GenerationItem = {
       ...generationItem(question),
       ...{ guidance: 'cases', caseIds, messages, sharedMessages },

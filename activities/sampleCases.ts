@@ -5,7 +5,9 @@ import { formatAnswer } from '../alignment/chains/chain.ts';
 import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import { sampleCases as chooseCases } from '../alignment/cases/sampleCases.ts';
 import { iterationRequests, refillRequests, selectRequests } from '../alignment/evaluation/selectRequests.ts';
-import type { Library, SafetyRequest } from '../alignment/library/library.ts';
+import type { TextVectors } from '../alignment/cases/similarity.ts';
+import { usesEmbeddings } from '../alignment/configuration/caseSampling.ts';
+import type { Case, Library, SafetyRequest } from '../alignment/library/library.ts';
 import { samplersOf, type Samplers } from '../alignment/configuration/samplers.ts';
 import { writtenRefusal } from '../alignment/cases/writtenRefusal.ts';
 import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
@@ -13,6 +15,7 @@ import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { ArtifactRef, GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
 import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
@@ -21,17 +24,29 @@ export async function sampleCases(
   { store }: ActivityDependencies,
   run: RunContext,
   purpose: GenerationPurpose,
+  /** Makes the vectors where cases are chosen by embeddings. */
+  model?: ArtifactRef,
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
   const library = await readLibrary(store, run);
   const refilled = purpose.kind === 'iteration' ? (purpose.refill?.after ?? []) : [];
+  const used = await requestsOf(store, refilled);
+  const plannedWith = (choose: CaseChoice): PlannedItems => plannedItems(configuration, library, purpose, used, choose);
+  let vectors: TextVectors | undefined;
+  if (usesEmbeddings(configuration.cases)) {
+    const guided: string[] = [];
+    plannedWith(({ request }) => (guided.push(request), []));
+    const found = await vectorsFor(store, configuration, library.cases, guided, model);
+    if ('unembedded' in found) return unembeddedPlan(found.unembedded);
+    ({ vectors } = found);
+  }
   const {
     items,
     benchmarkItems = [],
     temperature,
     samplers = {},
     weights,
-  } = plannedItems(configuration, library, purpose, await requestsOf(store, refilled));
+  } = plannedWith((request, seed) => chooseCases(library, request, configuration.cases, seed, vectors));
 
   const plan: GenerationPlan = { purpose, shards: [] };
   const reasoning = reasoningTurnOf(configuration.chain);
@@ -62,6 +77,8 @@ export async function sampleCases(
 
 const trainingFile = 'requests/training.jsonl';
 
+type CaseChoice = (request: SafetyRequest, seed: string) => Case[];
+
 interface PlannedItems {
   items: GenerationItem[];
   /** Kept in shards of their own, so that a benchmark more or less changes none of the others. */
@@ -88,6 +105,7 @@ function plannedItems(
   library: Library,
   purpose: GenerationPurpose,
   used: ReadonlySet<string>,
+  choose: CaseChoice,
 ): PlannedItems {
   const { seed, evaluation, warmStart, iteration } = configuration;
   if (purpose.kind === 'evaluation') {
@@ -130,7 +148,7 @@ function plannedItems(
       const seeds = seedsFor(configuration, 'warm-start', request, 0, warmStart.samplesPerRequest);
       return warmStart.target === 'refusal'
         ? rawItem(request, 0, seeds)
-        : guidedItem(configuration, library, request, 'warm-start', 0, seeds);
+        : guidedItem(configuration, library, request, 'warm-start', 0, seeds, choose);
     });
     return {
       items,
@@ -155,7 +173,7 @@ function plannedItems(
   const items = requests.flatMap((request) => {
     const seeds = seedsFor(configuration, round, request, 0, group);
     return [
-      ...(guided > 0 ? [guidedItem(configuration, library, request, round, 0, seeds.slice(0, guided))] : []),
+      ...(guided > 0 ? [guidedItem(configuration, library, request, round, 0, seeds.slice(0, guided), choose)] : []),
       ...(guided < group ? [rawItem(request, guided, seeds.slice(guided))] : []),
     ];
   });
@@ -200,8 +218,9 @@ function guidedItem(
   round: string,
   firstSample: number,
   seeds: string[],
+  choose: CaseChoice,
 ): GenerationItem {
-  const cases = chooseCases(library, request, configuration.cases, deriveSeed(configuration.seed, round, 'cases'));
+  const cases = choose(request, deriveSeed(configuration.seed, round, 'cases'));
   const guided = guidedPrompt(request, cases, library.codes, {
     codes: configuration.cases.codes,
     layout: configuration.cases.layout,

@@ -1,5 +1,6 @@
 /** What a study has come to: figures of all its units, as a page, as JSON and as tables. */
-import { armName, askedBare } from '../alignment/study/inferenceArm.ts';
+import { similaritySettings, usesSimilarity } from '../alignment/configuration/caseSampling.ts';
+import { armName, askedBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
@@ -77,11 +78,21 @@ function resultOf(studyId: string, plan: StudyPlan, records: UnitRecord[], faile
 
 function describedArm(name: string, units: readonly PlannedUnit[]): StudyResult['arms'][number] {
   const { training, inference } = units.find(({ arm }) => arm === name)!;
-  const { sampling, layout } = inference ?? askedBare;
+  const { layout } = inference ?? askedBare;
   const asked = [
     inference ? armName(inference) : 'none',
-    ...(inference && inference.cases > 0 && sampling !== askedBare.sampling ? [`cases ${sampling}`] : []),
+    ...(inference && inference.cases > 0 ? casesInWords(inference) : []),
     ...(layout === askedBare.layout ? [] : ['as text']),
   ].join('; ');
   return { name, trained: training !== undefined, asked };
+}
+
+/** What an arm's name does not say of its cases. */
+function casesInWords(inference: InferenceArm): string[] {
+  const { sampling, order } = inference;
+  const nearness = usesSimilarity(inference) ? ` by ${similaritySettings(inference).by}` : '';
+  return [
+    ...(sampling === askedBare.sampling ? [] : [`cases ${sampling}${order ? '' : nearness}`]),
+    ...(order ? [`in order ${order}${nearness}`] : []),
+  ];
 }

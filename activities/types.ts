@@ -97,6 +97,14 @@ export interface ShardedPlan {
   source?: 'teacher' | 'deliberation';
   /** What the plan holds, for summaries and progress. */
   items: number;
+  /** There is no plan yet: these texts must have vectors first, then it is to be made again. */
+  unembedded?: UnembeddedTexts;
+}
+
+/** Texts that the untouched policy is to turn into vectors, cut into shards. */
+export interface UnembeddedTexts {
+  plan: ArtifactRef;
+  shards: number;
 }
 
 /** An optimisation plan: one or more optimizer steps, each cut into gradient shards. */

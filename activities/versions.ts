@@ -11,6 +11,7 @@ export const stageVersions = {
   rewardChains: 1,
   measureUtility: 1,
   scorePreferences: 1,
+  embedTexts: 1,
   judgeByPolicy: 1,
   judgeByEndpoint: 1,
   computeGradients: 1,

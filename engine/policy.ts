@@ -226,6 +226,12 @@ export interface LogProbRequest {
   temperature: number;
 }
 
+/** Texts to turn into vectors by the model alone, without adapter. */
+export interface EmbedRequest {
+  model: PolicyWeights;
+  texts: { id: string; tokens: number[] }[];
+}
+
 export interface LoraSettings {
   rank: number;
   alpha: number;
@@ -243,7 +249,7 @@ export interface LoraSettings {
 
 /** Progress of a long verb: at least one call a batch or micro-batch. */
 export interface EngineProgress {
-  phase: 'load' | 'prefill' | 'decode' | 'gradient' | 'logProbs' | 'update' | 'merge';
+  phase: 'load' | 'prefill' | 'decode' | 'gradient' | 'logProbs' | 'embed' | 'update' | 'merge';
   done: number;
   total: number;
   /** Tokens processed so far in this verb. */
@@ -267,6 +273,8 @@ export interface PolicyEngine {
   sample(request: SampleRequest, onProgress?: OnProgress): Promise<SampledSequence[]>;
   /** Teacher-forced log p of each completion token by the trainer's graph, one array a sequence. */
   logProbs(request: LogProbRequest, onProgress?: OnProgress): Promise<number[][]>;
+  /** Of each text the mean over its tokens of the last hidden state, float32 [hiddenSize]. */
+  embed(request: EmbedRequest, onProgress?: OnProgress): Promise<Float32Array[]>;
   gradients(request: GradientRequest, onProgress?: OnProgress): Promise<GradientResult>;
   update(request: UpdateRequest): Promise<UpdateResult>;
   /**

@@ -5,6 +5,7 @@ import { askGuardModel, prepareGuardModel } from './guarding.ts';
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu, judge, preparation, runShards } from './stages.ts';
+import { planWithVectors } from './vectors.ts';
 import type { InferenceArm } from '../alignment/study/inferenceArm.ts';
 
 export interface SuitesInput {
@@ -44,7 +45,9 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
   };
   const guard = input.guard && { settings: input.guard, model: (await prepareGuardModel(run, input.guard)).model };
   const suite = { ...asked, ...(guard ? { guard } : {}) };
-  const plan = await judge.planSuites.executeWithOptions({ summary: 'cut the questions into shards' }, [run, suite]);
+  const plan = await planWithVectors(run, policy.model, progress, () =>
+    judge.planSuites.executeWithOptions({ summary: 'cut the questions into shards' }, [run, suite, policy.model]),
+  );
 
   progress.stage = 'answer';
   const generation = await runShards(progress, plan.shards, (shard) =>

@@ -1,6 +1,7 @@
 /** Dynamic sampling: groups of further requests in place of those whose chains all got the same advantage. */
 import { generateAndReward, type RewardedChains } from './generation.ts';
 import { control } from './stages.ts';
+import { planWithVectors } from './vectors.ts';
 import type {
   ArtifactRef,
   IterationRound,
@@ -45,10 +46,14 @@ export async function planWithRefills(
 
     const round = `${label}, refill ${refills.length + 1}`;
     const after = [first, ...refills].map(({ plan }) => plan);
-    const plan = await control.sampleCases.executeWithOptions({ summary: `${round}: sample further requests` }, [
-      run,
-      { kind: 'iteration', iteration, epoch, refill: { missing: update.missing, after } },
-    ]);
+    const refill = { missing: update.missing, after };
+    const plan = await planWithVectors(run, policy.model, progress, () =>
+      control.sampleCases.executeWithOptions({ summary: `${round}: sample further requests` }, [
+        run,
+        { kind: 'iteration', iteration, epoch, refill },
+        policy.model,
+      ]),
+    );
     if (plan.items === 0) return { update, refills, seconds, peakMemoryBytes };
     const drawn = await generateAndReward(run, round, plan, policy, progress);
     refills.push({ plan: drawn.plan, chains: drawn.chains, rewards: drawn.rewards });

@@ -8,6 +8,7 @@ import { planByPreferences } from './preferences.ts';
 import { startProgress } from './progress.ts';
 import { planWithRefills } from './refill.ts';
 import { control } from './stages.ts';
+import { planWithVectors } from './vectors.ts';
 import { validatePolicy } from './validation.ts';
 import { endsOnItsBuild } from './versioning.ts';
 import type {
@@ -56,10 +57,14 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
       : undefined;
   const decision = input.validator && (input.policy.decision ?? opening?.decision);
 
-  const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample requests, codes and cases` }, [
-    run,
-    { kind: 'iteration', iteration, epoch },
-  ]);
+  const { model } = input.policy;
+  const plan = await planWithVectors(run, model, progress, () =>
+    control.sampleCases.executeWithOptions({ summary: `${label}: sample requests, codes and cases` }, [
+      run,
+      { kind: 'iteration', iteration, epoch },
+      model,
+    ]),
+  );
   const rewarded = await generateAndReward(run, label, plan, input.policy, progress);
   const planned =
     input.preferences && reference

@@ -9,6 +9,7 @@ import { progressQuery } from './messages.ts';
 import { optimisePolicy } from './optimisation.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu } from './stages.ts';
+import { planWithVectors } from './vectors.ts';
 import { endsOnItsBuild } from './versioning.ts';
 import type { IterationLineage, PolicyState, RunContext, TrainedPolicy } from '../activities/types.ts';
 
@@ -25,10 +26,13 @@ export async function warmStartPolicy({ run, policy: base }: WarmStartInput): Pr
   setHandler(progressQuery, () => progress);
   const startedAt = Date.now();
 
-  const plan = await control.sampleCases.executeWithOptions({ summary: `${label}: sample codes and cases` }, [
-    run,
-    { kind: 'warmStart' },
-  ]);
+  const plan = await planWithVectors(run, base.model, progress, () =>
+    control.sampleCases.executeWithOptions({ summary: `${label}: sample codes and cases` }, [
+      run,
+      { kind: 'warmStart' },
+      base.model,
+    ]),
+  );
   const sourced = await writeChains(run, label, plan, base, progress);
   const rewarded = await generateAndReward(run, label, sourced.plan, base, progress);
   const update = await control.planWarmStart.executeWithOptions({ summary: `${label}: filter chains` }, [

@@ -1,10 +1,13 @@
 /** Which cases a guided prompt shows. */
-import type { Configuration } from '../configuration/schema.ts';
+import { usesSimilarity, type CaseSamplingSettings } from '../configuration/caseSampling.ts';
 import type { Case, Library, SafetyRequest } from '../library/library.ts';
 import { isNearDuplicate } from '../library/nearDuplicates.ts';
 import { balancedOrder, seededOrder } from '../randomness/seededRandom.ts';
+import { nearnessOfPairs, type TextVectors } from './similarity.ts';
 
-export type CaseSettings = Pick<Configuration['cases'], 'count' | 'sampling'>;
+export interface CaseSettings extends CaseSamplingSettings {
+  count: number;
+}
 
 /**
  * Chooses `settings.count` cases for a request, as contrast pairs: the harmful case of a pair, then its look-alike harmless one, so that labels
@@ -15,18 +18,28 @@ export type CaseSettings = Pick<Configuration['cases'], 'count' | 'sampling'>;
  *   no cases. Give one seed an iteration.
  * - `random`: any pairs, drawn for each request by itself; its prompts share no cases.
  * - `fixed`: the first pairs of the library, for every request and every seed.
+ * - `similarity`: the pairs whose harmful case is nearest to the request, the nearest first; the seed decides between equally near ones. Prompts share no
+ *   cases by design.
+ * - `none`: no cases, whatever their number.
  *
- * A pair that holds the request itself in other words is passed over: the answer would be in the prompt.
- * @throws Error when the library has too few pairs.
+ * `settings.order` then orders the chosen pairs. A pair that holds the request itself in other words is passed over: the answer would be in the prompt.
+ * @param vectors of the request and of the texts of `comparedTexts`: needed where `usesEmbeddings`
+ * @throws Error when the library has too few pairs, or a vector is missing.
  */
 export function sampleCases(
   library: Pick<Library, 'cases'>,
   request: Pick<SafetyRequest, 'id' | 'category' | 'request'>,
   settings: CaseSettings,
   seed: string,
+  vectors?: TextVectors,
 ): Case[] {
+  if (settings.sampling === 'none' || settings.count === 0) return [];
   const wanted = settings.count / 2;
-  const usable = orderPairs(contrastPairs(library.cases), request, settings.sampling, seed).filter(
+  const nearness = usesSimilarity(settings)
+    ? nearnessOfPairs(library.cases, request.request, settings, vectors)
+    : new Map<string, number>();
+  const pairs = contrastPairs(library.cases);
+  const usable = orderPairs(pairs, request, settings.sampling, seed, nearness).filter(
     (pair) => !pair.cases.some((one) => isNearDuplicate(one.request, request.request)),
   );
   if (usable.length < wanted) {
@@ -35,7 +48,8 @@ export function sampleCases(
         `"${request.id}": lower cases.count or add pairs to cases/cases.jsonl`,
     );
   }
-  return usable.slice(0, wanted).flatMap((pair) => pair.cases);
+  const chosen = usable.slice(0, wanted);
+  return inOrder(chosen, settings.order, nearness, `${seed}/order/${request.id}`).flatMap((pair) => pair.cases);
 }
 
 interface ContrastPair {
@@ -56,16 +70,19 @@ function contrastPairs(cases: readonly Case[]): ContrastPair[] {
 function orderPairs(
   pairs: ContrastPair[],
   request: Pick<SafetyRequest, 'id' | 'category'>,
-  sampling: CaseSettings['sampling'],
+  sampling: Exclude<CaseSettings['sampling'], 'none'>,
   seed: string,
+  nearness: ReadonlyMap<string, number>,
 ): ContrastPair[] {
-  const idOf = (pair: ContrastPair) => pair.id;
   const categoryOf = (pair: ContrastPair) => pair.category;
   switch (sampling) {
     case 'fixed':
       return pairs;
     case 'random':
       return seededOrder(pairs, idOf, `${seed}/cases/${request.id}`);
+    case 'similarity':
+      // Sorting keeps the seed's order among equals.
+      return nearestFirst(seededOrder(pairs, idOf, `${seed}/cases/${request.id}`), nearness);
     case 'category': {
       const own = pairs.filter((pair) => pair.category === request.category);
       const others = pairs.filter((pair) => pair.category !== request.category);
@@ -75,3 +92,27 @@ function orderPairs(
     }
   }
 }
+
+function inOrder(
+  chosen: ContrastPair[],
+  order: CaseSettings['order'],
+  nearness: ReadonlyMap<string, number>,
+  seed: string,
+): ContrastPair[] {
+  switch (order) {
+    case undefined:
+      return chosen;
+    case 'random':
+      return seededOrder(chosen, idOf, seed);
+    case 'nearestFirst':
+      return nearestFirst(chosen, nearness);
+    case 'nearestLast':
+      return nearestFirst(chosen, nearness).reverse();
+  }
+}
+
+function nearestFirst(pairs: readonly ContrastPair[], nearness: ReadonlyMap<string, number>): ContrastPair[] {
+  return [...pairs].sort((one, other) => nearness.get(other.id)! - nearness.get(one.id)!);
+}
+
+const idOf = (pair: ContrastPair): string => pair.id;

@@ -11,6 +11,7 @@ import { chainFormatFields, chainFormatProblems } from './chainFormat.ts';
 import { ensembleSchema } from './ensemble.ts';
 import { guardModelSchema } from './guardModel.ts';
 import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
+import { caseSamplingFields, caseSamplingProblems, caseSamplings, emptyGuidanceProblems } from './caseSampling.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
@@ -89,11 +90,12 @@ const chain = z.strictObject({
 const cases = z.strictObject({
   count: z.int().min(0).max(16).default(4).describe('Cases in a guided prompt: contrast pairs, so an even number.'),
   sampling: z
-    .enum(['category', 'random', 'fixed'])
+    .enum(caseSamplings)
     .default('category')
     .describe(
-      '`category`: from the category of the request, filled up from others; `random`: any; `fixed`: the same for every request.',
+      '`category`: from the category of the request, filled up from others; `random`: any; `fixed`: the same for every request; `similarity`: those nearest to the request; `none`: no cases (docs/cases.md).',
     ),
+  ...caseSamplingFields,
   layout: z
     .enum(['turns', 'text'])
     .default('turns')
@@ -394,6 +396,8 @@ export const configurationSchema = z
       );
     }
     for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
+    for (const { key, message } of [...caseSamplingProblems(guidance), ...emptyGuidanceProblems(configuration)])
+      complain(['cases', key], message);
     for (const { section, key, message } of armProblems(configuration)) complain([section, ...key.split('.')], message);
     for (const { key, message } of chainSourceProblems(configuration)) complain(['warmStart', key], message);
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);

@@ -3,6 +3,7 @@
  * Temporal server, calls of a judge and what they cost.
  */
 import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
+import { usesEmbeddings } from '../configuration/caseSampling.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
 import { chainWriting, gradedAnswers, teacherCost } from './chainWriting.ts';
 import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
@@ -75,6 +76,9 @@ export const measuredRates = {
   /** Codes and cases are read once a category and set of cases. */
   prefixesPerCategory: 2,
   categories: 12,
+  /** What sampling by embeddings reads: pairs of the shipped library, and of each its harmful case's request; every request. */
+  contrastPairs: 24,
+  embeddedTokens: 15,
   prepareSeconds: 3,
   /** Merging, hashing and copying the weights into the store. */
   exportSeconds: 6,
@@ -130,6 +134,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
           Math.ceil(total(warmStart.requests) / shards.generationRequests),
           warmStart.requests.harmful * warmStart.samplesPerRequest,
         ),
+        embedding(configuration, total(warmStart.requests), warmStart.target ? 'raw' : 'cases', 'first'),
         // A fresh adapter, the record of the warm start.
         activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
         training(configuration, sequences, Math.ceil(sequences / warmStart.batchSequences), false),
@@ -145,6 +150,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         'iterations',
         iteration.count,
         generation(configuration, chains, iteration.guidance, iteration.samplesPerRequest),
+        embedding(configuration, total(iteration.requests), iteration.guidance, 'further'),
         grading(
           configuration,
           Math.ceil(total(iteration.requests) / shards.generationRequests),
@@ -279,7 +285,7 @@ function judgeCost({ judge }: Configuration, calls: number): number | null {
 }
 
 function generation(
-  { chain, shards }: Configuration,
+  { chain, shards, cases }: Configuration,
   chains: number,
   guidance: Configuration['iteration']['guidance'],
   samplesPerRequest = 1,
@@ -288,7 +294,11 @@ function generation(
   const rates = measuredRates;
   const share = { raw: 0, mixed: 0.5, cases: 1 }[guidance];
   const guided = chains * share;
-  const prefixes = Math.min(guided, rates.categories * rates.prefixesPerCategory);
+  // Cases of each request's own share nothing with those of others.
+  const ownCases = cases.sampling === 'similarity' || cases.order !== undefined;
+  const prefixes = ownCases
+    ? guided / samplesPerRequest
+    : Math.min(guided, rates.categories * rates.prefixesPerCategory);
   const promptTokens =
     (chains - guided) * rates.rawPromptTokens + guided * rates.guidedOwnTokens + prefixes * rates.guidedPromptTokens;
   const length = chain.maxNewTokens * rates.shareOfLongestChain;
@@ -307,6 +317,24 @@ function generation(
     storeRequests: shardCount * (2 * (requestsPerStep + readsPerStep) + 2 * 3 + 2) + 12,
     // Choice of requests, each shard generated and rewarded, both collected.
     temporalActions: 3 + 2 * shardCount + heartbeats(seconds),
+  };
+}
+
+/** Vectors of cases and requests, before cases can be chosen by them: a forward over each text, and a graph of its own to be compiled. */
+function embedding(
+  { cases }: Configuration,
+  requests: number,
+  guidance: Configuration['iteration']['guidance'],
+  planned: 'first' | 'further',
+): Work {
+  if (!usesEmbeddings(cases) || guidance === 'raw') return { seconds: 0 };
+  const rates = measuredRates;
+  const texts = requests + (planned === 'first' ? rates.contrastPairs : 0);
+  return {
+    seconds: rates.stageSeconds + (texts * rates.embeddedTokens) / rates.forwardTokensPerSecond,
+    storeRequests: 2 * (requestsPerStep + readsPerStep) + 4,
+    // The shards of cases and of requests, and the plan asked for once more.
+    temporalActions: 3,
   };
 }
 

@@ -1,15 +1,15 @@
 /** Inference arms: what stands before a question when a model is asked. The paper's settings without training (docs/studies.md). */
+import type { CaseSamplingSettings } from '../configuration/caseSampling.ts';
 
 /** `own`: of the detailed codes those of the question's category, where it is known, else all. */
 export const codeChoices = ['none', 'simple', 'detailed', 'own'] as const;
 
 export const mostCases = 16;
 
-export interface InferenceArm {
+/** `sampling`: how cases are chosen: for each question by itself, by its category, the same for all, by nearness to the question, or none. */
+export interface InferenceArm extends CaseSamplingSettings {
   codes: (typeof codeChoices)[number];
   cases: number;
-  /** How cases are chosen: for each question by itself, by its category, or the same for all. */
-  sampling: 'random' | 'category' | 'fixed';
   layout: 'turns' | 'text';
 }
 

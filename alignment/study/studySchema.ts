@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { attackNames } from '../attacks/attackNames.ts';
 import { suiteNames } from '../benchmarks/benchmarkNames.ts';
+import { caseSamplingFields, caseSamplingProblems, caseSamplings } from '../configuration/caseSampling.ts';
 import { judgeSchema } from '../configuration/judge.ts';
 import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
 import { refusalJudges } from './outcomes.ts';
@@ -9,12 +10,22 @@ import { refusalJudges } from './outcomes.ts';
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
 const settings = z.record(z.string(), z.unknown());
 
-const inferenceMapping: z.ZodType<InferenceArm> = z.strictObject({
-  codes: z.enum(codeChoices).default(askedBare.codes),
-  cases: z.int().min(0).max(mostCases).default(askedBare.cases),
-  sampling: z.enum(['random', 'category', 'fixed']).default(askedBare.sampling),
-  layout: z.enum(['turns', 'text']).default(askedBare.layout),
-});
+const inferenceMapping: z.ZodType<InferenceArm> = z
+  .strictObject({
+    codes: z.enum(codeChoices).default(askedBare.codes),
+    cases: z.int().min(0).max(mostCases).default(askedBare.cases),
+    sampling: z.enum(caseSamplings).default(askedBare.sampling),
+    ...caseSamplingFields,
+    layout: z.enum(['turns', 'text']).default(askedBare.layout),
+  })
+  .superRefine((one, context) => {
+    for (const { key, message } of caseSamplingProblems(one))
+      context.addIssue({ code: 'custom', path: [key], message: `${key} ${message}` });
+    if (one.sampling === 'none' && one.cases > 0) {
+      const message = "sampling 'none' shows no cases: leave `cases` out, or choose another sampling";
+      context.addIssue({ code: 'custom', path: ['sampling'], message });
+    }
+  });
 
 /** `simple,cases:4`, or the same as a mapping. */
 const inference = z.union([

@@ -20,6 +20,7 @@ import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { Answer, RunRequest } from '../operations.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
+import { vectorsNow } from './nearCases.ts';
 
 export async function tryRequest(request: {
   text: string;
@@ -34,7 +35,8 @@ export async function tryRequest(request: {
   const policy: PolicyWeights = { modelPath: resolved.modelPath, modelDigest: digest };
   // Cases of any category: nobody has labelled this request.
   const asked = { id: 'request', category: '', request: request.text };
-  const cases = sampleCases(library, asked, configuration.cases, `${configuration.seed}/try`);
+  const vectors = await vectorsNow(configuration, policy, library, request.text);
+  const cases = sampleCases(library, asked, configuration.cases, `${configuration.seed}/try`, vectors);
   const settings = {
     codes: configuration.cases.codes,
     layout: configuration.cases.layout,

@@ -4,6 +4,7 @@ import { runPlan } from '../../activities/runPlan.ts';
 import type { PlannedUnit, StudyInput, StudyPlan } from '../../activities/studyPlans.ts';
 import type { ArtifactRef, RunContext, RunRecord } from '../../activities/types.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
+import { usesEmbeddings } from '../../alignment/configuration/caseSampling.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { armPrompt } from '../../alignment/study/armPrompt.ts';
@@ -178,7 +179,11 @@ function checkPrompts(
   for (const { name, inference } of study.arms) {
     if (!inference) continue;
     try {
-      for (const question of questions) armPrompt(question, inference, library, headings, String(study.questionSeed));
+      // Whether there are enough pairs does not depend on what makes them near: there are no vectors yet.
+      const byWords = usesEmbeddings({ ...inference, count: inference.cases })
+        ? { ...inference, similarity: undefined }
+        : inference;
+      for (const question of questions) armPrompt(question, byWords, library, headings, String(study.questionSeed));
     } catch (error) {
       throw badInput(`Arm "${name}": ${(error as Error).message}.`);
     }

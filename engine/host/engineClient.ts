@@ -119,6 +119,7 @@ export function startEngine(settings: EngineSettings, options: EngineOptions = {
     describe: (model) => call('describe', model),
     sample: (request, onProgress) => call('sample', request, onProgress),
     logProbs: (request, onProgress) => call('logProbs', request, onProgress),
+    embed: (request, onProgress) => call('embed', request, onProgress),
     gradients: (request, onProgress) => call('gradients', request, onProgress),
     update: (request) => call('update', request),
     searchSuffix: (request, onProgress) => call('searchSuffix', request, onProgress),

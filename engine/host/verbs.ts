@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { SuffixSearcher } from '../attack/suffixSearcher.ts';
+import { Embedder } from '../embeddings/embedder.ts';
 import { writeMergedFolder } from '../formats/mergedFolder.ts';
 import { sampleSequences } from '../generate/sampleSequences.ts';
 import { createAdapter } from '../model/createAdapter.ts';
@@ -35,12 +36,14 @@ const PREFILL_TOKENS = 1024;
 export function engineVerbs(settings: EngineSettings): Verbs {
   const samplers = new OpenSamplers(settings);
   const trainer = new Trainer(settings);
+  const embedder = new Embedder(settings);
   const searcher = new SuffixSearcher(settings);
 
   /** Frees the sampler's memory before the trainer takes its own. */
   const beforeTraining = async () => {
     await searcher.release();
     if (samplers.weightBytes > HELD_TWICE_BYTES) await samplers.release();
+    await embedder.release();
   };
 
   return {
@@ -48,6 +51,7 @@ export function engineVerbs(settings: EngineSettings): Verbs {
 
     async sample({ policy, weights, prompts, options }, onProgress) {
       await searcher.release();
+      await embedder.release();
       const sampler = await samplers.open(policy, weights, {
         onProgress,
         beforeLargeModel: () => trainer.release(),
@@ -60,6 +64,13 @@ export function engineVerbs(settings: EngineSettings): Verbs {
     async logProbs(request, onProgress) {
       await beforeTraining();
       return trainer.logProbs(request, onProgress);
+    },
+
+    async embed(request, onProgress) {
+      // Only for a while: what is compiled for training would have to make room for both.
+      await trainer.release();
+      if (samplers.weightBytes > HELD_TWICE_BYTES) await samplers.release();
+      return embedder.embed(request, onProgress);
     },
 
     async gradients(request, onProgress) {

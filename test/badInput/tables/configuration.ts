@@ -142,6 +142,36 @@ export const configurationFiles: BadInput[] = [
   lines('an odd number of cases', 'cases: { count: 3 }', 'run.yaml:2:', 'contrast pairs', 'use an even number'),
   lines('too many cases', 'cases: { count: 98 }', 'a whole number from 0 to 16'),
   lines(
+    'a sampling that is none',
+    'cases: { sampling: nearest }',
+    'cases.sampling: the value is not allowed',
+    'one of category, random, fixed, similarity, none',
+  ),
+  lines(
+    'a measure of similarity that nothing reads',
+    'cases: { similarity: { by: bm25 } }',
+    'cases.similarity: ',
+    "only read by sampling 'similarity' and by the orders",
+  ),
+  lines(
+    'settings of BM25 for embeddings',
+    'cases: { sampling: similarity, similarity: { by: embeddings, k1: 1 } }',
+    'k1 and b are settings of bm25',
+  ),
+  lines(
+    'BM25 with a length weight above 1',
+    'cases: { sampling: similarity, similarity: { b: 2 } }',
+    'cases.similarity.b: the value is not allowed',
+    'from 0 to 1',
+  ),
+  lines('an order of no cases', 'cases: { sampling: none, order: random }', 'cases.order: ', 'shows no cases'),
+  lines(
+    'guidance by no cases and no codes',
+    'cases: { sampling: none, codes: none }\niteration: { guidance: mixed }',
+    'cases.sampling: ',
+    "guidance 'raw'",
+  ),
+  lines(
     'guidance without cases and codes',
     'cases: { count: 0, codes: none }\niteration: { guidance: cases }',
     'iteration.guidance: ',
