@@ -1,0 +1,104 @@
+/** A whole run in the format `think`, on a tiny Qwen3 model whose chat template has a reasoning turn. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadChatTokenizer, type ChatTokenizer } from '../../activities/chatTokenizer.ts';
+import { readJson, readLines } from '../../activities/inputs.ts';
+import type {
+  GenerationPlan,
+  GenerationShard,
+  GradientShard,
+  OptimisationPlan,
+  ShardList,
+} from '../../activities/plans.ts';
+import type { ArtifactRef, IterationRecord, RunRecord } from '../../activities/types.ts';
+import { parseChain, type ChainRecord, type ScoredChain } from '../../alignment/chains/chain.ts';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { listIterations } from '../../infra/artifacts/runs.ts';
+import { writeTinyChainModel } from '../models/tinyChainModel.ts';
+import { createInstallation, tinyConfiguration, type TestInstallation } from './cluster.ts';
+
+let installation: TestInstallation;
+let configuration: Configuration;
+let tokenizer: ChatTokenizer;
+let record: RunRecord;
+let iterations: IterationRecord[];
+
+beforeAll(async () => {
+  installation = await createInstallation();
+  const modelPath = join(installation.folder, 'reasoning-model');
+  await writeTinyChainModel(modelPath, { reasoning: true });
+  tokenizer = await loadChatTokenizer(modelPath, { thinking: true });
+  configuration = tinyConfiguration(modelPath, {
+    chain: { maxNewTokens: 10, format: 'think', thinking: true },
+    rewards: { grounding: 0.1 },
+    evaluation: {
+      ...{ requests: { harmful: 2, plain: 2, lookAlike: 2 }, probe: { harmful: 1, plain: 1, lookAlike: 0 } },
+      ...{ afterWarmStart: false, bootstrapSamples: 50 },
+    },
+  });
+  const { outcome, record: done } = await installation.train('reasoning', { configuration });
+  expect(outcome.state).toBe('done');
+  record = done;
+  iterations = (await listIterations<IterationRecord>(installation.store, 'reasoning')).map(({ value }) => value);
+}, 600_000);
+afterAll(() => installation?.remove());
+
+async function rows<T>(list: ArtifactRef | null): Promise<T[]> {
+  const { shards } = await readJson<ShardList>(installation.store, list!);
+  return (await Promise.all(shards.map(({ artifact }) => readLines<T>(installation.store, artifact)))).flat();
+}
+
+describe('a run in the format think', () => {
+  test('samples, keeps and trains on chains whose analysis is the reasoning turn', async () => {
+    expect(iterations.map(({ iteration }) => iteration)).toEqual([0, 1, 2]);
+    const [open, close] = tokenizer.encode('<think></think>', { allowSpecial: false });
+    let refusals = 0;
+    for (const { chains, rewards, updatePlan } of iterations) {
+      const sampled = await rows<ChainRecord>(chains);
+      const scored = await rows<ScoredChain>(rewards);
+      expect(scored.filter(({ format }) => format).length).toBeGreaterThan(sampled.length / 4);
+      for (const [index, { text, promptTokens }] of sampled.entries()) {
+        const { analysis, finalResponse, format } = parseChain(text, configuration.chain);
+        expect(scored[index]!.format).toBe(format);
+        expect(finalResponse).not.toContain('weighed against the codes');
+        if (format) expect(analysis).toBe('The request was weighed against the codes.');
+        // Names no code: the analysis is what grounding reads.
+        expect(scored[index]!.parts['grounding']).toBe(0);
+        if (finalResponse === "I'm sorry, but I can't help with that.") {
+          expect(scored[index]!.verdict).toBe('refusal');
+          refusals++;
+        }
+        expect(promptTokens).not.toContain(open);
+      }
+      const { steps } = await readJson<OptimisationPlan>(installation.store, updatePlan!);
+      const shards = await Promise.all(
+        steps.flatMap((step) => step.shards).map((ref) => readJson<GradientShard>(installation.store, ref)),
+      );
+      const trained = shards.flatMap(({ sequences }) => sequences);
+      // The whole turn is trained on, from the tag that opens it.
+      const formed = trained.filter(
+        ({ completionTokens }) => completionTokens[0] === open && completionTokens.indexOf(close!) > 1,
+      );
+      expect(formed.length).toBeGreaterThan(trained.length / 4);
+    }
+    expect(refusals).toBeGreaterThan(5);
+  });
+
+  test('shows its cases as reasoning turns that the template keeps, and asks for one', async () => {
+    const { shards } = await readJson<GenerationPlan>(installation.store, iterations[0]!.plan!);
+    const shard = await readJson<GenerationShard>(installation.store, shards[0]!.shard);
+    expect(shard.reasoning).toEqual({ thinking: true });
+    const [item] = shard.items;
+    expect(item!.messages[0]!.content).toContain('Between "<think>" and "</think>", say');
+    const { tokens } = tokenizer.encodeChat(item!.messages);
+    expect(tokenizer.decode(tokens, { skipSpecial: false }).match(/<think>\n[^<]{20,}\n<\/think>\n\n/g)).toHaveLength(
+      2,
+    );
+  });
+
+  test('changes the policy at every stage', () => {
+    expect(record.policy!.adapter!.sha256).toBe(iterations.at(-1)!.policy.adapter!.sha256);
+    expect(new Set(iterations.map(({ policy }) => policy.adapter!.sha256)).size).toBe(3);
+    for (const { figures } of iterations) expect(figures['grad_norm']).toBeGreaterThan(0);
+  });
+});
