@@ -120,7 +120,7 @@ async function askForTexts(
     const { requestId } = item;
     try {
       const reply = await askKept(asking, question, questionDigest(model, question, sampleIndex, 0), tally);
-      const written = { requestId, sampleIndex, text: reply.text.toWellFormed(), cut: reply.cut ?? false };
+      const written = { requestId, sampleIndex, text: reply.text, cut: reply.cut ?? false };
       return { written, outputTokens: reply.outputTokens, tally };
     } catch (error) {
       // A prompt that the endpoint will not answer is left out; what is wrong with the endpoint, or the budget, holds for all.

@@ -10,6 +10,7 @@ import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { measuredRates } from '../plan/estimateRun.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
+import { sourceLines } from './chainSources.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
 import { changesTemplate, evaluationsTemplate, reportTemplate } from './reportTemplate.ts';
@@ -43,6 +44,7 @@ export function renderReport(data: ReportData): string {
     },
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
+    sourceLines: sourceLines(data.iterations.find((iteration) => iteration.iteration === 0)?.figures ?? {}),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
     validatorRows: validatorRows(data.validator ?? []),
     validatorJudges: [...new Set((data.validator ?? []).map(({ judge }) => judge))].join(', '),

@@ -86,6 +86,7 @@ export const reportTemplate = `<!doctype html>
 <% if (it.warmStart) { %>
 <section>
 <h2>Warm start: what the filters kept</h2>
+<% for (const line of it.sourceLines) { %><p><%= line %></p><% } %>
 <div class="scroll"><table>
 <thead><tr><th>requests</th><th class="n">chains</th><th class="n">kept</th><th>dropped</th></tr></thead>
 <tbody>

@@ -197,7 +197,8 @@ function readReply(address: string, body: string): Omit<ChatReply, 'cost' | 'lat
   const text = completion?.choices?.[0]?.message?.content;
   if (typeof text !== 'string') throw new EndpointError('malformed', `${address} sent no choices[0].message.content`);
   return {
-    text,
+    // Half a surrogate pair is no text, and could not be kept.
+    text: text.toWellFormed(),
     inputTokens: completion?.usage?.prompt_tokens ?? 0,
     outputTokens: completion?.usage?.completion_tokens ?? 0,
     ...(completion?.choices?.[0]?.finish_reason === 'length' ? { cut: true as const } : {}),
