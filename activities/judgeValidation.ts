@@ -21,6 +21,7 @@ import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
+import { formatInputs } from './formatInputs.ts';
 import { reportOf } from './generateChains.ts';
 import {
   engineSettings,
@@ -54,17 +55,15 @@ export async function judgeByPolicy(
   run: RunContext,
   input: ValidationShard,
 ): Promise<ShardReport> {
-  const { store } = dependencies;
-  const configuration = await readConfiguration(store, run);
-  const library = await readLibrary(store, run);
-  const chainsRef = await shardOf(dependencies, input);
+  const { store, configuration, library, chainsRef } = await openShard(dependencies, run, input);
   const model = await readJson<ModelManifest>(store, input.policy.model);
   const stage = selfStage(chainsRef, { configuration, library, model, policy: input.policy });
 
   const manifest = await runStage(dependencies, stage, async () => {
     const answers = await judgedAnswers(dependencies, chainsRef, configuration, library);
     const policy = await localPolicy(dependencies, configuration, input.policy);
-    const tokenizer = await loadTokenizer(policy.modelPath);
+    // Its first word is the answer: a template with a reasoning turn leaves it empty.
+    const tokenizer = await loadTokenizer(policy.modelPath, { templateVariables: { enable_thinking: false } });
     const sequences = answers.flatMap(({ request, judged }) => {
       const messages = selfQuestion(judged, request.label);
       const promptTokens = tokenizer.encodeChat(messages, { addGenerationPrompt: true }).tokens;
@@ -109,10 +108,7 @@ export async function judgeByEndpoint(
   run: RunContext,
   input: ValidationShard,
 ): Promise<ShardReport> {
-  const { store } = dependencies;
-  const configuration = await readConfiguration(store, run);
-  const library = await readLibrary(store, run);
-  const chainsRef = await shardOf(dependencies, input);
+  const { store, configuration, library, chainsRef } = await openShard(dependencies, run, input);
   const manifest = await runStage(dependencies, endpointStage(chainsRef, configuration, library), async () => {
     const startedAt = performance.now();
     const answers = await judgedAnswers(dependencies, chainsRef, configuration, library);
@@ -163,8 +159,12 @@ export async function judgedOutcomes(
   return manifest && readJson<JudgedOutcome[]>(store, manifest.outputs['outcomes']!);
 }
 
-async function shardOf({ store }: ActivityDependencies, { chains, shard }: ValidationShard): Promise<ArtifactRef> {
-  return (await readJson<ShardList>(store, chains)).shards[shard]!.artifact;
+/** What the judging of one shard starts from. */
+async function openShard({ store }: ActivityDependencies, run: RunContext, { chains, shard }: ValidationShard) {
+  const configuration = await readConfiguration(store, run);
+  const library = await readLibrary(store, run);
+  const chainsRef = (await readJson<ShardList>(store, chains)).shards[shard]!.artifact;
+  return { store, configuration, library, chainsRef };
 }
 
 async function judgedAnswers(
@@ -217,6 +217,6 @@ function endpointStage(chains: ArtifactRef, configuration: Configuration, librar
 /** What the judged texts come from. */
 const answerInputs = (chains: ArtifactRef, { chain }: Configuration, { requests }: Library) => ({
   chains: chains.sha256,
-  headings: [chain.analysisHeading, chain.responseHeading],
+  ...formatInputs(chain),
   requests: sha256(canonicalJson(requests.development)),
 });

@@ -12,6 +12,7 @@ import { ensembleSchema } from './ensemble.ts';
 import { guardModelSchema } from './guardModel.ts';
 import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
 import { caseSamplingFields, caseSamplingProblems, caseSamplings, emptyGuidanceProblems } from './caseSampling.ts';
+import { environmentJudgeProblems, environmentJudgeSchema } from './environmentJudge.ts';
 import { judgeSchema } from './judge.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
@@ -375,6 +376,11 @@ export const configurationSchema = z
       .describe(
         'Larger model behind an OpenAI-compatible endpoint that writes in place of the policy, for warmStart.source; its key: CADA_TEACHER_API_KEY.',
       ),
+    environmentJudge: environmentJudgeSchema
+      .optional()
+      .describe(
+        'A rubric judge for rewards.graded where CADA_JUDGE_URL and CADA_JUDGE_MODEL name one when the file is read; elsewhere the run is one without judge.',
+      ),
     evaluation: evaluation.prefault({}),
     shards: shards.prefault({}),
   })
@@ -403,6 +409,7 @@ export const configurationSchema = z
     for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
     for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
     for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);
+    for (const { section, message } of environmentJudgeProblems(configuration)) complain([section], message);
     for (const { index, message } of ownRewardProblems(configuration.rewards.own))
       complain(['rewards', 'own', index, 'name'], message);
     for (const [section, counts] of [

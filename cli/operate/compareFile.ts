@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
+import { withEnvironmentJudge } from '../../alignment/configuration/environmentJudge.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { overridden, studySchema, type Study, type StudyArm } from '../../alignment/study/studySchema.ts';
 import { ConfigurationError } from '../../infra/configuration/problems.ts';
@@ -54,9 +55,18 @@ export function configurationOf(
       'docs/configuration.md lists the settings.',
     );
   }
-  const { library } = parsed.data;
+  const configuration = judgedBy(parsed.data, arm, file);
+  const { library } = configuration;
   if (library.path !== undefined) library.path = besideFile(library.path, file);
-  return parsed.data;
+  return configuration;
+}
+
+function judgedBy(configuration: Configuration, arm: StudyArm | undefined, file: string): Configuration {
+  try {
+    return withEnvironmentJudge(configuration, process.env);
+  } catch (error) {
+    throw badInput(`${file}, ${arm ? `arm "${arm.name}"` : 'base'}: ${(error as Error).message}.`);
+  }
 }
 
 /** What a run configuration sets, without name and seed, which are the study's; so is the model, whatever it says. */

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { withEnvironmentJudge } from '../../alignment/configuration/environmentJudge.ts';
 import { longestOwnCode } from '../../alignment/configuration/ownRewards.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
@@ -14,22 +15,22 @@ import type { KeyPath } from './yamlSource.ts';
 
 /**
  * Reads, checks and completes a run configuration. Paths in it (`model.source` and `guardModel.source` where they are one, `library.path`) come back
- * absolute, resolved against the file's folder; modules that it names (`rewards.own`) come back as their text.
+ * absolute, resolved against the file's folder; modules that it names (`rewards.own`) come back as their text; `environmentJudge` comes back as the judge that `env` names, or not at all.
  *
  * @throws ConfigurationError with every problem of the file: syntax, unknown keys, wrong values, impossible combinations, paths that do not exist.
  */
-export async function readConfiguration(file: string): Promise<Configuration> {
+export async function readConfiguration(file: string, env: NodeJS.ProcessEnv = process.env): Promise<Configuration> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
     throw new ConfigurationError([{ file, line: 1, column: 1, key: '', ...explainUnreadable(error) }]);
   }
-  return parseConfiguration(text, file);
+  return parseConfiguration(text, file, env);
 }
 
 /** As `readConfiguration`, for text already in memory; `file` names it in messages and is where its paths start. */
-export function parseConfiguration(text: string, file: string): Configuration {
+export function parseConfiguration(text: string, file: string, env: NodeJS.ProcessEnv = process.env): Configuration {
   const source = parseYaml(text, file);
   if (source.value === undefined) throw new ConfigurationError(source.problems);
 
@@ -38,7 +39,14 @@ export function parseConfiguration(text: string, file: string): Configuration {
   if (!parsed.success) problems.push(...explainIssues(parsed.error.issues, source, file));
   if (!parsed.success || problems.length > 0) throw new ConfigurationError(problems);
 
-  const configuration = parsed.data;
+  let configuration: Configuration;
+  try {
+    configuration = withEnvironmentJudge(parsed.data, env);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const key = 'environmentJudge';
+    throw new ConfigurationError([{ file, ...source.positionOf([key]), key, message: error.message }]);
+  }
   const missing: ConfigurationProblem[] = [];
   const resolvePath = (path: string, key: KeyPath, whatToDo: string): string => {
     const absolute = absolutePath(path, file);

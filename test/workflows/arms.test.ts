@@ -16,7 +16,7 @@ import { startTeacher } from './teacher.ts';
 
 const arms = readdirSync('configurations/arms').map((file) => file.replace('.yaml', ''));
 const sft = ['sft-cases', 'sft-codes', 'sft-refusal', 'sft-simple', 'aidsafe', 'teacher'];
-const preferring = ['dpo', 'kto', 'iterative'];
+const preferring = ['dpo', 'kto', 'iterative', 'iterative-validator'];
 const withCodes = ['da', 'da-outcome', 'sft-codes', 'sft-simple'];
 
 let installation: TestInstallation;
@@ -40,7 +40,10 @@ const few = ({ harmful, plain, lookAlike }: RequestCounts, most: number): Reques
 
 /** The arm with the tiny model, few requests and short chains. */
 async function tinyArm(name: string): Promise<Configuration> {
-  const arm = await readConfiguration(`configurations/arms/${name}.yaml`);
+  const arm = await readConfiguration(`configurations/arms/${name}.yaml`, {
+    CADA_JUDGE_URL: judge.url,
+    CADA_JUDGE_MODEL: 'judge',
+  });
   const { keepPerKind: _, ...warmStart } = arm.warmStart;
   return configurationSchema.parse({
     ...arm,
@@ -57,9 +60,16 @@ async function tinyArm(name: string): Promise<Configuration> {
     iteration: {
       ...arm.iteration,
       ...{ count: Math.min(arm.iteration.count, 2), requests: few(arm.iteration.requests, 2), learningRate: 3e-4 },
+      ...(arm.iteration.preference?.validator
+        ? {
+            preference: {
+              ...arm.iteration.preference,
+              validator: { ...arm.iteration.preference.validator, maxErroneousRefusal: 1 },
+            },
+          }
+        : {}),
       ...(arm.iteration.guard ? { guard: { ...arm.iteration.guard, maxErroneousRefusal: 1 } } : {}),
     },
-    ...(arm.judge ? { judge: { ...arm.judge, url: judge.url } } : {}),
     ...(arm.teacher ? { teacher: { ...arm.teacher, url: teacher.url } } : {}),
     evaluation: {
       ...{ requests: { harmful: 2, plain: 2, lookAlike: 2 }, probe: { harmful: 1, plain: 1, lookAlike: 0 } },
@@ -113,7 +123,7 @@ describe.each(arms)('%s', (name) => {
       ...(warmStart.enabled ? [0] : []),
       ...(sft.includes(name) ? [] : [1, 2]),
     ]);
-    expect(iteration.method).toBe(preferring.find((method) => method === name));
+    expect(iteration.method).toBe(preferring.find((method) => method === name)?.split('-')[0]);
     // Each stage starts from the one before and changes it.
     const adapters = records.map(({ policy }) => policy.adapter!.sha256);
     expect(new Set(adapters).size).toBe(adapters.length);
@@ -201,7 +211,9 @@ describe.each(arms)('%s', (name) => {
     async () => {
       for (const { iteration, preferences, figures, rewards, ...record } of records.slice(1)) {
         const plan = await readJson<PreferencePlan>(installation.store, preferences!);
-        expect(plan.method).toBe(name === 'iterative' ? (iteration === 1 ? 'kto' : 'dpo') : name);
+        // A validator's second method is its own choice: validatorRuns.test.ts.
+        if (name !== 'iterative-validator' || iteration === 1)
+          expect(plan.method).toBe(name.startsWith('iterative') ? (iteration === 1 ? 'kto' : 'dpo') : name);
         const scored = new Map(
           (await rows<ScoredChain>(rewards)).map((row) => [`${row.requestId}/${row.sampleIndex}`, row]),
         );

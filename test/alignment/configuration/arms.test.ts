@@ -88,7 +88,9 @@ test('arms that are compared differ in what they are compared by, and in nothing
     expect(others).toEqual(common);
     expect(cases.count).toBe(0);
   }
-  const [guided, outcome] = await Promise.all(['cada-mix-guided', 'da-outcome'].map(load));
+  const [guided, outcome, da] = await Promise.all(['cada-mix-guided', 'da-outcome', 'da'].map(load));
+  // Without an endpoint in the environment.
+  expect(da).toEqual(outcome);
   expect({ ...outcome!, cases: null }).toEqual({ ...guided!, cases: null });
   const [mix, half, dpo, kto] = await Promise.all(['cada-mix', 'cada-mix-half', 'dpo', 'kto'].map(load));
   for (const one of [half!, guided!]) {
