@@ -7,5 +7,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two processes at most: the engine's tests use every core they are given.
     maxWorkers: 2,
+    // Engines of several tests share the machine (docs/cli.md).
+    env: { CADA_SPINNING: 'off' },
   },
 });

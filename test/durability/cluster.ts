@@ -191,6 +191,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       // By this the processes of the cluster, and their children, are known.
       DURABILITY_CLUSTER: folder,
       TEMPORAL_ADDRESS: temporal.address,
+      CADA_SPINNING: 'off',
       CADA_STORE: storeUri,
       CADA_HOME: join(folder, name, 'home'),
       CADA_CACHE: join(folder, name, 'cache'),
