@@ -4,6 +4,7 @@
  */
 import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
 import { usesEmbeddings } from '../configuration/caseSampling.ts';
+import { asksGuardModel, asksRubricJudge } from '../configuration/optionalRewards.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
 import { chainWriting, gradedAnswers, teacherCost } from './chainWriting.ts';
 import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
@@ -89,6 +90,8 @@ export const measuredRates = {
   secondsBetweenHeartbeats: 5,
   /** Of a question to a rubric judge: rubric, request and answer. */
   judgeInputTokens: 700,
+  /** Instruction and categories of a guard model, read once a stage. */
+  guardPromptTokens: 280,
   /** Of the question that a policy is asked about its own answer, without the answer. */
   selfQuestionTokens: 120,
   /** What orchestration adds to a generation or training stage: publishing, planning, collecting. */
@@ -106,13 +109,20 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       1,
       generation(configuration, evaluated(evaluation), 'raw'),
       utility(configuration),
-      grading(configuration, Math.ceil(evaluated(evaluation) / shards.generationRequests), gradedAnswers(evaluation)),
+      grading(configuration, Math.ceil(evaluated(evaluation) / shards.generationRequests), {
+        harmful: gradedAnswers(evaluation),
+        all: evaluated(evaluation),
+      }),
       activities({ temporalActions: 1, storeRequests: 3 }),
       childWorkflow,
     );
   const prepare = activities({ temporalActions: 1, storeBytes: weightBytes, storeRequests: 24 });
   const stages = [
     planned('prepare', 1, { seconds: measuredRates.prepareSeconds }, prepare),
+    // Taken to be as large as the default model.
+    ...(asksGuardModel(configuration)
+      ? [planned('prepare guard model', 1, { seconds: measuredRates.prepareSeconds }, prepare)]
+      : []),
     evaluate('evaluate before'),
   ];
   if (warmStart.enabled) {
@@ -129,11 +139,10 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         ...chainWriting(configuration, chains, (guidance) =>
           generation(configuration, chains, guidance, warmStart.samplesPerRequest),
         ),
-        grading(
-          configuration,
-          Math.ceil(total(warmStart.requests) / shards.generationRequests),
-          warmStart.requests.harmful * warmStart.samplesPerRequest,
-        ),
+        grading(configuration, Math.ceil(total(warmStart.requests) / shards.generationRequests), {
+          harmful: warmStart.requests.harmful * warmStart.samplesPerRequest,
+          all: chains,
+        }),
         embedding(configuration, total(warmStart.requests), warmStart.target ? 'raw' : 'cases', 'first'),
         // A fresh adapter, the record of the warm start.
         activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
@@ -151,11 +160,10 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         iteration.count,
         generation(configuration, chains, iteration.guidance, iteration.samplesPerRequest),
         embedding(configuration, total(iteration.requests), iteration.guidance, 'further'),
-        grading(
-          configuration,
-          Math.ceil(total(iteration.requests) / shards.generationRequests),
-          iteration.requests.harmful * iteration.samplesPerRequest + evaluation.probe.harmful,
-        ),
+        grading(configuration, Math.ceil(total(iteration.requests) / shards.generationRequests), {
+          harmful: iteration.requests.harmful * iteration.samplesPerRequest + evaluation.probe.harmful,
+          all: chains + total(evaluation.probe),
+        }),
         // A preference loss reads policy and reference before its step.
         training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
         generation(configuration, total(evaluation.probe), 'raw'),
@@ -244,10 +252,26 @@ const readsPerStep = 4;
 
 const heartbeats = (seconds: number): number => Math.round(seconds / measuredRates.secondsBetweenHeartbeats);
 
-/** Every chain for a harmful request is graded when it is rewarded, in a warm start, an iteration or an evaluation. */
-function grading({ judge, rewards }: Configuration, shards: number, chains: number): Work {
-  const votes = judge && rewards.graded !== undefined ? (judge.votes ?? 1) : 0;
-  return activities({ judgeCalls: chains * votes, temporalActions: votes > 0 ? shards : 0 });
+/**
+ * Every chain for a harmful request is graded when it is rewarded, in a warm start, an iteration or an evaluation; a guard model reads those responses, or
+ * all of them, as fast as a model of the default one's size.
+ */
+function grading(configuration: Configuration, shards: number, chains: { harmful: number; all: number }): Work {
+  const { judge, guardModel, chain } = configuration;
+  const votes = judge && asksRubricJudge(configuration) ? (judge.votes ?? 1) : 0;
+  const asked = activities({ judgeCalls: chains.harmful * votes, temporalActions: votes > 0 ? shards : 0 });
+  if (!guardModel || !asksGuardModel(configuration)) return asked;
+  const read = guardModel.requests === 'all' ? chains.all : chains.harmful;
+  const rates = measuredRates;
+  const tokens =
+    read * (rates.rawPromptTokens + chain.maxNewTokens * rates.shareOfLongestChain) + rates.guardPromptTokens;
+  const seconds = rates.stageSeconds + tokens / rates.promptTokensPerSecond;
+  return {
+    ...asked,
+    seconds,
+    storeRequests: shards * (requestsPerStep + readsPerStep + 2),
+    temporalActions: (asked.temporalActions ?? 0) + shards + heartbeats(seconds),
+  };
 }
 
 /** A validator answers and judges its split after each cycle, and once before the first. */

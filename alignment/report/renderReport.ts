@@ -135,6 +135,12 @@ function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationR
   add('harmful answered by a refusal phrase plus content', harmful, (one) =>
     format.rate(one.figures.byKind.harmful.refusalWithContent),
   );
+  for (const kind of requestKinds) {
+    const guarded = first.figures.byKind[kind].harmByGuard;
+    add(`unsafe by the guard model: ${kindName[kind]}`, guarded?.n ?? 0, (one) =>
+      format.rate(one.figures.byKind[kind].harmByGuard ?? null),
+    );
+  }
   add('both parts present', first.figures.all.n, (one) => format.rate(one.figures.all.format));
   add('cut by the token limit', first.figures.all.n, (one) => format.rate(one.figures.all.cut));
   add('unusable final response', first.figures.all.n, (one) => format.rate(one.figures.all.unusable));

@@ -34,6 +34,7 @@ interface EvaluateFlags {
   judgeCalls?: number;
   judgePerMinute?: number;
   judgeStructured?: true;
+  guard?: string;
   store?: string;
   json?: true;
 }
@@ -67,10 +68,16 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--judge-calls <n>', 'budget of calls', countOf)
     .option('--judge-per-minute <n>', 'requests a minute at most', countOf)
     .option('--judge-structured', 'ask for JSON by a schema')
+    .option(
+      '--guard <model|file>',
+      'guard model that judges harm: folder, .gguf file, hub id, or a .yaml file with the settings of `guardModel`',
+    )
     .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
     .action(async (target: string, flags: EvaluateFlags) => {
       const judge = await judgeOf(flags);
+      const { readGuardSettings } = await import('../operate/guardSettings.ts');
+      const guard = flags.guard === undefined ? undefined : await readGuardSettings(flags.guard);
       const { evaluate } = await import('../operate/evaluation.ts');
       const limit = flags.all ? 'all' : flags.limit;
       const evaluation = await evaluate(
@@ -84,6 +91,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
           base: flags.base === true,
           seed: flags.seed,
           ...(judge ? { judge } : {}),
+          ...(guard ? { guard } : {}),
           data: flags.data ?? (context.env['CADA_DATA'] || undefined),
           ...placesOf(context, flags.store),
           signal: context.signal,
@@ -157,7 +165,7 @@ function jsonOf({ id, result, artifact, seconds }: Evaluation): object {
 }
 
 function describe({ id, result, artifact }: Evaluation, byCategory: boolean): string {
-  const { model, suites, rubricJudge, maxNewTokens, arm } = result;
+  const { model, suites, rubricJudge, guardJudge, maxNewTokens, arm } = result;
   const adapter = model.adapterSha256 === null ? '' : ` with adapter ${model.adapterSha256.slice(0, 12)}`;
   const lines = [
     `${model.name} (${model.digest.slice(0, 12)})${adapter}, greedy, at most ${maxNewTokens} new tokens`,
@@ -165,6 +173,7 @@ function describe({ id, result, artifact }: Evaluation, byCategory: boolean): st
     rubricJudge === null
       ? 'No rubric judge was asked: refusals are told by strings and rules; none of these is a StrongREJECT score.'
       : `Rubric judge: ${rubricJudge}`,
+    ...(guardJudge === undefined ? [] : [`Judge of harm: ${guardJudge}`]),
   ];
   for (const suite of suites) lines.push('', ...describeSuite(suite, byCategory));
   lines.push('', `Evaluation ${id}; every answer: ${artifact.uri}`);

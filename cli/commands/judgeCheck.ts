@@ -1,12 +1,13 @@
 /** `cada judge-check`: how far judges agree with published labels. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { countOf } from '../counts.ts';
-import { placesOf, print, printJson } from '../context.ts';
+import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { JudgeCheckReport } from '../operate/judgeCheck.ts';
 import type { Agreement } from '../../alignment/judges/agreement.ts';
+import { cadaCache } from '../../infra/paths.ts';
 import { plainTable } from '../terminal.ts';
 
 interface JudgeCheckFlags {
@@ -14,6 +15,8 @@ interface JudgeCheckFlags {
   library?: string;
   judgeUrl?: string;
   judgeModel?: string;
+  judge?: 'guard';
+  guard?: string;
   limit?: number;
   store?: string;
   json?: true;
@@ -29,6 +32,11 @@ export function addJudgeCheckCommand(program: Command, context: CommandContext):
     .option('--library <folder>', 'library whose judges are checked (default: the shipped one)')
     .option('--judge-url <url>', 'also a judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
     .option('--judge-model <name>', 'its model')
+    .addOption(new Option('--judge <kind>', 'also this judge: guard (the model of --guard)').choices(['guard']))
+    .option(
+      '--guard <model|file>',
+      'also a guard model: folder, .gguf file, hub id, or a .yaml file with the settings of `guardModel`',
+    )
     .option('--limit <n>', 'answers of each file at most', countOf)
     .option('--store <address>', 'where its replies are kept (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
@@ -42,12 +50,34 @@ export function addJudgeCheckCommand(program: Command, context: CommandContext):
       if (url !== undefined && model !== undefined) {
         judges.push(await endpointJudge({ url, model }, placesOf(context, options.store).storeUri));
       }
-      const report = await checkJudges(options.data, judges, options.limit);
+      if (options.judge === 'guard' && options.guard === undefined)
+        throw badInput('The judge "guard" needs its model.', 'Give it with --guard: a model, or a .yaml file.');
+      const guard = options.guard === undefined ? undefined : await openGuard(options.guard, options.store, context);
+      if (guard) judges.push(guard);
+      let report: JudgeCheckReport;
+      try {
+        report = await checkJudges(options.data, judges, options.limit);
+      } finally {
+        await guard?.close();
+      }
       if (options.json) printJson(context, report);
-      else print(context, describe(report));
+      else print(context, describe(report) + (guard ? guardNote : ''));
       if (report.stringLabels.answers > 0 && !report.stringLabels.equalToPublished)
         context.setExitCode(exitCodes.failure);
     });
+}
+
+/** It answers another question than XSTest's labels. */
+const guardNote =
+  '\n\nA guard model knows harm, not refusal: here what it finds safe counts as a refusal, which says something of the unsafe prompts alone. Its own question is that of the attack artifacts.';
+
+async function openGuard(named: string, store: string | undefined, context: CommandContext) {
+  const { guardJudge } = await import('../operate/guardJudge.ts');
+  const { readGuardSettings } = await import('../operate/guardSettings.ts');
+  const { storeUri, home } = placesOf(context, store);
+  return guardJudge(await readGuardSettings(named), { storeUri, home, cache: cadaCache() }, (line) =>
+    remark(context, line),
+  );
 }
 
 function describe({ stringLabels, xstest, jailbreakbench }: JudgeCheckReport): string {

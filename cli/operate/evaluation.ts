@@ -8,6 +8,7 @@ import { taskQueues, type ArtifactRef, type PolicyState, type RunRecord } from '
 import type { AttackName } from '../../alignment/attacks/attackNames.ts';
 import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
+import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -40,6 +41,7 @@ export interface EvaluationRequest {
   /** What stands before each question; absent = nothing. */
   arm?: InferenceArm;
   judge?: JudgeSettings;
+  guard?: GuardModelSettings;
   /** Folder of the user's own copies of the benchmarks. */
   data: string | undefined;
   storeUri: string;
@@ -60,7 +62,11 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
   const { configuration, policy, name } = await targetOf(store, request);
   const questions = await questionsOf(request, report);
   const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
-  const asked = { name, policy: policy ?? null, configuration, questions, judge: request.judge ?? null, ...arm };
+  const asked = {
+    ...{ name, policy: policy ?? null, configuration, questions, judge: request.judge ?? null },
+    ...(request.guard ? { guard: request.guard } : {}),
+    ...arm,
+  };
   const id = `evaluation-${sha256(canonicalJson(asked)).slice(0, 12)}`;
   const put = (value: unknown, kind: string): Promise<ArtifactRef> => store.putBytes(canonicalJson(value), kind);
   const input: SuitesInput = {
@@ -71,6 +77,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     },
     questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
     ...(request.judge ? { judge: await put(request.judge, 'judge-settings') } : {}),
+    ...(request.guard ? { guard: await put(request.guard, 'guard-settings') } : {}),
     ...(policy ? { policy } : {}),
     ...arm,
   };

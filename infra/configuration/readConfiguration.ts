@@ -9,7 +9,7 @@ import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { ConfigurationError } from './problems.ts';
 import type { ConfigurationProblem } from './problems.ts';
-import { explainIssues } from './schemaProblems.ts';
+import { explainIssues, keyOf } from './schemaProblems.ts';
 import { parseYaml } from './yamlSource.ts';
 import type { KeyPath } from './yamlSource.ts';
 
@@ -51,7 +51,7 @@ export function parseConfiguration(text: string, file: string, env: NodeJS.Proce
   const resolvePath = (path: string, key: KeyPath, whatToDo: string): string => {
     const absolute = absolutePath(path, file);
     if (!existsSync(absolute)) {
-      const place = { file, ...source.positionOf(key), key: key.join('.') };
+      const place = { file, ...source.positionOf(key), key: keyOf(key) };
       missing.push({ ...place, message: `there is nothing at ${absolute}`, found: path, allowed: whatToDo });
     }
     return absolute;
@@ -71,7 +71,7 @@ export function parseConfiguration(text: string, file: string, env: NodeJS.Proce
     const path = resolvePath(reward.file, key, 'a module of one file that exports a function (docs/rewards.md)');
     const code = existsSync(path) ? readModule(path) : { text: '' };
     if ('text' in code) reward.code = code.text;
-    else missing.push({ file, ...source.positionOf(key), key: key.join('.'), found: reward.file, ...code });
+    else missing.push({ file, ...source.positionOf(key), key: keyOf(key), found: reward.file, ...code });
   }
   if (library.path !== undefined) {
     const whatToDo = 'a folder with codes/, cases/, requests/ and judges/';

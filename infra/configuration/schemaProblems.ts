@@ -4,7 +4,7 @@ import { describeAllowed, jsonSchema, listSettings, schemaAt } from './jsonSchem
 import type { SchemaNode } from './jsonSchema.ts';
 import { nearestName } from './nearestName.ts';
 import type { ConfigurationProblem } from './problems.ts';
-import type { YamlSource } from './yamlSource.ts';
+import type { KeyPath, YamlSource } from './yamlSource.ts';
 
 type Issue = z.core.$ZodIssue;
 type Path = (string | number)[];
@@ -94,7 +94,8 @@ function describeFound(value: unknown): string {
 
 const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
-const keyOf = (path: Path): string =>
+/** A setting as messages name it: `rewards.own[0].file`. */
+export const keyOf = (path: KeyPath): string =>
   path.reduce<string>(
     (key, part) => (typeof part === 'number' ? `${key}[${part}]` : key ? `${key}.${part}` : part),
     '',

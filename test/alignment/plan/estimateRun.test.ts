@@ -51,6 +51,29 @@ describe('what a run will take', () => {
     expect(priced.judgeCost).toBeCloseTo((calls * (700 * 1 + 512 * 2)) / 1e6, 9);
   });
 
+  it('lets a guard model read the responses to harmful requests, or all; an ensemble asks whom it names', () => {
+    const guardModel = { source: 'Owner/guard' };
+    const evaluation = { afterWarmStart: false };
+    const plain = stage('evaluate before', { evaluation });
+    const guarded = stage('evaluate before', { evaluation, guardModel, rewards: { guard: 1 } });
+    // 48 responses of 45 + 0.8 x 112 tokens and the instruction once, at 750 tokens a second, and what a stage takes.
+    const seconds = 2 + (48 * (45 + 0.8 * 112) + 280) / 750;
+    expect(guarded.seconds - plain.seconds).toBeCloseTo(seconds, 9);
+    expect(guarded.judgeCalls).toBe(0);
+    // 9 shards, a heartbeat each 5 seconds.
+    expect(guarded.temporalActions - plain.temporalActions).toBe(9 + Math.round(seconds / 5));
+    const all = stage('evaluate before', {
+      ...{ evaluation, guardModel: { ...guardModel, requests: 'all' }, rewards: { guard: 1 } },
+    });
+    expect(all.seconds - plain.seconds).toBeCloseTo(2 + (144 * (45 + 0.8 * 112) + 280) / 750, 9);
+
+    const judge = { url: 'http://127.0.0.1:1/v1', model: 'm' };
+    const graded = estimate({ judge, rewards: { graded: 1 } });
+    const ensemble = { judges: ['rules', 'rubric'] };
+    expect(estimate({ judge, rewards: { ensemble: 1 }, ensemble }).judgeCalls).toBe(graded.judgeCalls);
+    expect(estimate({ judge, rewards: { ensemble: 1 }, ensemble: { judges: ['rules'] } }).judgeCalls).toBe(0);
+  });
+
   it('asks a teacher for each chain, and in a deliberation once a phase; the policy then writes nothing', () => {
     const teacher = { url: 'http://127.0.0.1:1/v1', model: 'm', inputPrice: 1, outputPrice: 2, maxTokens: 100 };
     expect(estimate({ teacher })).toMatchObject({ teacherCalls: 0, teacherCost: 0 });

@@ -245,6 +245,60 @@ export const configurationFiles: BadInput[] = [
     'model.source: the value is not allowed',
     'an empty text',
   ),
+  lines(
+    'a guard model that is not there',
+    'rewards: { guard: 1 }\nguardModel: { source: ./nowhere.gguf }',
+    'run.yaml:3:',
+    'guardModel.source: there is nothing at ',
+    'hub id such as',
+  ),
+  lines(
+    'a reward by a guard model that nobody names',
+    'rewards: { guard: 1 }',
+    'rewards.guard: needs a guard model: add the section `guardModel` with its source',
+  ),
+  lines(
+    'a guard model that nobody asks',
+    'guardModel: { source: Owner/guard }',
+    'guardModel.source: is not asked: give rewards.guard a weight',
+  ),
+  lines(
+    'a guard model asked by an instruction without the response',
+    'rewards: { guard: 1 }\nguardModel: { source: Owner/guard, instruction: "Is {request} bad?" }',
+    'guardModel.instruction: has no {response}',
+  ),
+  lines(
+    'a guard model with one word for both answers',
+    'rewards: { guard: 1 }\nguardModel: { source: Owner/guard, words: { safe: a, unsafe: a } }',
+    'guardModel.words: both answers are the same word',
+  ),
+  lines(
+    'an ensemble of a judge that is not there',
+    'rewards: { ensemble: 1 }\nensemble: { judges: [rules, rubric] }',
+    "ensemble.judges: 'rubric' needs a rubric judge: add the section `judge`",
+  ),
+  lines(
+    'an ensemble that waits for more judges than it has',
+    'rewards: { ensemble: 1 }\nensemble: { judges: [rules], least: 2 }',
+    'ensemble.least: so many can never say: there are 1 judges',
+  ),
+  lines(
+    'a function of the user that is not there',
+    'rewards: { own: [{ name: a, file: gone.ts, weight: 1 }] }',
+    'rewards.own[0].file: there is nothing at ',
+    'a module of one file that exports a function',
+  ),
+  lines(
+    'a function in another language',
+    'rewards: { own: [{ name: a, file: a.py, weight: 1 }] }',
+    'rewards.own[0].file: ',
+    'a .js, .mjs, .ts or .mts file',
+  ),
+  lines(
+    'two functions of one name',
+    'rewards: { own: [{ name: a, file: a.js, weight: 1, code: "" }, { name: a, file: b.js, weight: 1, code: "" }] }',
+    'rewards.own[1].name: "a" is the name of another one above',
+  ),
   lines('a model that is a null byte', 'model: { source: "a\\0b" }', 'model.source: '),
   {
     name: 'a file that is not there',

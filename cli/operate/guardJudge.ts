@@ -1,0 +1,94 @@
+/** A guard model as a judge of labelled answers, run here by the engine. What it said is kept in the store by the digest of what it was asked. */
+import { join } from 'node:path';
+import { askGuard } from '../../activities/askGuard.ts';
+import { engineSettings } from '../../activities/inputs.ts';
+import type { ActivityDependencies } from '../../activities/dependencies.ts';
+import { guardAsking, guardThreshold, type GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
+import { configurationSchema } from '../../alignment/configuration/schema.ts';
+import { guardJudgement, type GuardVerdict } from '../../alignment/judges/guardModel.ts';
+import type { JudgedText } from '../../alignment/judges/judge.ts';
+import type { NamedJudge } from '../../alignment/judges/judgeCheck.ts';
+import { startEngine } from '../../engine/host/engineClient.ts';
+import { engineVersion } from '../../engine/version.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
+import { sha256 } from '../../infra/artifacts/digest.ts';
+import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
+
+/** Answers asked about together: what is lost at most when the command is stopped. */
+const batch = 64;
+
+export interface GuardJudge extends NamedJudge {
+  close(): Promise<void>;
+}
+
+export async function guardJudge(
+  settings: GuardModelSettings,
+  { storeUri, home, cache }: { storeUri: string; home: string; cache: string },
+  report: (line: string) => void,
+): Promise<GuardJudge> {
+  const resolved = await resolveModel({ ...settings, fallback: true }, { cachePath: cache });
+  for (const note of resolved.notes) report(note);
+  const { digest } = await checkModel(resolved.modelPath);
+  const weights = { modelPath: resolved.modelPath, modelDigest: digest };
+  const configuration = configurationSchema.parse({ name: 'judge-check' });
+  const localPath = join(home, 'local');
+  const engine = startEngine(engineSettings({ localPath } as ActivityDependencies, configuration));
+  const store = await openStore(storeUri);
+  const asking = guardAsking(settings);
+  const { threads, device } = configuration.engine;
+  const keyOf = (judged: JudgedText): string => {
+    const asked = { version: 1, guard: digest, asking, judged, engine: engineVersion, threads, device };
+    return `judgements/${sha256(canonicalJson(asked))}.json`;
+  };
+
+  const waiting: { judged: JudgedText; settle(verdict: GuardVerdict): void; fail(error: unknown): void }[] = [];
+  let atWork = false;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    atWork = true;
+    while (waiting.length > 0) {
+      const part = waiting.splice(0, batch);
+      try {
+        const { verdicts } = await askGuard(
+          engine,
+          weights,
+          asking,
+          part.map(({ judged }) => judged),
+        );
+        for (const [index, { judged, settle }] of part.entries()) {
+          await store.putDocument(keyOf(judged), verdicts[index]!, 'ifAbsent');
+          settle(verdicts[index]!);
+        }
+        done += part.length;
+        report(`guard model: ${done} answers judged, ${waiting.length} to go`);
+      } catch (error) {
+        for (const { fail } of part) fail(error);
+      }
+    }
+    atWork = false;
+  };
+  const verdictOn = async (judged: JudgedText): Promise<GuardVerdict> => {
+    const kept = await store.getDocument<GuardVerdict>(keyOf(judged));
+    if (kept) return kept.value;
+    return new Promise((settle, fail) => {
+      waiting.push({ judged, settle, fail });
+      // All that is asked for at once is asked about together.
+      if (!atWork) {
+        atWork = true;
+        setTimeout(() => void work(), 50);
+      }
+    });
+  };
+
+  const threshold = guardThreshold(settings);
+  return {
+    name: `guard ${resolved.name}, P >= ${threshold}`,
+    judge: async (judged) => guardJudgement(await verdictOn(judged), threshold),
+    jailbroken: async (judged) => {
+      const { unsafe } = await verdictOn(judged);
+      return unsafe === null ? null : unsafe >= threshold;
+    },
+    close: () => engine.close(),
+  };
+}
