@@ -77,7 +77,7 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
     tensors[`${prefix}.self_attn.k_proj.weight`] = weights([kvHeads * headDim, hiddenSize]);
     tensors[`${prefix}.self_attn.v_proj.weight`] = weights([kvHeads * headDim, hiddenSize]);
     tensors[`${prefix}.self_attn.o_proj.weight`] = weights([hiddenSize, heads * headDim]);
-    if (reasoning) for (const of of ['q', 'k']) tensors[`${prefix}.self_attn.${of}_norm.weight`] = ones(headDim);
+    if (reasoning) for (const name of ['q', 'k']) tensors[`${prefix}.self_attn.${name}_norm.weight`] = ones(headDim);
     tensors[`${prefix}.mlp.gate_proj.weight`] = weights([intermediateSize, hiddenSize]);
     tensors[`${prefix}.mlp.up_proj.weight`] = weights([intermediateSize, hiddenSize]);
     tensors[`${prefix}.mlp.down_proj.weight`] = weights([hiddenSize, intermediateSize]);
