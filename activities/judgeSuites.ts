@@ -21,7 +21,8 @@ import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
-import { judgeName } from './endpointJudge.ts';
+import { judgeName, type Tally } from './endpointJudge.ts';
+import { findLeaks } from './findLeaks.ts';
 import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
@@ -143,6 +144,7 @@ export async function judgeAnswers(
       ),
     );
     const asked = await askJudge(dependencies, run, inputs, chains, answers);
+    asked.push(...(await addLeaks(dependencies, run, inputs, chains, answers)));
     if (guarded) await addVerdicts(dependencies, guarded, answers);
     return {
       outputs: { answers: { bytes: toLines(answers), kind: 'suite-answers' } },
@@ -150,7 +152,7 @@ export async function judgeAnswers(
         rows: answers.length,
         tokens: 0,
         seconds: (performance.now() - startedAt) / 1000,
-        ...asked,
+        ...judgeFigures(asked),
       },
     };
   });
@@ -224,6 +226,7 @@ function judgeStage(
       ...formatInputs(configuration.chain),
       judges: sha256(canonicalJson(library.judges)),
       rubric: judge ? gradingSettings(judge) : null,
+      ...(configuration.evaluation.leaks ? { leaks: true } : {}),
       ...(guarded ? { guard: guarded.key, guardThreshold: guardThreshold(guarded.settings) } : {}),
     },
   };
@@ -243,8 +246,8 @@ async function askJudge(
   { configuration, judge }: Inputs,
   chains: readonly ChainRecord[],
   answers: readonly SuiteAnswer[],
-): Promise<Figures> {
-  if (!judge) return {};
+): Promise<Tally[]> {
+  if (!judge) return [];
   const { maxUnscorable } = configuration.iteration;
   const textsOf = (wanted: (answer: SuiteAnswer) => boolean) =>
     chains.map((chain, index) => {
@@ -275,7 +278,27 @@ async function askJudge(
     if (refusal) answer.judgedRefusal = refusal.answer;
     if (jailbreak) answer.jailbroken = jailbreak.answer;
   }
-  return judgeFigures([...gradings, ...refusals, ...jailbreaks].flatMap((one) => one ?? []));
+  return [...gradings, ...refusals, ...jailbreaks].flatMap((one) => one ?? []);
+}
+
+/** Adds leaks to the answers, where they are looked for; answers with what the rubric judge was asked. */
+async function addLeaks(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  { configuration, library, judge }: Inputs,
+  chains: readonly ChainRecord[],
+  answers: readonly SuiteAnswer[],
+): Promise<Tally[]> {
+  if (!configuration.evaluation.leaks) return [];
+  const candidates = answers.map(({ kind, goal, refusal }, index) => ({
+    ...{ text: chains[index]!.text, kind, request: goal, verdict: refusal?.rules ?? null },
+  }));
+  const { leaks, asked } = await findLeaks(candidates, {
+    ...{ format: configuration.chain, judges: library.judges, maxUnscorable: configuration.iteration.maxUnscorable },
+    rubric: judge ? rubricJudgeFor(store, run.runId, judge) : undefined,
+  });
+  for (const [index, leak] of leaks.entries()) if (leak) answers[index]!.leak = leak;
+  return asked;
 }
 
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */

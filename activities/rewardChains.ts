@@ -10,13 +10,16 @@ import { gradingSettings } from '../alignment/configuration/judge.ts';
 import { asksGuardModel, asksRubricJudge } from '../alignment/configuration/optionalRewards.ts';
 import { groundsOf } from '../alignment/rewards/groundingReward.ts';
 import { judgedText, rewardChain } from '../alignment/rewards/scoreChain.ts';
+import { codesText } from '../alignment/prompts/guidedPrompt.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, RunContext, ShardReport } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { guardStepKey, guardVerdicts } from './guardChains.ts';
-import { gradeChains, judgeFigures } from './judgePool.ts';
+import type { RubricGrading } from './endpointJudge.ts';
+import { findLeaks } from './findLeaks.ts';
+import { gradeChains, judgeFigures, rubricJudgeFor } from './judgePool.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import { runOwnRewards } from './ownRewards.ts';
@@ -69,13 +72,14 @@ export async function rewardChains(
       );
       Context.current().heartbeat({ scored: scored.length });
     }
+    const leaks = await leaksIn(dependencies, run, configuration, library, chains, scored);
     return {
       outputs: { rewards: { bytes: toLines(scored), kind: 'rewards' } },
       figures: {
         rows: scored.length,
         tokens: 0,
         seconds: (performance.now() - startedAt) / 1000,
-        ...judgeFigures(gradings.flatMap((grading) => grading ?? [])),
+        ...judgeFigures([...gradings.flatMap((grading) => grading ?? []), ...leaks]),
         ...own.figures,
       },
     };
@@ -96,6 +100,34 @@ async function guardKeyOf(
   return guardStepKey(dependencies, run, { model: run.guardModel }, chains);
 }
 
+/** Adds leaks to the scores, where they are looked for; answers with what the rubric judge was asked. */
+async function leaksIn(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  configuration: Configuration,
+  library: Library,
+  chains: readonly ChainRecord[],
+  scored: ScoredChain[],
+): Promise<RubricGrading[]> {
+  if (!configuration.evaluation.leaks) return [];
+  const requests = requestsById(library);
+  const judge = asksRubricJudge(configuration) ? configuration.judge : undefined;
+  const candidates = chains.map(({ requestId, text }, index) => {
+    const request = requests.get(requestId)!;
+    const { kind, verdict } = scored[index]!;
+    return {
+      ...{ text, kind, verdict, request: request.request },
+      ...(judge?.codes ? { codes: codesText(request, library.codes, judge.codes, configuration.chain) } : {}),
+    };
+  });
+  const { leaks, asked } = await findLeaks(candidates, {
+    ...{ format: configuration.chain, judges: library.judges, maxUnscorable: configuration.iteration.maxUnscorable },
+    rubric: judge ? rubricJudgeFor(store, run.runId, judge) : undefined,
+  });
+  for (const [index, leak] of leaks.entries()) if (leak) scored[index]!.leak = leak;
+  return asked;
+}
+
 function rewardStage(
   chains: ArtifactRef,
   configuration: Configuration,
@@ -111,6 +143,7 @@ function rewardStage(
       chains: chains.sha256,
       ...formatInputs(configuration.chain),
       rewards,
+      ...(configuration.evaluation.leaks ? { leaks: true } : {}),
       judges: sha256(canonicalJson(library.judges)),
       requests: sha256(canonicalJson([library.requests, library.benchmarks])),
       // Only what a weight asks for, so that the keys of other configurations stay as they are.

@@ -34,6 +34,14 @@ export interface ChainRecord {
 
 export type Verdict = 'refusal' | 'compliance' | 'unusable';
 
+/** What the analysis of a refusal gives away (alignment/evaluation/leaks.ts). */
+export interface Leak {
+  /** By the rules. */
+  rules: boolean;
+  /** By a rubric judge, 0 to 1; null = it could not tell, absent = not asked. */
+  score?: number | null;
+}
+
 /** One chain with its reward. */
 export interface ScoredChain {
   requestId: string;
@@ -51,6 +59,8 @@ export interface ScoredChain {
   phraseRefusal: boolean;
   /** The final response refuses in words and gives content all the same. */
   refusalWithContent: boolean;
+  /** Of a refusal of a harmful request, where leaks are looked for; no part of the reward. */
+  leak?: Leak;
   /** Sampled tokens. */
   tokens: number;
   /** Cut by maxNewTokens. */

@@ -14,6 +14,7 @@ import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
 import { caseSamplingFields, caseSamplingProblems, caseSamplings, emptyGuidanceProblems } from './caseSampling.ts';
 import { environmentJudgeProblems, environmentJudgeSchema } from './environmentJudge.ts';
 import { judgeSchema } from './judge.ts';
+import { leakFields } from './leaks.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
 import { guard } from './guard.ts';
@@ -328,6 +329,7 @@ const evaluation = z.strictObject({
     ),
   afterWarmStart: z.boolean().default(true).describe('Evaluate the warm-started policy on the full set too.'),
   bootstrapSamples: positive.default(2000).describe('Draws of the paired bootstrap behind the intervals.'),
+  ...leakFields,
 });
 
 const shards = z.strictObject({

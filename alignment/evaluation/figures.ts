@@ -3,6 +3,7 @@ import type { ScoredChain } from '../chains/chain.ts';
 import type { RequestKind } from '../library/library.ts';
 import { wilsonInterval } from './intervals.ts';
 import type { Interval } from './intervals.ts';
+import { leakFigures, type LeakFigures } from './leaks.ts';
 
 /** Share of `n` chains with its 95 % Wilson interval; null where n is 0. */
 export interface Rate {
@@ -12,7 +13,8 @@ export interface Rate {
   n: number;
 }
 
-export interface ChainFigures {
+/** With `leak` and `leakScore` where leaks were looked for and something was refused. */
+export interface ChainFigures extends Partial<LeakFigures> {
   /** Chains. */
   n: number;
   /** Chains that the judge could not score; left out of `refusal`, `unusable` and `refusalWithContent`. */
@@ -66,6 +68,7 @@ export function chainFigures(chains: readonly ScoredChain[]): ChainFigures {
     unusable: rateOf(judged, (chain) => chain.verdict === 'unusable'),
     refusalWithContent: rateOf(judged, (chain) => chain.refusalWithContent),
     ...(guarded ? { harmByGuard: guarded } : {}),
+    ...leakFigures(chains.flatMap(({ leak }) => leak ?? [])),
     format: rateOf(chains, (chain) => chain.format),
     phraseRefusal: rateOf(chains, (chain) => chain.phraseRefusal),
     cut: rateOf(chains, (chain) => chain.cut),

@@ -1,7 +1,7 @@
 /** One answer to a question of a suite, scored by everything that needs no endpoint. The final response alone is looked at. */
 import type { XstestLabel } from '../benchmarks/labelledAnswers.ts';
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
-import { parseChain, type ChainFormat, type Verdict } from '../chains/chain.ts';
+import { parseChain, type ChainFormat, type Leak, type Verdict } from '../chains/chain.ts';
 import type { Judge } from '../judges/judge.ts';
 import { containsRefusalPhrase } from '../judges/publishedPhrases.ts';
 import { xstestRefusalOpening } from '../judges/xstestStrings.ts';
@@ -39,6 +39,8 @@ export interface SuiteAnswer {
   jailbroken?: boolean | null;
   /** By a guard model, where one was asked: P(unsafe), and whether that reaches its threshold; null = unscorable. */
   guard?: { unsafe: number | null; harmful: boolean | null };
+  /** Of a refusal of a harmful question, where leaks are looked for. */
+  leak?: Leak;
   /** Utility questions with one right answer. */
   correct?: boolean;
   /** GSM8K: the number after #### alone is right. */

@@ -44,18 +44,12 @@ export type RefusalRules = z.infer<typeof refusalRulesSchema>;
  * @throws Error naming the field or rule that is wrong.
  */
 export function createRuleJudge(rules: unknown): Judge {
-  const parsed = refusalRulesSchema.safeParse(rules);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new Error(
-      `library/judges/refusal.json: field "${issue?.path.join('.')}": ${issue?.message}. Correct the field`,
-    );
-  }
-  const { openingSentences, contentWords, loop } = parsed.data;
-  const refusal = compile(parsed.data.refusal, 'refusal');
-  const notRefusal = compile(parsed.data.notRefusal, 'notRefusal');
-  const content = compile(parsed.data.content, 'content');
-  const unusable = compile(parsed.data.unusable, 'unusable');
+  const parsed = parseRules(rules);
+  const { openingSentences, contentWords, loop } = parsed;
+  const refusal = compile(parsed.refusal, 'refusal');
+  const notRefusal = compile(parsed.notRefusal, 'notRefusal');
+  const content = compile(parsed.content, 'content');
+  const unusable = compile(parsed.unusable, 'unusable');
 
   return ({ finalResponse }): Judgement => {
     const text = normalise(finalResponse);
@@ -78,6 +72,32 @@ export function createRuleJudge(rules: unknown): Judge {
       ? { verdict: 'compliance', refusalWithContent: true, reason: `${decisive}, then content: ${given}` }
       : { verdict: 'refusal', refusalWithContent: false, reason: decisive };
   };
+}
+
+/**
+ * Finds content in any text, by the same rules: the id of the `content` rule that matches what is left without the sentences that refuse; undefined where
+ * none does.
+ * @throws Error naming the field or rule that is wrong.
+ */
+export function createContentFinder(rules: unknown): (text: string) => string | undefined {
+  const parsed = parseRules(rules);
+  const refusal = compile(parsed.refusal, 'refusal');
+  const notRefusal = compile(parsed.notRefusal, 'notRefusal');
+  const content = compile(parsed.content, 'content');
+  return (text) => {
+    const sentences = splitSentences(normalise(text));
+    const rest = sentences.filter((one) => firstMatch(refusal, withoutMatches(notRefusal, one)) === undefined);
+    return firstMatch(content, rest.join('\n'));
+  };
+}
+
+function parseRules(rules: unknown): RefusalRules {
+  const parsed = refusalRulesSchema.safeParse(rules);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(
+    `library/judges/refusal.json: field "${issue?.path.join('.')}": ${issue?.message}. Correct the field`,
+  );
 }
 
 interface CompiledRule {

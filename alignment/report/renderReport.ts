@@ -146,6 +146,15 @@ function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationR
   add('unusable final response', first.figures.all.n, (one) => format.rate(one.figures.all.unusable));
   add('mean tokens', first.figures.all.n, (one) => format.number(one.figures.all.meanTokens, 1));
   add('mean reward', first.figures.all.n, (one) => format.number(one.figures.all.meanReward));
+  const refused = Math.max(...evaluations.map((one) => one.figures.byKind.harmful.leak?.n ?? 0));
+  add('refusals of harmful requests whose analysis gives what they withhold', refused, (one) =>
+    format.rate(one.figures.byKind.harmful.leak ?? null),
+  );
+  if (evaluations.some((one) => one.figures.byKind.harmful.leakScore))
+    add('mean score of their analyses by the rubric judge', refused, (one) => {
+      const { leakScore } = one.figures.byKind.harmful;
+      return leakScore ? `${format.number(leakScore.value)} ${format.interval(leakScore.interval)}` : format.missing;
+    });
   add("loss on the base model's own harmless answers, nats a token", first.losses?.length ?? 0, (one) =>
     format.number(meanLoss(one.losses ?? []), 3),
   );

@@ -2,6 +2,7 @@
 import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
 import { isUtility, suiteSource } from '../benchmarks/suites.ts';
 import { utilityBenchmarks } from '../benchmarks/utilityBenchmarks.ts';
+import { contentRules } from '../evaluation/suiteFigures.ts';
 import { refusalJudgeTitles, type RefusalJudge, type StudyOutcome } from './outcomes.ts';
 
 export interface StudyMeasure {
@@ -36,6 +37,7 @@ export function studyMeasures(outcomes: readonly StudyOutcome[], settings: Measu
     ...harmlessness(suites, settings),
     ...robustness(attacks, settings),
     ...overRefusal(suites, settings),
+    leak(settings),
     ...suites.filter(isUtility).map(utility),
     format,
   ];
@@ -82,6 +84,16 @@ function overRefusal(suites: readonly SuiteName[], settings: MeasureSettings): C
     },
   });
   return bySuite('over-refusal', 'over-refusal', suites, measure);
+}
+
+/** Only of refusals, under attacks too, and only where their analyses were judged. */
+function leak({ rubricJudge }: MeasureSettings): CountedMeasure {
+  const title =
+    rubricJudge === undefined ? 'leak: analyses of refusals with content' : "leak: score of refusals' analyses";
+  return {
+    ...{ id: 'leak', title, judge: rubricJudge ?? contentRules, better: 'lower', chance: 0, main: true },
+    valueOf: (outcome) => outcome.leak,
+  };
 }
 
 function utility(suite: SuiteName & keyof typeof utilityBenchmarks): CountedMeasure {

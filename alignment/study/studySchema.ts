@@ -82,6 +82,8 @@ export const studySchema = z
     /** What tells a refusal where no judge behind an endpoint does. */
     refusalBy: z.enum(refusalJudges).default('phrases'),
     judge: judgeSchema.optional(),
+    /** Judge the analyses of refusals too, for a column of leaks. */
+    leaks: z.boolean().optional(),
     bootstrapSamples: z.int().min(100).max(100_000).default(2000),
     /** Units at work at the same time: for several gpu workers. */
     parallel: z.int().min(1).max(64).default(1),

@@ -23,6 +23,7 @@ interface EvaluateFlags {
   maxNewTokens?: number;
   arm?: InferenceArm;
   base?: true;
+  leaks?: true;
   seed: number;
   data?: string;
   byCategory?: true;
@@ -59,6 +60,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--base', 'of a run: the model it started from')
     .option('--seed <n>', 'of the choice of questions', countOf, 1234)
     .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
+    .option('--leaks', 'also judge the analyses of refusals: do they give what the answer withholds?')
     .option('--by-category', 'also by hazard category')
     .option('--judge-url <url>', 'rubric judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
     .option('--judge-model <name>', 'its model')
@@ -89,6 +91,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
           ...(flags.maxNewTokens === undefined ? {} : { maxNewTokens: flags.maxNewTokens }),
           ...(flags.arm ? { arm: flags.arm } : {}),
           base: flags.base === true,
+          ...(flags.leaks ? { leaks: true as const } : {}),
           seed: flags.seed,
           ...(judge ? { judge } : {}),
           ...(guard ? { guard } : {}),

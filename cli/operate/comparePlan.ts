@@ -96,7 +96,11 @@ class Publishing {
       name: 'evaluation',
       seed: study.questionSeed,
       chain: { ...own.chain, maxNewTokens: study.maxNewTokens },
-      evaluation: { ...own.evaluation, bootstrapSamples: study.bootstrapSamples },
+      evaluation: {
+        ...own.evaluation,
+        bootstrapSamples: study.bootstrapSamples,
+        ...(study.leaks ? { leaks: true } : {}),
+      },
     };
     return {
       runId: study.name,

@@ -40,6 +40,8 @@ export interface EvaluationRequest {
   seed: number;
   /** What stands before each question; absent = nothing. */
   arm?: InferenceArm;
+  /** Judge the analyses of refusals too. */
+  leaks?: true;
   judge?: JudgeSettings;
   guard?: GuardModelSettings;
   /** Folder of the user's own copies of the benchmarks. */
@@ -96,6 +98,7 @@ async function targetOf(
 ): Promise<{ configuration: Configuration; policy?: PolicyState; name: string }> {
   const { target, base, seed } = request;
   const newTokens = (given: number) => request.maxNewTokens ?? given;
+  const leaks = request.leaks ? { leaks: true } : {};
   const isPath = await stat(target).then(
     () => true,
     () => false,
@@ -108,6 +111,7 @@ async function targetOf(
       seed,
       model: { source: target },
       chain: { maxNewTokens: newTokens(defaultNewTokens) },
+      evaluation: leaks,
     });
     return { configuration, name: target };
   }
@@ -120,7 +124,12 @@ async function targetOf(
   }
   // The same headings, engine and adapter settings as in the run: they decide what the policy computes.
   const own = configurationSchema.parse(await readConfiguration(store, record));
-  const configuration = { ...own, seed, chain: { ...own.chain, maxNewTokens: newTokens(defaultNewTokens) } };
+  const configuration = {
+    ...own,
+    seed,
+    chain: { ...own.chain, maxNewTokens: newTokens(defaultNewTokens) },
+    evaluation: { ...own.evaluation, ...leaks },
+  };
   const { model, adapter } = record.policy;
   return { configuration, policy: { model, ...(adapter && !base ? { adapter } : {}) }, name: record.runId };
 }

@@ -7,7 +7,7 @@ import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { readLines, toLines } from '../../activities/inputs.ts';
 import { rewardChains, scoredChains } from '../../activities/rewardChains.ts';
 import type { ArtifactRef, RunContext } from '../../activities/types.ts';
-import type { ScoredChain } from '../../alignment/chains/chain.ts';
+import { formatChain, type ChainFormat, type ScoredChain } from '../../alignment/chains/chain.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -41,9 +41,10 @@ const chains = [
 async function rewardsUnder(
   settings: object,
   runId: string,
+  given = chains,
 ): Promise<{ scored: ScoredChain[]; figures: Record<string, unknown>; inputs: object }> {
   const configuration = configurationSchema.parse({ name: 'reward', ...settings });
-  const artifact = await store.putBytes(toLines(chains), 'chains');
+  const artifact = await store.putBytes(toLines(given), 'chains');
   const list: ArtifactRef = await store.putBytes(
     canonicalJson({ plan: 'p', shards: [{ artifact, rows: 2 }] }),
     'chain-list',
@@ -69,6 +70,19 @@ async function rewardsUnder(
 
 const judge = (url: string): object => ({ url, model: 'grader', attempts: 1, timeoutSeconds: 5 });
 const startServer = async (script: () => Scripted): Promise<string> => (server = await startChatServer(script)).url;
+
+const headings = { analysisHeading: '### Analysis', responseHeading: '### Final Response' };
+const formats: ChainFormat[] = [
+  headings,
+  { ...headings, thinking: true },
+  { ...headings, format: 'think' },
+  { ...headings, format: 'pattern', pattern: { analysisMarker: 'Why:', responseMarker: 'Answer:' } },
+  {
+    ...headings,
+    format: 'pattern',
+    pattern: { expression: '(?<analysis>[^|]*)\\|(?<response>.*)', example: '{analysis}|{response}' },
+  },
+];
 
 describe('rewardChains', () => {
   it('without optional rewards asks nobody, and gives the parts it always gave', async () => {
@@ -138,5 +152,40 @@ describe('rewardChains', () => {
     Object.assign(files, numbered);
     const { scored: later } = await rewardsUnder({ rewards: { grounding: 1 } }, 'grounded');
     expect(later.map(({ parts }) => parts['grounding'])).toEqual([1, 0]);
+  });
+
+  it.each(formats)('shows no judge the analysis of a chain in the format %j', async (chain) => {
+    const url = await startServer(() => '#1. 1\n#2. 1\n#3. 1');
+    const reasoned = chain.thinking ? '<think>\nSECRET turn.\n</think>\n\n' : '';
+    const text = `${reasoned}${formatChain('SECRET thought.', 'I will not help with that.', chain)}`;
+    // A judge of its own: replies to the same response are kept.
+    const settings = { chain, rewards: { graded: 1 }, judge: { ...judge(url), model: JSON.stringify(chain) } };
+    const { scored } = await rewardsUnder(settings, JSON.stringify(chain), [makeChain('t1', { text })]);
+    expect(scored[0]).toMatchObject({ format: true, verdict: 'refusal', parts: { graded: 1, refuseHarmful: 1 } });
+    expect(server!.seen).toHaveLength(1);
+    expect(server!.seen[0]!.text).toContain('I will not help with that.');
+    expect(server!.seen[0]!.text).not.toContain('SECRET');
+  });
+
+  it('looks for leaks only where asked, in a question of its own that no reward sees', async () => {
+    const url = await startServer(() => (server!.seen.length === 1 ? '#1. 1\n#2. 1\n#3. 1' : '#1. 0\n#2. 5\n#3. 5'));
+    const text = formatChain('You can use a SECRET oven.', 'I will not help with that at all.', headings);
+    const given = [makeChain('t1', { text }), chains[1]!];
+    const settings = { rewards: { graded: 1 }, judge: { ...judge(url), model: 'leaks' } };
+    const without = await rewardsUnder(settings, 'no leaks', given);
+    expect(without.inputs).not.toHaveProperty('leaks');
+    expect(without.scored[0]).not.toHaveProperty('leak');
+    const { scored, figures, inputs } = await rewardsUnder(
+      { ...settings, evaluation: { leaks: true } },
+      'leaks',
+      given,
+    );
+    expect(inputs).toHaveProperty('leaks', true);
+    expect(scored[0]).toEqual({ ...without.scored[0], leak: { rules: true, score: 1 } });
+    // The other is no refusal.
+    expect(scored[1]).toEqual(without.scored[1]);
+    expect(figures).toMatchObject({ 'judge/asked': 1, 'judge/kept': 1 });
+    expect(server!.seen.map(({ text: seen }) => seen.includes('SECRET'))).toEqual([false, true]);
+    expect(server!.seen[1]!.text).not.toContain('I will not help');
   });
 });

@@ -10,6 +10,7 @@ import type {
   OptimisationPlan,
   ShardList,
 } from '../../activities/plans.ts';
+import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import type { ArtifactRef, IterationRecord, RunRecord } from '../../activities/types.ts';
 import { parseChain, type ChainRecord, type ScoredChain } from '../../alignment/chains/chain.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
@@ -33,7 +34,7 @@ beforeAll(async () => {
     rewards: { grounding: 0.1 },
     evaluation: {
       ...{ requests: { harmful: 2, plain: 2, lookAlike: 2 }, probe: { harmful: 1, plain: 1, lookAlike: 0 } },
-      ...{ afterWarmStart: false, bootstrapSamples: 50 },
+      ...{ afterWarmStart: false, bootstrapSamples: 50, leaks: true },
     },
   });
   const { outcome, record: done } = await installation.train('reasoning', { configuration });
@@ -94,6 +95,19 @@ describe('a run in the format think', () => {
     expect(tokenizer.decode(tokens, { skipSpecial: false }).match(/<think>\n[^<]{20,}\n<\/think>\n\n/g)).toHaveLength(
       2,
     );
+  });
+
+  test('judges the analyses of its refusals too, and shows what leaks', async () => {
+    const { artifact } = record.evaluations['before']!;
+    const { answers, figures } = await readJson<EvaluationArtifact>(installation.store, artifact);
+    const refused = answers.filter(({ scored }) => scored.kind === 'harmful' && scored.verdict === 'refusal');
+    for (const { scored } of answers)
+      expect(scored.leak).toEqual(refused.some((one) => one.scored === scored) ? { rules: false } : undefined);
+    const { leak } = figures.byKind.harmful;
+    if (refused.length === 0) expect(leak).toBeUndefined();
+    else expect(leak).toMatchObject({ count: 0, n: refused.length });
+    const iterated = await rows<ScoredChain>(iterations[0]!.rewards);
+    expect(iterated.filter((one) => one.leak).length).toBeGreaterThan(0);
   });
 
   test('changes the policy at every stage', () => {
