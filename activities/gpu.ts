@@ -11,6 +11,7 @@ import { judgeByPolicy, type ValidationShard } from './judgeValidation.ts';
 import { measureUtility, type UtilityInput } from './measureUtility.ts';
 import { withPulse } from './pulse.ts';
 import { scorePreferences, type PreferenceScoring } from './scorePreferences.ts';
+import { searchSuffix, type SuffixInput } from './searchSuffix.ts';
 import { updatePolicy } from './updatePolicy.ts';
 
 export function createGpuActivities(dependencies: GpuDependencies) {
@@ -27,6 +28,7 @@ export function createGpuActivities(dependencies: GpuDependencies) {
     computeGradients: (run: RunContext, input: UpdateStepInput & { shard: number }) =>
       computeGradients(dependencies, run, input),
     updatePolicy: (run: RunContext, input: UpdateStepInput) => updatePolicy(dependencies, run, input),
+    searchSuffix: (run: RunContext, input: SuffixInput & { index: number }) => searchSuffix(dependencies, run, input),
     exportPolicy: (run: RunContext, policy: PolicyState) => exportPolicy(dependencies, run, policy),
   });
 }

@@ -19,6 +19,7 @@ import { judgedText } from '../alignment/rewards/scoreChain.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../infra/artifacts/digest.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
+import type { AttackCosts } from './attackInputs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
 import { judgeName, type Tally } from './endpointJudge.ts';
@@ -301,6 +302,13 @@ async function addLeaks(
   return asked;
 }
 
+export interface SummaryInput extends SuiteInput {
+  chains: ArtifactRef;
+  policy: PolicyState;
+  /** What the searched attacks have cost. */
+  attackCosts?: AttackCosts;
+}
+
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */
 export interface SuiteResult {
   model: { name: string; digest: string; adapterSha256: string | null };
@@ -317,12 +325,14 @@ export interface SuiteResult {
   chains: ArtifactRef;
   /** Calls and cost of the rubric judge. */
   judge: Figures;
+  /** Of the attacks that were searched for: what that has cost and come to. */
+  attackCosts?: AttackCosts;
 }
 
 export async function summariseSuites(
   dependencies: ActivityDependencies,
   run: RunContext,
-  input: SuiteInput & { chains: ArtifactRef; policy: PolicyState },
+  input: SummaryInput,
 ): Promise<{ result: ArtifactRef }> {
   const { store } = dependencies;
   const inputs = await readInputs(dependencies, run, input);
@@ -367,6 +377,7 @@ export async function summariseSuites(
     questions: input.questions,
     chains: input.chains,
     judge: total,
+    ...(input.attackCosts ? { attackCosts: input.attackCosts } : {}),
   };
   return { result: await store.putBytes(canonicalJson(result), 'suite-result') };
 }

@@ -18,6 +18,8 @@ export interface StudyPlan {
   /** JSON Lines of SuiteQuestion, the same for every unit. */
   questions: ArtifactRef;
   judge?: ArtifactRef;
+  /** SearchedAttacks; absent = none is searched for. */
+  attacks?: ArtifactRef;
   units: PlannedUnit[];
 }
 
@@ -30,7 +32,8 @@ export interface PlannedUnit extends StudyUnit {
 }
 
 /** A unit as the workflow takes it up. */
-export interface OpenedUnit extends Pick<StudyPlan, 'questions' | 'judge'>, Omit<PlannedUnit, keyof StudyUnit> {
+export interface OpenedUnit
+  extends Pick<StudyPlan, 'questions' | 'judge' | 'attacks'>, Omit<PlannedUnit, keyof StudyUnit> {
   id: string;
   /** Its figures are in the store. */
   done: boolean;

@@ -26,12 +26,13 @@ export async function openStudyUnit(
   { studyId, plan }: StudyInput,
   index: number,
 ): Promise<OpenedUnit> {
-  const { questions, judge, units } = await readJson<StudyPlan>(store, plan);
+  const { questions, judge, attacks, units } = await readJson<StudyPlan>(store, plan);
   const { id, evaluation, inference, training } = units[index]!;
   const record = training && (await loadRun<RunRecord>(store, training.run.runId))?.record;
   return {
     ...{ id, questions, evaluation },
     ...(judge ? { judge } : {}),
+    ...(attacks ? { attacks } : {}),
     ...(inference ? { inference } : {}),
     ...(training ? { training } : {}),
     ...(record?.state === 'done' && record.policy ? { policy: record.policy } : {}),

@@ -97,7 +97,7 @@ async function train({ run, plan }: OpenedUnit['training'] & object, server: Ser
 }
 
 async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState | undefined) {
-  const { evaluation, questions, judge, inference } = unit;
+  const { evaluation, questions, judge, attacks, inference } = unit;
   return executeChild(evaluateSuites, {
     workflowId,
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
@@ -105,6 +105,7 @@ async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState 
       {
         ...{ run: evaluation, questions },
         ...(judge ? { judge } : {}),
+        ...(attacks ? { attacks } : {}),
         ...(inference ? { arm: inference } : {}),
         ...(policy ? { policy } : {}),
       },

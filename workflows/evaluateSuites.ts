@@ -2,6 +2,7 @@
 import { setHandler } from '@temporalio/workflow';
 import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
 import { askGuardModel, prepareGuardModel } from './guarding.ts';
+import { addCosts, searchAttacks } from './attacks.ts';
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu, judge, preparation, runShards } from './stages.ts';
@@ -16,6 +17,8 @@ export interface SuitesInput {
   judge?: ArtifactRef;
   /** GuardModelSettings; absent = no guard model is asked. */
   guard?: ArtifactRef;
+  /** SearchedAttacks: made against the policy before it is asked; absent = none. */
+  attacks?: ArtifactRef;
   /** Absent = the untouched model that the configuration names. */
   policy?: PolicyState;
   /** What stands before each question; absent = nothing. */
@@ -32,8 +35,8 @@ export interface SuitesOutcome {
 }
 
 export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome> {
-  const { run, questions, arm } = input;
-  const asked = { questions, ...(input.judge ? { judge: input.judge } : {}), ...(arm ? { arm } : {}) };
+  const { run, arm, attacks } = input;
+  const asked = { questions: input.questions, ...(input.judge ? { judge: input.judge } : {}), ...(arm ? { arm } : {}) };
   const progress = startProgress(run.runId, 'prepare');
   setHandler(progressQuery, () => progress);
   setHandler(activeChildQuery, () => null);
@@ -43,8 +46,10 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
       await preparation.prepareModel.executeWithOptions({ summary: 'resolve, check and publish the model' }, [run])
     ).model,
   };
+  const attacked = attacks ? await searchAttacks(run, { ...asked, attacks }, policy, progress) : undefined;
+  const questions = attacked?.questions ?? asked.questions;
   const guard = input.guard && { settings: input.guard, model: (await prepareGuardModel(run, input.guard)).model };
-  const suite = { ...asked, ...(guard ? { guard } : {}) };
+  const suite = { ...asked, questions, ...(guard ? { guard } : {}) };
   const plan = await planWithVectors(run, policy.model, progress, () =>
     judge.planSuites.executeWithOptions({ summary: 'cut the questions into shards' }, [run, suite, policy.model]),
   );
@@ -56,10 +61,20 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
       { plan: plan.plan, policy, shard },
     ]),
   );
-  const chains = await control.collectChains.executeWithOptions({ summary: `collect ${plan.items} answers` }, [
+  const collected = await control.collectChains.executeWithOptions({ summary: `collect ${plan.items} answers` }, [
     run,
     { plan: plan.plan, policy },
   ]);
+
+  const chains = { ...collected };
+  if (attacks && attacked?.plan.translateBack) {
+    const english = await judge.translateAnswers.executeWithOptions({ summary: 'translate answers' }, [
+      run,
+      { ...asked, questions, attacks, chains: collected.artifact },
+    ]);
+    addCosts(attacked.costs, english.costs);
+    chains.artifact = english.chains;
+  }
 
   const guarding = guard
     ? await askGuardModel(
@@ -79,7 +94,7 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
   );
   const { result } = await judge.summariseSuites.executeWithOptions({ summary: 'figures' }, [
     run,
-    { ...suite, chains: chains.artifact, policy },
+    { ...suite, chains: chains.artifact, policy, ...(attacked ? { attackCosts: attacked.costs } : {}) },
   ]);
   progress.stage = 'done';
   progress.state = 'done';

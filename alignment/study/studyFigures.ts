@@ -1,5 +1,6 @@
 /** The figures of a study: of each arm with intervals, and between arms, paired by question. */
 import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
+import { worstGoodness } from '../evaluation/strongReject.ts';
 import { studyMeasures, type CountedMeasure, type MeasureSettings, type StudyMeasure } from './measures.ts';
 import type { StudyOutcome } from './outcomes.ts';
 import { holm, meanInterval, meanOf, pairedDifference, type SeedTable } from './resampling.ts';
@@ -84,7 +85,7 @@ export function studyFigures(units: readonly MeasuredUnit[], settings: StudyFigu
   const arms = groups.map((group) => armFigures(group, measures, settings));
   const models = [...new Set(units.map(({ model }) => model))];
   return {
-    measures: measures.map(({ valueOf: _valueOf, ...measure }) => measure),
+    measures: measures.map(({ valueOf: _valueOf, worst: _worst, ...measure }) => measure),
     arms: arms.map((one) => ({ ...one, pareto: isUndominated(one, arms) })),
     differences: models.flatMap((model) => {
       const ofModel = groups.filter(([unit]) => unit!.model === model);
@@ -139,7 +140,8 @@ function figureOf(
 }
 
 /**
- * One table a group of units: the values of each question that all units of all groups have a value for. A question under several attacks has their mean.
+ * One table a group of units: the values of each question that all units of all groups have a value for. A question under several attacks has their
+ * mean, or that of the worst of them.
  */
 function commonTables(groups: readonly (readonly MeasuredUnit[])[], measure: CountedMeasure): SeedTable[] {
   const values = groups.map((units) => units.map(({ outcomes }) => valuesByQuestion(outcomes, measure)));
@@ -150,18 +152,27 @@ function commonTables(groups: readonly (readonly MeasuredUnit[])[], measure: Cou
 
 /** Null where one of its answers could not be told of. */
 function valuesByQuestion(outcomes: readonly StudyOutcome[], measure: CountedMeasure): Map<string, number | null> {
-  const sums = new Map<string, { sum: number; count: number } | null>();
+  const found = new Map<string, number[] | null>();
   for (const outcome of outcomes) {
     const value = measure.valueOf(outcome);
     if (value === undefined) continue;
     // Questions with one right answer may share a wording; goals are what attacks share.
     const key = `${outcome.suite}/${outcome.kind === 'utility' ? outcome.id : outcome.goal}`;
-    const known = sums.get(key);
-    if (value === null || known === null) sums.set(key, null);
-    else if (known) sums.set(key, { sum: known.sum + value, count: known.count + 1 });
-    else sums.set(key, { sum: value, count: 1 });
+    const known = found.get(key);
+    if (value === null || known === null) found.set(key, null);
+    else if (known) known.push(value);
+    else found.set(key, [value]);
   }
-  return new Map([...sums].map(([key, one]) => [key, one && one.sum / one.count]));
+  return new Map([...found].map(([key, values]) => [key, values && questionValue(values, measure)]));
+}
+
+function questionValue(values: readonly number[], { worst }: CountedMeasure): number {
+  if (worst === undefined) return sumOf(values) / values.length;
+  const [question] = worstGoodness(
+    values.map((goodness) => ({ goal: '', goodness })),
+    worst,
+  );
+  return question!.value;
 }
 
 function differences(

@@ -1,8 +1,9 @@
 /** A study: arms x seeds x models on suites, as `study.yaml` says it. The runs of its trained arms are checked by the run configuration's own schema. */
 import { z } from 'zod';
-import { attackNames } from '../attacks/attackNames.ts';
+import { allAttackNames, isSearched } from '../attacks/attackNames.ts';
 import { suiteNames } from '../benchmarks/benchmarkNames.ts';
 import { caseSamplingFields, caseSamplingProblems, caseSamplings } from '../configuration/caseSampling.ts';
+import { attackSettingsSchema, missingForAttacks } from '../configuration/attacks.ts';
 import { judgeSchema } from '../configuration/judge.ts';
 import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
 import { refusalJudges } from './outcomes.ts';
@@ -71,7 +72,9 @@ export const studySchema = z
     models: z.array(z.string().min(1)).min(1).default(['HuggingFaceTB/SmolLM2-135M-Instruct']),
     suites: z.array(suite).min(1),
     /** Every harmful question is asked under each of these too. */
-    attacks: z.array(z.enum(attackNames)).default([]),
+    attacks: z.array(z.enum(allAttackNames)).default([]),
+    /** Of attacks that are searched for: gcg, pair, pap, translation. */
+    attackSettings: attackSettingsSchema.optional(),
     arms: z.array(arm).min(1),
     /** Run configuration that arms start from: a file (relative to the study's), or settings; absent = the defaults. */
     base: z.union([z.string(), settings]).optional(),
@@ -88,10 +91,13 @@ export const studySchema = z
     /** Units at work at the same time: for several gpu workers. */
     parallel: z.int().min(1).max(64).default(1),
   })
-  .superRefine(({ arms, suites, models, seeds }, context) => {
+  .superRefine(({ arms, suites, models, seeds, attacks, attackSettings }, context) => {
+    const missing = missingForAttacks(attacks.filter(isSearched), attackSettings ?? {});
+    if (missing !== undefined) context.addIssue({ code: 'custom', path: ['attackSettings'], message: missing });
     const lists: [string, string[]][] = [
       ['arms', arms.map((one) => one.name)],
       ['suites', suites.map((one) => one.suite)],
+      ['attacks', attacks],
       ['models', models],
       ['seeds', seeds.map(String)],
     ];

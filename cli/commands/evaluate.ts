@@ -1,7 +1,7 @@
 /** `cada evaluate`: a model, or a run's aligned model, on public benchmarks. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import { attackNames, type AttackName } from '../../alignment/attacks/attackNames.ts';
+import { allAttackNames, searchedAttackNames, type AnyAttackName } from '../../alignment/attacks/attackNames.ts';
 import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
@@ -14,10 +14,12 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { Evaluation } from '../operate/evaluation.ts';
 import { plainTable } from '../terminal.ts';
+import { describeAttacks, readAttackSettings } from './evaluateAttacks.ts';
 
 interface EvaluateFlags {
   suite: SuiteName[];
-  attack: AttackName[];
+  attack: AnyAttackName[];
+  attackSettings?: string;
   limit?: number;
   all?: true;
   maxNewTokens?: number;
@@ -48,7 +50,11 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     )
     .argument('<model|run>', 'what to evaluate')
     .requiredOption('--suite <names>', `one or more of: ${suiteNames.join(', ')}`, suitesOf)
-    .option('--attack <names>', `also each harmful question under: ${attackNames.join(', ')}`, attacksOf, [])
+    .option('--attack <names>', `also each harmful question under: ${allAttackNames.join(', ')}`, attacksOf, [])
+    .option(
+      '--attack-settings <file>',
+      `YAML with the settings of ${searchedAttackNames.join(', ')}; the attacker's key from CADA_ATTACKER_API_KEY`,
+    )
     .option('--limit <n>', 'questions of each suite at most (default: the sizes of a study)', countOf)
     .option('--all', 'every question of each suite')
     .option(
@@ -78,6 +84,8 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--json', 'for scripts')
     .action(async (target: string, flags: EvaluateFlags) => {
       const judge = await judgeOf(flags);
+      const attackSettings =
+        flags.attackSettings === undefined ? undefined : await readAttackSettings(flags.attackSettings);
       const { readGuardSettings } = await import('../operate/guardSettings.ts');
       const guard = flags.guard === undefined ? undefined : await readGuardSettings(flags.guard);
       const { evaluate } = await import('../operate/evaluation.ts');
@@ -87,6 +95,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
           target,
           suites: flags.suite,
           attacks: flags.attack,
+          ...(attackSettings ? { attackSettings } : {}),
           ...(limit === undefined ? {} : { limit }),
           ...(flags.maxNewTokens === undefined ? {} : { maxNewTokens: flags.maxNewTokens }),
           ...(flags.arm ? { arm: flags.arm } : {}),
@@ -115,7 +124,7 @@ function armOf(text: string): InferenceArm {
 }
 
 const suitesOf = (text: string): SuiteName[] => listOf(text, suiteNames, 'suite');
-const attacksOf = (text: string): AttackName[] => listOf(text, attackNames, 'attack');
+const attacksOf = (text: string): AnyAttackName[] => listOf(text, allAttackNames, 'attack');
 
 function listOf<T extends string>(text: string, known: readonly T[], what: string): T[] {
   return text.split(',').map((part) => {
@@ -179,6 +188,7 @@ function describe({ id, result, artifact }: Evaluation, byCategory: boolean): st
     ...(guardJudge === undefined ? [] : [`Judge of harm: ${guardJudge}`]),
   ];
   for (const suite of suites) lines.push('', ...describeSuite(suite, byCategory));
+  if (result.attackCosts) lines.push('', describeAttacks(result.attackCosts));
   lines.push('', `Evaluation ${id}; every answer: ${artifact.uri}`);
   return escapeForTerminal(lines.join('\n'));
 }

@@ -3,6 +3,7 @@ import { readJson } from '../../activities/inputs.ts';
 import { runPlan } from '../../activities/runPlan.ts';
 import type { PlannedUnit, StudyInput, StudyPlan } from '../../activities/studyPlans.ts';
 import type { ArtifactRef, RunContext, RunRecord } from '../../activities/types.ts';
+import { templatesAmong } from '../../alignment/attacks/attackNames.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
 import { usesEmbeddings } from '../../alignment/configuration/caseSampling.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
@@ -17,6 +18,7 @@ import { loadRun } from '../../infra/artifacts/runs.ts';
 import { runIdOf } from '../../infra/configuration/runId.ts';
 import { cadaCache } from '../../infra/paths.ts';
 import { badInput } from '../errors.ts';
+import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { benchmarksIn, readBenchmarks, readSuite } from './benchmarkFiles.ts';
 import { configurationOf, type ReadStudy } from './compareFile.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
@@ -38,12 +40,15 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const asked = await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions');
   // By what the study says and is made of, not by where its files lie on this machine.
   const libraries = [...new Set(units.map(({ evaluation }) => evaluation.library.sha256))].sort();
+  const searched = searchedAttacks(study.attacks, study.attackSettings);
+  tellAttackWork(study.attacks, study.attackSettings, questions, options.report);
   const said = { study, base: read.base, questions: asked.sha256, libraries };
   const studyId = `${study.name}-${sha256(canonicalJson(said)).slice(0, 8)}`;
   const plan: StudyPlan = {
     study,
     questions: asked,
     ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
+    ...(searched ? { attacks: await store.putBytes(canonicalJson(searched), 'attack-settings') } : {}),
     units: units.map((unit) => ({ ...unit, evaluation: { ...unit.evaluation, runId: studyId } })),
   };
   return {
@@ -165,7 +170,7 @@ async function questionsOf(study: Study, { data, report }: PlanOptions): Promise
     const limit = 'limit' in one ? one.limit : undefined;
     const count = limit === 'all' ? all.length : (limit ?? studySize(one.suite));
     const chosen = selectQuestions(all, count, seed);
-    const attacked = attackQuestions(chosen, study.attacks, seed);
+    const attacked = attackQuestions(chosen, templatesAmong(study.attacks), seed);
     const more = attacked.length - chosen.length;
     report(`${one.suite}: ${chosen.length} of ${all.length} questions${more > 0 ? `, and ${more} under attacks` : ''}`);
     questions.push(...attacked);

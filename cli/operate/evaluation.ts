@@ -5,10 +5,11 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { readConfiguration, readJson } from '../../activities/inputs.ts';
 import type { SuiteResult } from '../../activities/judgeSuites.ts';
 import { taskQueues, type ArtifactRef, type PolicyState, type RunRecord } from '../../activities/types.ts';
-import type { AttackName } from '../../alignment/attacks/attackNames.ts';
+import { templatesAmong, type AnyAttackName } from '../../alignment/attacks/attackNames.ts';
 import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
 import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
+import type { AttackSettings } from '../../alignment/configuration/attacks.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -22,6 +23,7 @@ import type { SuitesInput, SuitesOutcome } from '../../workflows/evaluateSuites.
 import { progressQuery } from '../../workflows/messages.ts';
 import { isBare, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
 import { badInput } from '../errors.ts';
+import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { findRun } from '../runs.ts';
 import { readSuite } from './benchmarkFiles.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
@@ -31,7 +33,9 @@ export interface EvaluationRequest {
   target: string;
   suites: SuiteName[];
   /** Attacks on every harmful question, besides the question itself. */
-  attacks: AttackName[];
+  attacks: AnyAttackName[];
+  /** Of attacks that are searched for. */
+  attackSettings?: AttackSettings;
   /** Questions of each suite at most; absent = the study's sizes, 'all' = everything. */
   limit?: number | 'all';
   maxNewTokens?: number;
@@ -62,10 +66,13 @@ export interface Evaluation {
 export async function evaluate(request: EvaluationRequest, report: (line: string) => void): Promise<Evaluation> {
   const store = await openStore(request.storeUri);
   const { configuration, policy, name } = await targetOf(store, request);
+  const searched = searchedAttacks(request.attacks, request.attackSettings);
   const questions = await questionsOf(request, report);
+  tellAttackWork(request.attacks, request.attackSettings, questions, report);
   const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
   const asked = {
     ...{ name, policy: policy ?? null, configuration, questions, judge: request.judge ?? null },
+    ...(searched ? { attacks: searched } : {}),
     ...(request.guard ? { guard: request.guard } : {}),
     ...arm,
   };
@@ -80,6 +87,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
     ...(request.judge ? { judge: await put(request.judge, 'judge-settings') } : {}),
     ...(request.guard ? { guard: await put(request.guard, 'guard-settings') } : {}),
+    ...(searched ? { attacks: await put(searched, 'attack-settings') } : {}),
     ...(policy ? { policy } : {}),
     ...arm,
   };
@@ -140,7 +148,7 @@ async function questionsOf(request: EvaluationRequest, report: (line: string) =>
     const all = await readSuite(suite, { data: request.data, cache: cadaCache() }, report);
     const count = request.limit === 'all' ? all.length : (request.limit ?? studySize(suite));
     const chosen = selectQuestions(all, count, String(request.seed));
-    const attacked = attackQuestions(chosen, request.attacks, String(request.seed));
+    const attacked = attackQuestions(chosen, templatesAmong(request.attacks), String(request.seed));
     const more = attacked.length - chosen.length;
     report(`${suite}: ${chosen.length} of ${all.length} questions${more > 0 ? `, and ${more} under attacks` : ''}`);
     questions.push(...attacked);

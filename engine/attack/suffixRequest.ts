@@ -1,5 +1,6 @@
 /** The verb of an engine that has the weights at hand: the search for a suffix against a policy. Plain data, as the verbs of policy.ts. */
 import type { OnProgress, PolicyWeights } from '../policy.ts';
+import type { TokenizerSource } from '../tokenizer/tokenizerSource.ts';
 
 export interface SuffixSearchSettings {
   /** Tokens of the suffix. */
@@ -33,6 +34,8 @@ export interface SuffixSearchRequest {
   /** A chat in which `mark` stands once, where the suffix goes. */
   messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
   mark: string;
+  /** As of `loadTokenizer`; absent = the model's chat template as it is. */
+  template?: Pick<Partial<TokenizerSource>, 'chatTemplate' | 'templateVariables' | 'keptTags'>;
   /** How the answer is to begin. */
   target: string;
   settings: SuffixSearchSettings;

@@ -59,12 +59,12 @@ export class SuffixSearcher {
     await released?.model.release();
   }
 
-  private async open({ policy }: SuffixSearchRequest, onProgress?: OnProgress): Promise<OpenModel> {
-    const key = `${policy.modelDigest} ${policy.adapterPath ?? 'base'}`;
+  private async open({ policy, template }: SuffixSearchRequest, onProgress?: OnProgress): Promise<OpenModel> {
+    const key = `${policy.modelDigest} ${policy.adapterPath ?? 'base'} ${JSON.stringify(template ?? null)}`;
     if (this.current?.key === key) return this.current;
     await this.release();
     onProgress?.({ phase: 'load', done: 0, total: 1, tokens: 0 });
-    const tokenizer = await loadTokenizer(policy.modelPath);
+    const tokenizer = await loadTokenizer(policy.modelPath, template);
     const model = await SuffixModel.open(policy, this.settings);
     onProgress?.({ phase: 'load', done: 1, total: 1, tokens: 0 });
     this.current = { key, model, tokenizer };

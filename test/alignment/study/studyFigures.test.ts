@@ -73,6 +73,8 @@ describe('the figures of a study', () => {
     expect(arm!.figures['robustness/a']).toMatchObject({ value: 1 / 3, n: 3 });
     expect(arm!.figures['robustness/b']!.value).toBeCloseTo(2 / 3, 12);
     expect(arm!.figures['robustness']).toMatchObject({ value: 0.5, n: 3 });
+    // The first is refused under both attacks, the others not under one of them.
+    expect(arm!.figures['robustness/worst']).toMatchObject({ value: 1 / 3, n: 3 });
   });
 
   it('leave out what could not be told, in both arms of a pair', () => {
@@ -83,6 +85,18 @@ describe('the figures of a study', () => {
     expect(differences).toHaveLength(1);
     expect(differences[0]).toMatchObject({ from: 'one', to: 'other', n: 3 });
     expect(differences[0]!.value).toBeCloseTo(2 / 3, 12);
+  });
+
+  it('have goodness@0.1 only where there are several attacks', () => {
+    const under = (attack: string | null, rubric: number) =>
+      outcome(`h@${attack}`, { goal: 'g', attack, rubric, refusal: refusal(true) });
+    const rated = { ...settings, rubricJudge: 'judge' };
+    const one = studyFigures([unit('none', [under(null, 1), under('a', 0.5)])], rated);
+    expect(one.measures.map(({ id }) => id)).not.toContain('robustness/worst');
+    const two = studyFigures([unit('none', [under(null, 1), under('a', 0.5), under('b', 0.75)])], rated);
+    expect(two.measures.find(({ id }) => id === 'robustness/worst')!.title).toBe('goodness@0.1 over attacks');
+    expect(two.arms[0]!.figures['robustness/worst']!.value).toBe(0.5);
+    expect(two.arms[0]!.figures['robustness']!.value).toBe(0.625);
   });
 
   it('are of the rubric where one was asked', () => {
