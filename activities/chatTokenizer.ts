@@ -10,7 +10,7 @@ export interface ChatTokenizer extends Tokenizer {
 
 /**
  * @param reasoning absent = the template as it is, without further variables
- * @throws EngineError 'invalidInput' where thinking is to be off and the template can't switch it.
+ * @throws EngineError 'invalidInput' where the template does not do as it is told: can't switch thinking off, or closes the turn that is to be written.
  */
 export async function loadChatTokenizer(modelPath: string, reasoning?: ReasoningTurn): Promise<ChatTokenizer> {
   if (!reasoning) return { ...(await loadTokenizer(modelPath)), opened: '' };
@@ -26,6 +26,12 @@ export async function loadChatTokenizer(modelPath: string, reasoning?: Reasoning
     throw new EngineError(
       'invalidInput',
       `${modelPath}: chain.thinking is false, but the model's chat template does not read enable_thinking. Leave chain.thinking out, or use a model whose template does.`,
+    );
+  }
+  if (thinking !== false && prompt.includes(reasoningTags[1])) {
+    throw new EngineError(
+      'invalidInput',
+      `${modelPath}: the model's chat template closes the reasoning turn before a chain begins. ${thinking ? 'Use a model that reasons, or set chain.thinking to false.' : 'Set chain.thinking to true.'}`,
     );
   }
   return { ...tokenizer, opened: openedReasoning(prompt) };

@@ -1,5 +1,6 @@
 /** Generates the chains of one shard: every sample of its requests, by the policy, in one batch after another. */
 import type { ChainRecord } from '../alignment/chains/chain.ts';
+import { withoutOpened } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { SamplePrompt, SampleRequest } from '../engine/policy.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
@@ -148,8 +149,7 @@ function writtenChain(tokenizer: ChatTokenizer, item: GenerationItem, text: stri
   // A model may have several stop tokens: the one that its template puts behind an answer.
   const dialogue = tokenizer.encodeChat([...item.rawMessages, { role: 'assistant', content: text }]).tokens;
   const stop = dialogue.findLast((token) => tokenizer.eosTokens.includes(token)) ?? tokenizer.eosTokens[0]!;
-  const { opened } = tokenizer;
-  const sampled = text.startsWith(opened) ? text.slice(opened.length) : text;
+  const sampled = withoutOpened(text, tokenizer.opened);
   const tokens = [...tokenizer.encode(sampled, { allowSpecial: false }), stop];
   return {
     requestId: item.requestId,

@@ -73,6 +73,12 @@ export function formatReasoning(reasoning: string, answer: string): string {
   return `${openTag}\n${reasoning.trim()}\n${closeTag}\n\n${answer.trim()}`;
 }
 
+/** The rest of a turn whose beginning the prompt opened; a written turn may space the tag otherwise. */
+export function withoutOpened(text: string, opened: string): string {
+  const tag = opened.trimEnd();
+  return tag !== '' && text.startsWith(tag) ? text.slice(tag.length).trimStart() : text;
+}
+
 /** What the generation prompt of a template opens for the model (`<think>\n` of DeepSeek-R1); '' where it opens nothing, or closes it again. */
 export function openedReasoning(generationPrompt: string): string {
   const open = generationPrompt.lastIndexOf(openTag);

@@ -90,6 +90,19 @@ describe('loadChatTokenizer', () => {
     expect((await loadChatTokenizer(path)).opened).toBe('');
   });
 
+  it('wants a template that reasons on demand alone to be told so', async () => {
+    const template =
+      "{% for m in messages %}{{ '<|im_start|>' + m.content }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' if enable_thinking is defined and enable_thinking else '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' }}{% endif %}";
+    const path = await changed('on demand', { template });
+    await expect(loadChatTokenizer(path, {})).rejects.toThrow(/Set chain.thinking to true/);
+    expect((await loadChatTokenizer(path, { thinking: true })).opened).toBe('<think>\n');
+    expect((await loadChatTokenizer(path, { thinking: false })).opened).toBe('');
+    const closed = await changed('closed', {
+      template: template.replace('enable_thinking is defined and', 'false and'),
+    });
+    await expect(loadChatTokenizer(closed, { thinking: true })).rejects.toThrow(/Use a model that reasons/);
+  });
+
   it('shows tags that are special tokens, which would be left out of the text of a chain', async () => {
     const path = await changed('special', { special: true });
     const plain = await loadChatTokenizer(path);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatAnswer, formatChain, parseChain, type ChainFormat } from '../../../alignment/chains/chain.ts';
+import { openedReasoning, withoutOpened } from '../../../alignment/chains/reasoningTurn.ts';
 import { judgedText } from '../../../alignment/rewards/scoreChain.ts';
 
 const headings = { analysisHeading: '### Analysis', responseHeading: '### Final Response' };
@@ -92,6 +93,15 @@ describe('think', () => {
     ['<think>A<think>B</think>Mix.', 'A<think>B', 'Mix.', []],
   ])('tells the parts of %j', (text, analysis, finalResponse, problems) => {
     expect(parseChain(text, think)).toEqual({ analysis, finalResponse, format: problems.length === 0, problems });
+  });
+
+  it('leaves of a turn that the prompt opened what the model has to write', () => {
+    expect(openedReasoning('<|assistant|>\n<think>\n')).toBe('<think>\n');
+    expect(openedReasoning('<|assistant|>\n<think>\n\n</think>\n\n')).toBe('');
+    expect(withoutOpened('<think>\nA\n</think>\n\nMix.', '<think>\n')).toBe('A\n</think>\n\nMix.');
+    expect(withoutOpened('<think>A</think>Mix.', '<think>\n')).toBe('A</think>Mix.');
+    expect(withoutOpened('<think>A</think>Mix.', '')).toBe('<think>A</think>Mix.');
+    expect(withoutOpened('Mix.', '<think>\n')).toBe('Mix.');
   });
 
   it('takes no heading for a part', () => {
