@@ -18,6 +18,8 @@ export interface StudyPlan {
   /** JSON Lines of SuiteQuestion, the same for every unit. */
   questions: ArtifactRef;
   judge?: ArtifactRef;
+  /** Questions that stand among what arms are trained or prompted with; absent in plans of older versions. */
+  contamination?: ArtifactRef;
   /** SearchedAttacks; absent = none is searched for. */
   attacks?: ArtifactRef;
   units: PlannedUnit[];

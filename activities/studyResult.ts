@@ -1,6 +1,7 @@
 /** What a study has come to: figures of all its units, as a page, as JSON and as tables. */
 import { similaritySettings, usesSimilarity } from '../alignment/configuration/caseSampling.ts';
 import { armName, askedBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
+import type { Contamination } from '../alignment/benchmarks/contamination.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
@@ -32,7 +33,11 @@ export async function summariseStudy(
     else if (!failed.some(({ unit }) => unit === id))
       failed.push({ unit: id, cause: 'its figures are not in the store' });
   }
-  const result = resultOf(studyId, plan, records, failed);
+  const contamination = plan.contamination && (await readJson<Contamination[]>(store, plan.contamination));
+  const result = {
+    ...resultOf(studyId, plan, records, failed),
+    ...(contamination ? { contamination } : {}),
+  };
   const put = (text: string, kind: string) => store.putBytes(text, kind);
   const record: StudyRecord = {
     ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed },

@@ -4,6 +4,7 @@ import { addAskCommand, addTryCommand } from './commands/answer.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addCleanCommand } from './commands/clean.ts';
 import { addCodecServerCommand } from './commands/codecServer.ts';
+import { addContaminationCommand } from './commands/contamination.ts';
 import { addCompareCommand } from './commands/compare.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInitCommand } from './commands/init.ts';
@@ -69,6 +70,7 @@ function buildProgram(context: CommandContext): Command {
   program.commandsGroup('Evaluation');
   addEvaluateCommand(program, context);
   addCompareCommand(program, context);
+  addContaminationCommand(program, context);
   addJudgeCheckCommand(program, context);
   program.commandsGroup('Setting up');
   addInitCommand(program, context);

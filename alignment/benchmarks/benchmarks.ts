@@ -292,7 +292,10 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     files: [
       {
         paths: ['maliciousinstruct/MaliciousInstruct.txt'],
-        url: github('Princeton-SysML/Jailbreak_LLM/main/data/MaliciousInstruct.txt'),
+        url: github(
+          'Princeton-SysML/Jailbreak_LLM/1e490531c0ef4bc13430178bf1fbc8f813e34b1a/data/MaliciousInstruct.txt',
+        ),
+        sha256: 'a64d69dd1004aac4a23aaff3748fb8f17161893f74db36f45b8bc849eb1bcce5',
       },
     ],
     parse: ([lines]) => {

@@ -134,7 +134,7 @@ export const utilityBenchmarks: Record<UtilityName, UtilityBenchmark> = {
     size: 6511,
     files: bbhTasks().map((task) => ({
       paths: [`bbh/${task}.json`],
-      url: raw(`suzgunmirac/BIG-Bench-Hard/main/bbh/${task}.json`),
+      url: raw(`suzgunmirac/BIG-Bench-Hard/9ee07bd481feebf959a6b59d61ea57bdcf30964d/bbh/${task}.json`),
     })),
     parse: (texts) =>
       texts.flatMap((file, index) => {

@@ -3,6 +3,7 @@
  * security policy keeps the page from running or loading anything.
  */
 import { Eta } from 'eta';
+import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
 import { reportStyle } from '../report/reportStyle.ts';
 import { paretoChart } from './paretoChart.ts';
 import type { StudyResult } from './studyResult.ts';
@@ -49,6 +50,13 @@ const template = `<!doctype html>
 <%~ include('@table', one.differences) %></details><% } %>
 </section>
 <% } %>
+<% if (it.contamination.rows.length > 0) { %>
+<section>
+<h2>Contamination</h2>
+<p class="sub">Questions of this study that stand among the requests and cases its arms are trained or prompted with: exact (in lower case, without punctuation), and near duplicates (<%= it.nearShare %> of the words in common or more). The ids are in the JSON.</p>
+<%~ include('@table', it.contamination) %>
+</section>
+<% } %>
 <section>
 <h2>Notes</h2>
 <ul><% for (const note of it.notes) { %><li class="sub"><%= note %></li><% } %></ul>
@@ -74,9 +82,20 @@ export function renderStudyPage(result: StudyResult): string {
       significant: differences[index]!.rows.filter((row) => row.at(-1) !== '').length,
     })),
     notes: tableNotes(result),
+    contamination: contaminationTable(result),
+    nearShare: nearDuplicateOverlap,
     arms: armTable(result),
     units: unitTable(result),
   });
+}
+
+function contaminationTable({ contamination = [] }: StudyResult): Omit<StudyTable, 'model'> {
+  return {
+    head: ['texts', 'use', 'number', 'suite', 'questions', 'exact', 'near'],
+    rows: contamination.map(({ source, use, texts, benchmark, questions, exact, near }) => [
+      ...[source, use, String(texts), benchmark, String(questions), String(exact), String(near)],
+    ]),
+  };
 }
 
 function armTable({ arms }: StudyResult): Omit<StudyTable, 'model'> {

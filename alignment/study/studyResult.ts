@@ -1,4 +1,5 @@
 /** The result of a study, as its JSON has it. */
+import type { Contamination } from '../benchmarks/contamination.ts';
 import type { StudyFigures } from './studyFigures.ts';
 import type { Study } from './studySchema.ts';
 
@@ -20,4 +21,6 @@ export interface StudyResult {
   }[];
   failed: { unit: string; cause: string }[];
   figures: StudyFigures;
+  /** Questions that stand among training requests and cases: counts and ids. Absent in results of older versions. */
+  contamination?: Contamination[];
 }

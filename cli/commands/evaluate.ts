@@ -123,7 +123,7 @@ function armOf(text: string): InferenceArm {
   }
 }
 
-const suitesOf = (text: string): SuiteName[] => listOf(text, suiteNames, 'suite');
+export const suitesOf = (text: string): SuiteName[] => listOf(text, suiteNames, 'suite');
 const attacksOf = (text: string): AnyAttackName[] => listOf(text, allAttackNames, 'attack');
 
 function listOf<T extends string>(text: string, known: readonly T[], what: string): T[] {

@@ -93,6 +93,11 @@ export async function readSuite(
   }
 }
 
+/** Whether all its files are on this machine. */
+export function hasSuite(suite: SuiteName, places: BenchmarkPlaces): boolean {
+  return suiteSource(suite).files.every((file) => localCopy(file, places) !== undefined);
+}
+
 interface FoundFile {
   path: string;
   text: string;
@@ -127,10 +132,9 @@ async function findOrFetch(
       ...(sha256 === undefined || digest === sha256 ? {} : { otherDigest: digest }),
     };
   };
-  const cached = join(cache, 'data', paths[0]!);
-  for (const path of [...(data ? paths.map((path) => join(data, path)) : []), cached]) {
-    if (existsSync(path)) return read(path);
-  }
+  const local = localCopy({ paths }, { data, cache });
+  if (local !== undefined) return read(local);
+  const cached = cachedPath(paths, cache);
   const token = gated ? process.env['HF_TOKEN'] : undefined;
   await downloadFile({
     url,
@@ -140,6 +144,14 @@ async function findOrFetch(
   });
   return read(cached);
 }
+
+function localCopy({ paths }: Pick<BenchmarkFile, 'paths'>, { data, cache }: BenchmarkPlaces): string | undefined {
+  return [...(data ? paths.map((path) => join(data, path)) : []), cachedPath(paths, cache)].find((path) =>
+    existsSync(path),
+  );
+}
+
+const cachedPath = (paths: readonly string[], cache: string): string => join(cache, 'data', paths[0]!);
 
 /** The text files of a zip archive, as one JSON object: path -> text. */
 function unpack(bytes: Uint8Array): string {

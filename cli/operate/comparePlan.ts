@@ -4,6 +4,13 @@ import { runPlan } from '../../activities/runPlan.ts';
 import type { PlannedUnit, StudyInput, StudyPlan } from '../../activities/studyPlans.ts';
 import type { ArtifactRef, RunContext, RunRecord } from '../../activities/types.ts';
 import { templatesAmong } from '../../alignment/attacks/attackNames.ts';
+import {
+  contaminationTable,
+  librarySources,
+  suiteTexts,
+  type BenchmarkTexts,
+  type TextSource,
+} from '../../alignment/benchmarks/contamination.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
 import { usesEmbeddings } from '../../alignment/configuration/caseSampling.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
@@ -37,6 +44,7 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const units: PlannedUnit[] = [];
   for (const unit of unitsOf(study)) units.push(await publishing.unit(unit));
   checkPrompts(study, questions, await publishing.library());
+  const contamination = contaminationTable(await publishing.sources(), textsOf(study, questions));
   const asked = await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions');
   // By what the study says and is made of, not by where its files lie on this machine.
   const libraries = [...new Set(units.map(({ evaluation }) => evaluation.library.sha256))].sort();
@@ -47,6 +55,7 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const plan: StudyPlan = {
     study,
     questions: asked,
+    contamination: await store.putBytes(canonicalJson(contamination), 'contamination'),
     ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
     ...(searched ? { attacks: await store.putBytes(canonicalJson(searched), 'attack-settings') } : {}),
     units: units.map((unit) => ({ ...unit, evaluation: { ...unit.evaluation, runId: studyId } })),
@@ -91,6 +100,15 @@ class Publishing {
   /** The library that questions are asked with. */
   async library() {
     return parseLibrary(await this.libraryFiles(configurationOf(this.read, this.read.study.models[0]!)));
+  }
+
+  /** Requests and cases of the libraries that its arms are trained, chosen or prompted with. */
+  async sources(): Promise<TextSource[]> {
+    const libraries = await Promise.all([...this.files.values()]);
+    return libraries.flatMap((files, index) => {
+      const named = libraries.length > 1 ? ` (library ${index + 1})` : '';
+      return librarySources(parseLibrary(files)).map((source) => ({ ...source, name: source.name + named }));
+    });
   }
 
   /** The same headings, engine and adapter settings as in the run: they decide what the policy computes. */
@@ -176,6 +194,17 @@ async function questionsOf(study: Study, { data, report }: PlanOptions): Promise
     questions.push(...attacked);
   }
   return questions;
+}
+
+/** The chosen questions, each suite by itself, without what the study's attacks make of them (their ids end in the attack's name). */
+function textsOf({ suites, attacks }: Study, questions: readonly SuiteQuestion[]): BenchmarkTexts[] {
+  const isOriginal = ({ id }: SuiteQuestion): boolean => !attacks.some((attack) => id.endsWith(`@${attack}`));
+  return suites.map(({ suite }) =>
+    suiteTexts(
+      suite,
+      questions.filter((one) => one.suite === suite && isOriginal(one)),
+    ),
+  );
 }
 
 /** A library with too few cases is told now, not after hours. */

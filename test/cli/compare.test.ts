@@ -105,7 +105,16 @@ describe('cada compare', { timeout: 900_000 }, () => {
       ['robustness/prefix-injection', 'none', 'cases-2', 8],
       ['over-refusal', 'none', 'cases-2', 8],
     ]);
+    const contamination = result.contamination!.filter(
+      ({ benchmark }) => benchmark === result.settings.suites[0]!.suite,
+    );
+    expect(contamination.map(({ source }) => source)).toContain('training requests');
+    for (const { questions, exact, near } of contamination) {
+      expect(questions).toBeGreaterThan(0);
+      expect(exact + near).toBe(0);
+    }
     const page = readFileSync(result.files['page']!, 'utf8');
+    expect(page).toContain('<h2>Contamination</h2>');
     expect(page).toContain('<svg');
     expect(page).toContain('simple,cases:2');
     expect(page).not.toContain('thing number');

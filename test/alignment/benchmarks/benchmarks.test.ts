@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -82,9 +83,15 @@ describe('benchmarks', () => {
       ['sorry-bench-3', 'harmful', '12'],
     ]);
 
-    const tsv = 'adversarial\tlabel\tdata_type\nBake "it"\t1\tadversarial_harmful\nBake\t0\tadversarial_benign\n';
+    const tsv = [
+      'adversarial\tlabel\tdata_type',
+      'Bake "it"\t1\tadversarial_harmful',
+      '"Bake ""it""\nfor\tus"\t1\tadversarial_harmful',
+      'Bake\t0\tadversarial_benign\n',
+    ].join('\n');
     expect(benchmarks.wildjailbreak.parse([tsv]).map(({ request, kind }) => [request, kind])).toEqual([
       ['Bake "it"', 'harmful'],
+      ['Bake "it"\nfor\tus', 'harmful'],
       ['Bake', 'look-alike'],
     ]);
 
@@ -116,6 +123,8 @@ describe('benchmarks', () => {
     expect(() => benchmarks.jailbreakbench.parse([harmful, xstest])).toThrow('row 1, column "goal"');
   });
 
+  const digestsOf = (paths: readonly (string | undefined)[]): string[] =>
+    paths.map((path) => createHash('sha256').update(readFileSync(path!)).digest('hex'));
   const data = process.env['CADA_DATA'] ?? resolve('../shared/data');
   for (const name of benchmarkNames) {
     const { files, parse, title } = benchmarks[name];
@@ -125,6 +134,9 @@ describe('benchmarks', () => {
     it.skipIf(absent)(`${title} as published`, () => {
       const requests = parse(places.map((path) => readFileSync(path!, 'utf8')));
       expect(requests).toHaveLength(benchmarkSizes[name]);
+      // Copies of one's own may differ; these are the files that the digests are of.
+      if (!process.env['CADA_DATA'])
+        expect(digestsOf(places)).toEqual(files.map(({ sha256 }, i) => sha256 ?? digestsOf(places)[i]));
       expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
       const harmless = {
         xstest: 250,

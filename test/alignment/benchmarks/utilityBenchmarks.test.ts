@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { strFromU8, unzipSync } from 'fflate';
@@ -79,6 +80,8 @@ describe('utilityBenchmarks', () => {
     it.skipIf(absent)(`${title} as published`, () => {
       const texts = places.map((path, index) => {
         const bytes = readFileSync(path!);
+        const { sha256 } = files[index]!;
+        if (sha256 && !process.env['CADA_DATA']) expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
         if (!files[index]!.archive) return bytes.toString('utf8');
         return JSON.stringify(
           Object.fromEntries(Object.entries(unzipSync(bytes)).map(([file, content]) => [file, strFromU8(content)])),
