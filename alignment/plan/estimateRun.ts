@@ -257,8 +257,9 @@ const heartbeats = (seconds: number): number => Math.round(seconds / measuredRat
  * all of them, as fast as a model of the default one's size.
  */
 function grading(configuration: Configuration, shards: number, chains: { harmful: number; all: number }): Work {
-  const { judge, guardModel, chain } = configuration;
-  const votes = judge && asksRubricJudge(configuration) ? (judge.votes ?? 1) : 0;
+  const { judge, guardModel, chain, evaluation } = configuration;
+  // The analyses of refusals are further responses to be graded: at most all.
+  const votes = (judge && asksRubricJudge(configuration) ? (judge.votes ?? 1) : 0) * (evaluation.leaks ? 2 : 1);
   const asked = activities({ judgeCalls: chains.harmful * votes, temporalActions: votes > 0 ? shards : 0 });
   if (!guardModel || !asksGuardModel(configuration)) return asked;
   const read = guardModel.requests === 'all' ? chains.all : chains.harmful;

@@ -46,6 +46,9 @@ describe('what a run will take', () => {
     expect(estimate({ judge, ...graded })).toMatchObject({ judgeCalls: calls, judgeCost: null });
     const benchmarks = estimate({ judge, ...graded, evaluation: { benchmarks: ['xstest', 'oktest', 'advbench'] } });
     expect(benchmarks.judgeCalls).toBe(calls + 3 * 3 * (200 + 0 + 520));
+    // The analysis of each refusal may be a further response.
+    expect(estimate({ judge, ...graded, evaluation: { leaks: true } }).judgeCalls).toBe(2 * calls);
+    expect(estimate({ evaluation: { leaks: true } }).judgeCalls).toBe(0);
     // Calls of 700 + 512 tokens.
     const priced = estimate({ judge: { ...judge, inputPrice: 1, outputPrice: 2 }, ...graded });
     expect(priced.judgeCost).toBeCloseTo((calls * (700 * 1 + 512 * 2)) / 1e6, 9);
