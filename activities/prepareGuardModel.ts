@@ -1,6 +1,6 @@
 /** Resolves, checks and publishes the guard model, and makes sure that it can be asked: before any chain is generated for it. */
 import { guardAsking, type GuardModelSettings } from '../alignment/configuration/guardModel.ts';
-import { localPolicy, readConfiguration, readJson } from './inputs.ts';
+import { readConfiguration, readJson } from './inputs.ts';
 import { openGuardPrompts } from './askGuard.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { publishModel } from './prepareModel.ts';
@@ -18,14 +18,15 @@ export async function prepareGuardModel(
   const settings = input.settings
     ? await readJson<GuardModelSettings>(store, input.settings)
     : configuration.guardModel!;
-  // A copy of the default model would be another model than the one that is named.
-  const prepared = await publishModel(dependencies, { ...settings, fallback: configuration.model.fallback });
-  const { modelPath } = await localPolicy(dependencies, configuration, { model: prepared.model });
+  const { modelPath, ...published } = await publishModel(dependencies, {
+    ...settings,
+    fallback: configuration.model.fallback,
+  });
   try {
     const { promptOf } = await openGuardPrompts(modelPath, guardAsking(settings));
     promptOf({ request: 'request', finalResponse: 'response' });
   } catch (error) {
     throw asFailure(error);
   }
-  return prepared;
+  return published;
 }

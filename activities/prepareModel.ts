@@ -16,14 +16,16 @@ export async function prepareModel(
   dependencies: ActivityDependencies,
   run: RunContext,
 ): Promise<{ model: ArtifactRef; notes?: string[] }> {
-  return publishModel(dependencies, (await readConfiguration(dependencies.store, run)).model);
+  const { model } = await readConfiguration(dependencies.store, run);
+  const { modelPath: _, ...published } = await publishModel(dependencies, model);
+  return published;
 }
 
-/** Any model, as its source names it. */
+/** Any model, as its source names it; where it lies on this machine is told too. */
 export async function publishModel(
   { store, downloadPath, log }: ActivityDependencies,
   source: ModelSource,
-): Promise<{ model: ArtifactRef; notes?: string[] }> {
+): Promise<{ model: ArtifactRef; notes: string[]; modelPath: string }> {
   const context = Context.current();
   const resolved = await resolveModel(source, {
     cachePath: downloadPath,
@@ -64,7 +66,8 @@ export async function publishModel(
     digest: checked.digest,
     files,
   };
-  return { model: await store.putBytes(canonicalJson(manifest), 'model'), notes: manifest.notes };
+  const model = await store.putBytes(canonicalJson(manifest), 'model');
+  return { model, notes: manifest.notes, modelPath: resolved.modelPath };
 }
 
 const packagedCopyNote =

@@ -1,6 +1,6 @@
 /** A guard model as a judge of labelled answers, run here by the engine. What it said is kept in the store by the digest of what it was asked. */
 import { join } from 'node:path';
-import { askGuard } from '../../activities/askGuard.ts';
+import { askGuard, openGuardPrompts } from '../../activities/askGuard.ts';
 import { engineSettings } from '../../activities/inputs.ts';
 import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { guardAsking, guardThreshold, type GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
@@ -9,11 +9,13 @@ import { guardJudgement, type GuardVerdict } from '../../alignment/judges/guardM
 import type { JudgedText } from '../../alignment/judges/judge.ts';
 import type { NamedJudge } from '../../alignment/judges/judgeCheck.ts';
 import { startEngine } from '../../engine/host/engineClient.ts';
+import { EngineError } from '../../engine/policy.ts';
 import { engineVersion } from '../../engine/version.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
+import { badInput } from '../errors.ts';
 
 /** Answers asked about together: what is lost at most when the command is stopped. */
 const batch = 64;
@@ -36,6 +38,10 @@ export async function guardJudge(
   const engine = startEngine(engineSettings({ localPath } as ActivityDependencies, configuration));
   const store = await openStore(storeUri);
   const asking = guardAsking(settings);
+  await openGuardPrompts(resolved.modelPath, asking).catch((error: unknown) => {
+    if (!(error instanceof EngineError)) throw error;
+    throw badInput(error.message, 'Correct the settings of the guard model.');
+  });
   const { threads, device } = configuration.engine;
   const keyOf = (judged: JudgedText): string => {
     const asked = { version: 1, guard: digest, asking, judged, engine: engineVersion, threads, device };
