@@ -261,10 +261,19 @@ function maskTokens(
 
 type RenderChat = ReturnType<typeof createChatRenderer>;
 
-/** The template sees a character that occurs nowhere else in place of each tag in the model's own turns. */
+/**
+ * Where a template cuts out what stands between the tags, it is shown a character that occurs nowhere else in place of each tag in the model's own turns.
+ * Only there: one that keeps it may put a pair of tags around a turn that shows none.
+ */
 function keepingTags(render: RenderChat, tags: readonly string[]): RenderChat {
   if (tags.length === 0) return render;
+  const anyTag = new RegExp(tags.map((tag) => tag.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'), 'u');
+  const isKept = (content: string, text: string) =>
+    content.split(anyTag).every((part) => part.trim() === '' || text.includes(part.trim()));
   return (messages, addGenerationPrompt) => {
+    const own = messages.filter(({ role, content }) => role === 'assistant' && anyTag.test(content));
+    const plain = render(messages, addGenerationPrompt);
+    if (own.every(({ content }) => isKept(content, plain))) return plain;
     let code = 0xf0000; // private use; masks are taken from another area
     while (
       messages.some(({ content }) => tags.some((_tag, index) => content.includes(String.fromCodePoint(code + index))))

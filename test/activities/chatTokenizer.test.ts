@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadChatTokenizer, type ChatTokenizer } from '../../activities/chatTokenizer.ts';
 import { formatChain, type ChainFormat } from '../../alignment/chains/chain.ts';
+import { reasoningTemplate } from '../models/reasoningTemplate.ts';
 import { writeTinyChainModel } from '../models/tinyChainModel.ts';
 
 const think: ChainFormat = { analysisHeading: '-', responseHeading: '-', format: 'think' };
@@ -72,6 +73,13 @@ describe('loadChatTokenizer', () => {
     const other = tokenizer.encodeChat([...dialogue.slice(0, 5), { role: 'user', content: 'Else?' }]).tokens;
     expect(tokens.slice(0, messageEnds[4])).toEqual(other.slice(0, messageEnds[4]));
     expect(messageEnds[4]).toBeGreaterThan(messageEnds[3]!);
+  });
+
+  it('leaves a template alone that keeps analyses by itself', async () => {
+    const path = await changed('keeping', { template: reasoningTemplate.replace('loop.index0 > ns.last', 'true') });
+    const tokenizer = await loadChatTokenizer(path, { thinking: true });
+    const dialogue = [question, { role: 'assistant', content: formatChain('It asks.', 'Mix.', think) }, question];
+    expect(rendered(tokenizer, dialogue)).toBe(`${asked}<think>\nIt asks.\n</think>\n\nMix.<|im_end|>\n${asked}`);
   });
 
   it('lets no request open or close a block', async () => {
