@@ -11,6 +11,7 @@ import {
   type OwnRewardArgument,
 } from '../alignment/rewards/ownReward.ts';
 import { IsolatedModuleError, openIsolatedModule } from '../infra/processes/isolatedModule.ts';
+import { withHeartbeats } from './pulse.ts';
 import { operatorFailure } from './stage.ts';
 import type { Figures } from './types.ts';
 
@@ -35,7 +36,10 @@ export async function runOwnRewards(
     ownRewardArgument(chain, requests.get(chain.requestId)!, parseChain(chain.text, format)),
   );
   const outcomes: OwnOutcome[][] = [];
-  for (const reward of rewards.own) outcomes.push(await runOwnReward(reward, asked, iteration.maxUnscorable));
+  // A call's own time limit bounds the wait: the pulse only tells that somebody waits.
+  await withHeartbeats(async () => {
+    for (const reward of rewards.own!) outcomes.push(await runOwnReward(reward, asked, iteration.maxUnscorable));
+  });
   return { outcomes, figures: { 'own/seconds': (performance.now() - startedAt) / 1000 } };
 }
 
@@ -56,7 +60,6 @@ async function runOwnReward(
   try {
     for (const argument of asked) {
       context.cancellationSignal.throwIfAborted();
-      context.heartbeat({ own: name, done: outcomes.length });
       outcomes.push(await outcomeOf(module, argument));
     }
   } finally {

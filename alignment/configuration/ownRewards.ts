@@ -14,7 +14,7 @@ const ownReward = z.strictObject({
     .regex(/\.(?:js|mjs|ts|mts)$/, 'a .js, .mjs, .ts or .mts file')
     .describe('Module of one file, relative to this file, that exports a function (docs/rewards.md).'),
   weight: z.number().describe('Weight of its value in the reward.'),
-  timeoutSeconds: z.number().positive().max(600).optional().describe('Longest time for one chain; absent = 5.'),
+  timeoutSeconds: z.number().positive().max(60).optional().describe('Longest time for one chain; absent = 5.'),
   memoryMegabytes: z.int().min(32).max(65536).optional().describe('Most memory of its process; absent = 256.'),
   code: z
     .string()
