@@ -12,6 +12,7 @@ import type {
 import { chooseMethod, type ValidatedPolicy } from './chooseMethod.ts';
 import { changeCourse } from './changeCourse.ts';
 import { collectChains } from './collectChains.ts';
+import { collectDrafts, type DraftsInput } from './collectDrafts.ts';
 import { collectRewards } from './collectRewards.ts';
 import { deliberate, type DeliberationInput } from './deliberate.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -42,6 +43,7 @@ export function createControlActivities(dependencies: ActivityDependencies) {
       sampleCases(dependencies, run, purpose, model),
     collectChains: (run: RunContext, input: { plan: ArtifactRef; policy: PolicyState }) =>
       collectChains(dependencies, run, input),
+    collectDrafts: (run: RunContext, input: DraftsInput) => collectDrafts(dependencies, run, input),
     collectRewards: (run: RunContext, input: { chains: ArtifactRef }) => collectRewards(dependencies, run, input),
     planWrittenChains: (run: RunContext, input: { plan: ArtifactRef }) => planWrittenChains(dependencies, run, input),
     deliberate: (run: RunContext, input: DeliberationInput) => deliberate(dependencies, run, input),

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addAskCommand, addTryCommand } from './commands/answer.ts';
 import { addBenchCommand } from './commands/bench.ts';
+import { addCasesCommand } from './commands/cases.ts';
 import { addCleanCommand } from './commands/clean.ts';
 import { addCodecServerCommand } from './commands/codecServer.ts';
 import { addContaminationCommand } from './commands/contamination.ts';
@@ -72,6 +73,8 @@ function buildProgram(context: CommandContext): Command {
   addCompareCommand(program, context);
   addContaminationCommand(program, context);
   addJudgeCheckCommand(program, context);
+  program.commandsGroup('The library');
+  addCasesCommand(program, context);
   program.commandsGroup('Setting up');
   addInitCommand(program, context);
   addDoctorCommand(program, context);

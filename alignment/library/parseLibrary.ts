@@ -75,7 +75,7 @@ const caseSchema = z.object({
   version: z.int().min(1),
 });
 
-const requestSchema = z.object({ id: text, category: text, label, kind: z.enum(requestKinds), request: text });
+export const requestSchema = z.object({ id: text, category: text, label, kind: z.enum(requestKinds), request: text });
 
 function parseCases(file: string, content: string): Case[] {
   const lines = parseLines(file, content, caseSchema);

@@ -13,6 +13,8 @@ export interface Ended {
 export interface RunOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** Called once it is started. */
+  onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
   /** Sees standard output as it comes, all of it so far, and may signal the process. */
   onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -43,6 +45,7 @@ export function runNode(args: string[], options: RunOptions): Promise<Ended> {
     ...options.env,
   };
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  options.onStart?.((signal) => child.kill(signal));
   const ended: Ended = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     ended.stdout += text;
