@@ -14,6 +14,13 @@ const classNames = {
   qwen3: 'Qwen3ForCausalLM',
 } as const;
 
+/** Where the file has no num_key_value_heads; others have one of each query head. As in Transformers, like the head_dim 128 of Qwen3. */
+const absentKeyValueHeads: Partial<Record<(typeof architectures)[number], number>> = {
+  mistral: 8,
+  qwen2: 32,
+  qwen3: 32,
+};
+
 /**
  * The shape of the decoder that a config.json describes. `hasHead` says whether the weights hold lm_head.weight (used where tie_word_embeddings
  * is absent); `generation` is generation_config.json, whose end tokens count too.
@@ -45,8 +52,11 @@ export function parseConfigJson(path: string, json: Json, generation: Json = {},
   refuseUnsupported(json, reject);
   const heads = count('num_attention_heads');
   const hiddenSize = count('hidden_size');
-  const kvHeads = count('num_key_value_heads', heads);
-  const headDim = count('head_dim', hiddenSize / heads);
+  const kvHeads = count(
+    'num_key_value_heads',
+    json['num_key_value_heads'] === null ? heads : (absentKeyValueHeads[architecture] ?? heads),
+  );
+  const headDim = count('head_dim', architecture === 'qwen3' ? 128 : hiddenSize / heads);
   if (heads % kvHeads !== 0) throw reject(`${heads} attention heads can't share ${kvHeads} key-value heads.`);
   if (headDim % 2 !== 0) throw reject(`"head_dim" ${headDim} is odd; rotary positions need pairs.`);
   const rope = parseRope(json, reject);

@@ -106,6 +106,25 @@ describe('config.json', () => {
     expect(() => parseConfigJson('c', { ...qwen, use_sliding_window: true })).toThrow(/use_sliding_window/);
   });
 
+  it('takes what a file leaves out for what Transformers takes it for', () => {
+    const sizes = {
+      ...base,
+      hidden_size: 512,
+      num_attention_heads: 64,
+      head_dim: undefined,
+      num_key_value_heads: undefined,
+    };
+    const of = (changes: object) => {
+      const { headDim, kvHeads } = parseConfigJson('c', { ...sizes, ...changes });
+      return { headDim, kvHeads };
+    };
+    expect(of({ model_type: 'llama' })).toEqual({ headDim: 8, kvHeads: 64 });
+    expect(of({ model_type: 'mistral' })).toEqual({ headDim: 8, kvHeads: 8 });
+    expect(of({ model_type: 'qwen2' })).toEqual({ headDim: 8, kvHeads: 32 });
+    expect(of({ model_type: 'qwen3' })).toEqual({ headDim: 128, kvHeads: 32 });
+    expect(of({ model_type: 'qwen3', num_key_value_heads: null }).kvHeads).toBe(64);
+  });
+
   it('takes end tokens from generation_config.json too', () => {
     expect(parseConfigJson('c', { ...base, eos_token_id: 2 }, { eos_token_id: [4, 2] }).eosTokens).toEqual([2, 4]);
   });
