@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { glob, readFile } from 'node:fs/promises';
+import { describe, expect, it, vi } from 'vitest';
 import { Graph } from '../../../engine/graph/builder.ts';
 import { RULES } from '../../../engine/graph/gradientRules.ts';
 import { gradients } from '../../../engine/graph/gradients.ts';
@@ -47,23 +48,40 @@ describeCases<OperatorNumbers>('operators', 'value and gradient of every operato
   });
 });
 
-describe('differentiation rules', () => {
-  it('there is a case for every rule', () => {
-    const used = new Set<string>();
-    for (const [cases, dtype] of [
-      [OPERATOR_CASES, 'float64'],
-      [FLOAT32_CASES, 'float32'],
-    ] as const) {
-      for (const { build, shapes } of Object.values(cases)) {
-        const graph = new Graph('operator');
-        build(
-          shapes.map((shape, i) => graph.input(`x${i}`, dtype, shape)),
-          graph,
-        );
-        for (const { operator } of graph.nodes) used.add(operator);
-      }
+/** Builds every case, for what is seen meanwhile. */
+function buildAll(seen: (graph: Graph) => void = () => undefined): void {
+  for (const [cases, dtype] of [
+    [OPERATOR_CASES, 'float64'],
+    [FLOAT32_CASES, 'float32'],
+  ] as const) {
+    for (const { build, shapes } of Object.values(cases)) {
+      const graph = new Graph('operator');
+      build(
+        shapes.map((shape, i) => graph.input(`x${i}`, dtype, shape)),
+        graph,
+      );
+      seen(graph);
     }
+  }
+}
+
+describe('differentiation rules', () => {
+  it('there is a case for every rule of an operator', () => {
+    const used = new Set<string>();
+    buildAll(({ nodes }) => nodes.forEach(({ operator }) => used.add(operator)));
     expect(Object.keys(RULES).filter((operator) => !used.has(operator))).toEqual([]);
+  });
+
+  it('there is a case for every gradient written by hand', async () => {
+    const composite = vi.spyOn(Graph.prototype, 'composite');
+    buildAll();
+    const used = new Set(composite.mock.calls.map(([name]) => name));
+    composite.mockRestore();
+    const written: string[] = [];
+    for await (const file of glob('engine/**/*.ts'))
+      written.push(...(await readFile(file, 'utf8')).matchAll(/\.composite\('(\w+)'/g).map(([, name]) => name!));
+    expect(written.length).toBeGreaterThan(4);
+    expect(written.filter((name) => !used.has(name))).toEqual([]);
   });
 });
 
