@@ -10,6 +10,7 @@ import type {
   ArtifactRef,
 } from './types.ts';
 import { chooseMethod, type ValidatedPolicy } from './chooseMethod.ts';
+import { planBadBeliefs } from './badBeliefs.ts';
 import { changeCourse } from './changeCourse.ts';
 import { collectChains } from './collectChains.ts';
 import { collectDrafts, type DraftsInput } from './collectDrafts.ts';
@@ -51,6 +52,7 @@ export function createControlActivities(dependencies: ActivityDependencies) {
       planWarmStart(dependencies, run, input),
     planUpdate: (run: RunContext, input: { iteration: number; chains: ArtifactRef; rewards: ArtifactRef }) =>
       planUpdate(dependencies, run, input),
+    planBadBeliefs: (run: RunContext, input: { plan: ArtifactRef }) => planBadBeliefs(dependencies, run, input),
     planPreferences: (run: RunContext, input: PreferencesInput) => planPreferences(dependencies, run, input),
     planPreferenceUpdate: (run: RunContext, input: PreferenceScoring & { iteration: number }) =>
       planPreferenceUpdate(dependencies, run, input),

@@ -20,6 +20,7 @@ import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan } from './types.ts';
 import type { WrittenText } from './askTeacher.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { publishDerivedPlan } from './derivedPlan.ts';
 import { generatedChains } from './generateChains.ts';
 import { readConfiguration, readJson, readLines } from './inputs.ts';
 import { missing, publishWrittenPlan, sampleId, teacherTexts } from './planWrittenChains.ts';
@@ -91,8 +92,8 @@ async function samplesOf({ store }: ActivityDependencies, plan: GenerationPlan) 
 }
 
 /** The questions of a phase, in the shards of the guided plan; one sample each. */
-async function planQuestions(
-  { store }: ActivityDependencies,
+function planQuestions(
+  dependencies: ActivityDependencies,
   { seed, warmStart }: Configuration,
   guided: GenerationPlan,
   state: Deliberation,
@@ -114,26 +115,7 @@ async function planQuestions(
       return [{ ...item, messages, sharedMessages, firstSample: sampleIndex, seeds }];
     });
 
-  const plan: GenerationPlan = {
-    purpose: guided.purpose,
-    ...(asked ? { writtenFrom: asked } : {}),
-    shards: [],
-  };
-  for (const { shard: ref } of guided.shards) {
-    const shard = await readJson<GenerationShard>(store, ref);
-    const items = shard.items.flatMap(questionsOf);
-    if (items.length === 0) continue;
-    plan.shards.push({
-      shard: await store.putBytes(canonicalJson({ ...shard, items }), 'generation-shard'),
-      requests: items.length,
-      chains: items.length,
-    });
-  }
-  return {
-    plan: await store.putBytes(canonicalJson(plan), 'generation-plan'),
-    shards: plan.shards.length,
-    items: plan.shards.reduce((sum, { chains: count }) => sum + count, 0),
-  };
+  return publishDerivedPlan(dependencies, guided, questionsOf, asked);
 }
 
 /** What was written for the questions of a plan, by sample. */

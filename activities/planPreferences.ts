@@ -3,11 +3,13 @@ import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { methodOf, preferenceSettings } from '../alignment/configuration/arms.ts';
 import { bestAgainstWorst, labelChains, mismatchedChains } from '../alignment/preferences/choosePreferences.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { ArtifactRef, RunContext, ShardedPlan } from './types.ts';
+import { againstBadBeliefs } from '../alignment/preferences/badBeliefs.ts';
+import type { ArtifactRef, PolicyState, RunContext, ShardedPlan } from './types.ts';
+import { badBeliefChains } from './badBeliefs.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { DecisionArtifact } from './chooseMethod.ts';
-import { readConfiguration, readJson } from './inputs.ts';
+import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import { refuseUnscorable } from './planUpdate.ts';
 import type { PreferencePlan, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
 
@@ -18,6 +20,8 @@ export interface PreferencesInput {
   rewards: ArtifactRef;
   /** Of a validator, about the policy that the iteration starts from. */
   decision?: ArtifactRef;
+  /** Plan of chains that `policy` has written under a wrong belief. */
+  badBeliefs?: { plan: ArtifactRef; policy: PolicyState };
 }
 
 export async function planPreferences(
@@ -39,6 +43,17 @@ export async function planPreferences(
     sequences.set(id, { id, promptTokens, completionTokens: tokens });
     return id;
   };
+  const { badBelief } = configuration.iteration.preference ?? {};
+  const beliefs = input.badBeliefs
+    ? await badBeliefChains(dependencies, configuration, await readLibrary(store, run), input.badBeliefs)
+    : [];
+  // Named for the rejected side alone: no other place of this function may call it.
+  const rejectBelief = (index: number): string => {
+    const { requestId, promptTokens, tokens } = beliefs[index]!;
+    const id = `${requestId}/bad-belief`;
+    sequences.set(id, { id, promptTokens, completionTokens: tokens });
+    return id;
+  };
   const method = input.decision
     ? (await readJson<DecisionArtifact>(store, input.decision)).next
     : methodOf(configuration.iteration.method!, input.iteration);
@@ -47,24 +62,36 @@ export async function planPreferences(
     method === 'dpo'
       ? {
           method: 'dpo' as const,
-          pairs: bestAgainstWorst(rewards).map(({ chosen, rejected }) => ({
-            chosen: nameOf(chosen),
-            rejected: nameOf(rejected),
-          })),
+          pairs: [
+            ...(badBelief === 'instead' ? [] : bestAgainstWorst(rewards)).map(({ chosen, rejected }) => ({
+              chosen: nameOf(chosen),
+              rejected: nameOf(rejected),
+            })),
+            ...againstBadBeliefs(rewards, beliefs).map(({ chosen, belief }) => ({
+              chosen: nameOf(chosen),
+              rejected: rejectBelief(belief),
+            })),
+          ],
         }
       : {
           method: 'kto' as const,
-          labelled: labelChains(rewards, settings.threshold).map(({ index, desirable }) => ({
-            id: nameOf(index),
-            desirable,
-          })),
+          labelled: [
+            ...labelChains(rewards, settings.threshold)
+              .filter(({ desirable }) => desirable || badBelief !== 'instead')
+              .map(({ index, desirable }) => ({ id: nameOf(index), desirable })),
+            ...beliefs.map((_, belief) => ({ id: rejectBelief(belief), desirable: false })),
+          ],
           mismatched:
             settings.ktoLoss === 'kto'
               ? mismatchedChains(rewards).map(({ prompt, completion }) => nameOf(prompt, completion))
               : [],
         };
 
-  const plan: PreferencePlan = { ...preferences, shards: [] };
+  const plan: PreferencePlan = {
+    ...preferences,
+    ...(input.badBeliefs ? { badBeliefs: input.badBeliefs.plan } : {}),
+    shards: [],
+  };
   const all = [...sequences.values()];
   const size = configuration.shards.gradientSequences;
   for (let start = 0; start < all.length; start += size) {

@@ -2,12 +2,12 @@
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { ApplicationFailure } from '@temporalio/activity';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, ShardedPlan } from './types.ts';
 import { writtenTexts, type WrittenText } from './askTeacher.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { publishDerivedPlan } from './derivedPlan.ts';
 import { readConfiguration, readJson, readLines } from './inputs.ts';
-import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
+import type { GenerationItem, GenerationPlan } from './plans.ts';
 import { operatorFailure } from './stage.ts';
 
 export interface WrittenPlan extends ShardedPlan {
@@ -74,32 +74,16 @@ export function addTeacherFigures(parts: readonly Figures[]): Figures {
 export const sampleId = ({ requestId, sampleIndex }: Pick<ChainRecord, 'requestId' | 'sampleIndex'>): string =>
   `${requestId}#${sampleIndex}`;
 
-/** The samples of the plan with these texts in place of seeds, in the same shards; samples without a text are left out. */
+/** The samples of the plan with these texts in place of seeds; samples without a text are left out. */
 export async function publishWrittenPlan(
-  { store }: ActivityDependencies,
+  dependencies: ActivityDependencies,
   plan: GenerationPlan,
   texts: ReadonlyMap<string, WrittenText>,
   writtenFrom: NonNullable<GenerationPlan['writtenFrom']>,
 ): Promise<ShardedPlan> {
-  const written: GenerationPlan = { purpose: plan.purpose, writtenFrom, shards: [] };
-  let chains = 0;
-  for (const { shard: ref } of plan.shards) {
-    const shard = await readJson<GenerationShard>(store, ref);
-    const items = shard.items.flatMap((item) => withTexts(item, texts));
-    if (items.length === 0) continue;
-    written.shards.push({
-      shard: await store.putBytes(canonicalJson({ ...shard, items }), 'generation-shard'),
-      requests: new Set(items.map(({ requestId }) => requestId)).size,
-      chains: items.length,
-    });
-    chains += items.length;
-  }
-  if (chains === 0) throw operatorFailure('Teacher', 'no chain was written: cada chains and the log say why');
-  return {
-    plan: await store.putBytes(canonicalJson(written), 'generation-plan'),
-    shards: written.shards.length,
-    items: chains,
-  };
+  const written = await publishDerivedPlan(dependencies, plan, (item) => withTexts(item, texts), writtenFrom);
+  if (written.items === 0) throw operatorFailure('Teacher', 'no chain was written: the log says why');
+  return written;
 }
 
 function withTexts(item: GenerationItem, texts: ReadonlyMap<string, WrittenText>): GenerationItem[] {

@@ -14,7 +14,11 @@ export interface PreferenceShard {
 }
 
 /** Sequences are named by their ids. */
-export type PreferencePlan = { shards: ArtifactRef[] } & (
+export type PreferencePlan = {
+  shards: ArtifactRef[];
+  /** Plan of the chains under a wrong belief, whose ids end in `/bad-belief`. */
+  badBeliefs?: ArtifactRef;
+} & (
   | { method: 'dpo'; pairs: { chosen: string; rejected: string }[] }
   | { method: 'kto'; labelled: { id: string; desirable: boolean }[]; mismatched: string[] }
 );

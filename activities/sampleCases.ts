@@ -72,6 +72,9 @@ export async function sampleCases(
     ...(purpose.kind === 'warmStart' && configuration.warmStart.source
       ? { source: configuration.warmStart.source }
       : {}),
+    ...(purpose.kind === 'iteration' && configuration.iteration.preference?.badBelief
+      ? { badBeliefs: true as const }
+      : {}),
   };
 }
 

@@ -95,6 +95,8 @@ export interface ShardedPlan {
   shards: number;
   /** Who writes the chains, where the policy does not sample them. */
   source?: 'teacher' | 'deliberation';
+  /** Chains under a wrong belief are to be drawn for its requests too, to be rejected. */
+  badBeliefs?: true;
   /** What the plan holds, for summaries and progress. */
   items: number;
   /** There is no plan yet: these texts must have vectors first, then it is to be made again. */

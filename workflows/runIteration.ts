@@ -68,7 +68,7 @@ export async function runIteration(input: IterationInput): Promise<TrainedPolicy
   const rewarded = await generateAndReward(run, label, plan, input.policy, progress);
   const planned =
     input.preferences && reference
-      ? await planByPreferences(run, label, { ...input, reference, decision }, rewarded, progress)
+      ? await planByPreferences(run, label, { ...input, reference, decision, plan }, rewarded, progress)
       : await planWithRefills(run, label, input, rewarded, progress);
   const { update, refills, preferences, ...spent } = planned;
   // The reference is in a preference loss already: its gradient is that of weighted log-probabilities alone.

@@ -3,6 +3,7 @@
  * absent by default, so that none is part of a configuration that sets none.
  */
 import { z } from 'zod';
+import { badBeliefFields } from './badBelief.ts';
 import { validatorFields, validatorProblems } from './validator.ts';
 
 export const warmStartArmFields = {
@@ -46,6 +47,7 @@ const preference = z.strictObject({
       'KTO: chains with at least this reward are desirable; absent = those that pass the format and the outcome filter.',
     ),
   ...validatorFields,
+  ...badBeliefFields,
 });
 
 export const iterationArmFields = {

@@ -4,6 +4,7 @@
  * not this module's concern: it says what is asked next, and what a reply comes to.
  */
 import { parseChain, type ChainFormat } from '../chains/chain.ts';
+import { splitReasoning } from '../chains/reasoningTurn.ts';
 import type { DeliberationSettings } from '../configuration/chainSource.ts';
 import type { ChatMessage } from '../prompts/guidedPrompt.ts';
 import { agreement, critiquePrompt, draftPrompt, intentsPrompt, promptVersion, refinePrompt } from './prompts.ts';
@@ -111,7 +112,7 @@ function heard(
 ): DeliberatedChain {
   switch (phase) {
     case 'intents':
-      return { ...chain, intents: intentsIn(text) };
+      return { ...chain, intents: intentsIn(spoken(text)) };
     case 'draft':
       return { ...chain, reply: text.trim(), cut };
     case 'critique':
@@ -124,7 +125,7 @@ function heard(
 
 /** An agent agrees, or writes a better reply; what is neither is no vote. */
 function criticised(chain: DeliberatedChain, text: string, cut: boolean, format: ChainFormat): DeliberatedChain {
-  if (agrees(text)) return { ...chain, agreements: chain.agreements + 1 };
+  if (agrees(spoken(text))) return { ...chain, agreements: chain.agreements + 1 };
   if (!isWhole(text, cut, format) || text.trim() === chain.reply) return chain;
   return { ...chain, reply: text.trim(), cut: false, agreements: 0, revisions: chain.revisions + 1 };
 }
@@ -135,6 +136,9 @@ function isAgreed({ agreements }: DeliberatedChain, { agents }: DeliberationSett
 }
 
 const isWhole = (text: string, cut: boolean, format: ChainFormat): boolean => !cut && parseChain(text, format).format;
+
+/** What a model says after it has thought to itself. */
+const spoken = (text: string): string => splitReasoning(text).rest;
 
 const agrees = (text: string): boolean => new RegExp(`^\\W*${agreement}(?![\\p{L}\\p{N}])`, 'iu').test(text);
 

@@ -167,6 +167,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         // A preference loss reads policy and reference before its step.
         training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
         generation(configuration, total(evaluation.probe), 'raw'),
+        badBeliefs(configuration),
         ...validation(configuration),
         // The iteration's record, the run's record, figures of the probe.
         activities({ temporalActions: 2 + (total(evaluation.probe) > 0 ? 1 : 0), storeRequests: 9 }),
@@ -300,6 +301,15 @@ function validation(configuration: Configuration): Work[] {
   return once.map(
     (work) => Object.fromEntries(Object.entries(work).map(([name, value]) => [name, value * times])) as Work,
   );
+}
+
+/** One chain of each request under a wrong belief, where preferences reject such. */
+function badBeliefs(configuration: Configuration): Work {
+  const { method, preference, requests } = configuration.iteration;
+  if (!method || !preference?.badBelief) return { seconds: 0 };
+  const drawn = generation(configuration, total(requests), 'cases');
+  // They are neither collected nor rewarded; what is planned is their prompts.
+  return { ...drawn, temporalActions: Math.ceil(total(requests) / configuration.shards.generationRequests) + 1 };
 }
 
 function judgeCost({ judge }: Configuration, calls: number): number | null {

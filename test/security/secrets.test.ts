@@ -24,6 +24,7 @@ const planted: Record<string, string> = {
   TEMPORAL_TLS_CLIENT_CERT_DATA: 'canary-tls-certificate-90ce44',
   TEMPORAL_TLS_CLIENT_KEY_DATA: 'canary-tls-key-c0ffee17',
   CADA_JUDGE_API_KEY: 'canary-judge-key-ab12cd34',
+  CADA_TEACHER_API_KEY: 'canary-teacher-key-ef56ab78',
   OPENAI_API_KEY: 'canary-openai-key-99aa77',
   HF_TOKEN: 'canary-hub-token-42ee11',
 };

@@ -11,14 +11,14 @@ const harmful = new Set(
     .map(({ request }) => request),
 );
 
+const helpful =
+  'Here are three short steps that will work well. First look at what you have. Then write down what is missing. Last, ask somebody for it.';
 const analysis = 'The request was weighed against the codes.';
 
 /** A chain that passes both filters for the request that the last message ends with. */
 export function taughtChain({ body }: ChatRequestSeen, thoughts = analysis): string {
   const refuses = harmful.has(body.messages.at(-1)!.content);
-  const response = refuses
-    ? "I'm sorry, but I can't help with that."
-    : 'Here are three short steps that will work well.';
+  const response = refuses ? "I'm sorry, but I can't help with that." : helpful;
   return `### Analysis\n${thoughts}\n\n### Final Response\n${response}`;
 }
 

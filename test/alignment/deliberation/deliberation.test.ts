@@ -41,6 +41,8 @@ describe('a deliberation', () => {
     expect(after([list.join('\n')]).chains[0]!.intents).toEqual(['to bake', 'to sell', 'to poison', 'four', 'five']);
     expect(after([`- ${'long '.repeat(100)}`]).chains[0]!.intents[0]).toHaveLength(240);
     expect(after(['I will not.']).chains[0]!.intents).toEqual([]);
+    // Not what a model thinks to itself.
+    expect(after(['<think>\n- hm\n</think>\n- to bake']).chains[0]!.intents).toEqual(['to bake']);
   });
 
   test('drafts with the guided prompt, and intents below the request', () => {
@@ -61,6 +63,7 @@ describe('a deliberation', () => {
     const agreed = after(['- x', chainOf('First.'), 'Agreed. Nothing to add.']);
     expect(agreed).toMatchObject({ phase: 'refine', round: 1, chains: [{ agreements: 1, revisions: 0 }] });
     expect(asked(agreed)).toMatch(/Leave out every thought[^]*Keep the two parts/);
+    expect(after(['- x', chainOf('First.'), '<think>No?</think>\nAGREED']).phase).toBe('refine');
     const done = after(['- x', chainOf('First.'), 'AGREED', chainOf('Short.')]);
     expect(done).toMatchObject({ phase: 'done', chains: [{ reply: chainOf('Short.'), refined: true }] });
     expect(asked(done)).toBeUndefined();

@@ -202,6 +202,35 @@ export const configurationFiles: BadInput[] = [
     'add its url and model',
   ),
   lines(
+    'chains by a teacher that is not there',
+    'warmStart: { source: teacher }',
+    'warmStart.source: there is no teacher to ask',
+    'add the section teacher',
+  ),
+  lines(
+    'a deliberation that nobody holds',
+    'warmStart: { deliberation: { rounds: 2 } }',
+    'warmStart.deliberation: ',
+    "only source 'deliberation' reads it",
+  ),
+  lines(
+    'a deliberation without an end',
+    'warmStart: { source: deliberation, deliberation: { rounds: 100 } }',
+    'warmStart.deliberation.rounds: the value is not allowed',
+    'from 1 to 8',
+  ),
+  lines(
+    "a teacher's key in the configuration",
+    'teacher: { url: "http://127.0.0.1:1/v1", model: a, apiKeyVariable: sk-live-0123 }',
+    'teacher.apiKeyVariable: ',
+  ),
+  lines(
+    'chains to be rejected, and nothing that rejects them',
+    'iteration: { preference: { badBelief: also } }',
+    'iteration.preference: ',
+    'only iteration.method reads it',
+  ),
+  lines(
     'two judges',
     'judge: { url: "http://127.0.0.1:1/v1", model: a }\nenvironmentJudge: { codes: simple }',
     'environmentJudge: ',
