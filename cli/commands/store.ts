@@ -68,7 +68,7 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
         .default(leaseOf('7d'), '7d'),
     )
     .option('--keep-steps', 'keep the results of all finished steps, for later runs')
-    .option('--forget <run...>', 'remove the records of these runs too, and what only they needed')
+    .option('--forget <run...>', 'remove the records of these runs or studies too, and what only they needed')
     .option('--delete', 'remove, not only show')
     .option('--json', 'for scripts')
     .option(...storeOption)

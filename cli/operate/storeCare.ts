@@ -20,9 +20,13 @@ export async function collectGarbage(request: GarbageRequest): Promise<Collected
   const store = await openStore(storeUri);
   const present: string[] = [];
   for await (const runId of store.listFolders('runs/')) present.push(runId);
+  for await (const studyId of store.listFolders('studies/')) present.push(studyId);
   for (const runId of request.forget) {
     if (!present.includes(runId)) {
-      throw badInput(`There is no run "${runId}" in ${store.uri}.`, 'Write its id in full; `cada runs` lists them.');
+      throw badInput(
+        `There is no run or study "${runId}" in ${store.uri}.`,
+        'Write its id in full; `cada runs` lists them.',
+      );
     }
     if (await hasLiveServer(home, runId)) {
       throw badInput(`Run ${runId} is at work.`, 'Stop it first (Ctrl-C in its terminal), then forget it.');

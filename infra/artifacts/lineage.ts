@@ -58,6 +58,11 @@ export async function indexStore(store: ArtifactStore): Promise<StoreIndex> {
   return index;
 }
 
+export const STUDIES = 'studies/';
+
+/** Of `studies/<id>.json` and `studies/<id>/<unit>.json`. */
+export const studyOf = (key: string): string => key.slice(STUDIES.length).replace(/(\/.*|\.json)$/, '');
+
 /**
  * Follows references from where it is told to begin. An object or step that is reached is recorded once; what should be readable and
  * is not is collected in `unreadable`, since what it refers to is then not known.
@@ -92,15 +97,22 @@ export class Trace {
 
   /** The record, the iterations and the histories of a run, and all they lead to. */
   async addRun(runId: string): Promise<void> {
-    const histories = `runs/${runId}/history/`;
-    await eachAtOnce(this.#store.listDocuments(`runs/${runId}/`), async (key) => {
-      const kind = key.startsWith(histories)
-        ? 'history'
-        : key.endsWith('/run.json')
-          ? 'record'
-          : key.startsWith(`runs/${runId}/course/`)
-            ? 'course'
-            : 'iteration';
+    await this.#addDocuments(`runs/${runId}/`, (key) => {
+      if (key.startsWith(`runs/${runId}/history/`)) return 'history';
+      if (key.endsWith('/run.json')) return 'record';
+      return key.startsWith(`runs/${runId}/course/`) ? 'course' : 'iteration';
+    });
+  }
+
+  /** What the studies have come to, and the results of each of their units, but for those of studies `without`. */
+  async addStudies(without: ReadonlySet<string>): Promise<void> {
+    await this.#addDocuments(STUDIES, (key) => (without.has(studyOf(key)) ? undefined : 'study'));
+  }
+
+  async #addDocuments(prefix: string, kindOf: (key: string) => string | undefined): Promise<void> {
+    await eachAtOnce(this.#store.listDocuments(prefix), async (key) => {
+      const kind = kindOf(key);
+      if (!kind) return;
       const document = await this.#store.getDocument<unknown>(key).catch(whereCorrupt);
       if (document === undefined) return;
       this.documents.set(key, kind);

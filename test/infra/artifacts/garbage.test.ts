@@ -56,6 +56,21 @@ for (const { name, missing, start } of storeKinds) {
       expect((await computeStep(store, generationOf(gone.shard), 'chains', 'again')).cached).toBe(false);
     });
 
+    test('what studies have come to stays, until they are forgotten', async () => {
+      const put = (text: string) => store.putBytes(text, 'suite-result');
+      const [finished, begun] = [await put('answers judged'), await put('answers of a unit, no page yet')];
+      await store.putDocument('studies/paper-1/none.json', { unit: 'none', result: finished }, 'ifAbsent');
+      await store.putDocument('studies/paper-1.json', { page: finished }, 'ifAbsent');
+      await store.putDocument('studies/paper-12/none.json', { unit: 'none', result: begun }, 'ifAbsent');
+      expect((await findGarbage(store, later)).objects).toEqual([]);
+      const garbage = await findGarbage(store, { ...later, forget: ['paper-1'] });
+      expect(digests(garbage)).toEqual([finished.sha256]);
+      expect([...garbage.documents].sort()).toEqual(['studies/paper-1.json', 'studies/paper-1/none.json']);
+      await removeGarbage(store, garbage);
+      expect(await store.getDocument('studies/paper-1.json')).toBeUndefined();
+      expect(await store.getDocument('studies/paper-12/none.json')).toBeDefined();
+    });
+
     test('what is younger than the lease stays, with all it leads to', async () => {
       await smallRun(store, 'gone', 'done');
       const garbage = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['gone'] });
