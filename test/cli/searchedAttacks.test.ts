@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { startChatServer, type ChatRequestSeen, type ChatServer, type Scripted } from '../servers/chatServer.ts';
 import { cada } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
@@ -102,6 +103,33 @@ describe('cada evaluate --attack gcg,pair,pap,translation', { timeout: 600_000 }
     expect(more.code).toBe(0);
     expect(computed('searchSuffix')).toBe(6);
     expect(server.seen).toHaveLength(0);
+  });
+
+  test('gcg in a study: each arm has suffixes of its own, behind its own codes and cases', async () => {
+    const study = {
+      ...{ name: 'attacked', models: ['model'], suites: ['strongreject'], maxNewTokens: 12, bootstrapSamples: 200 },
+      ...{ attacks: ['base64', 'gcg'], attackSettings: { gcg: { ...settings().gcg, steps: 2, batch: 4 } } },
+      arms: [
+        { name: 'none', inference: 'none' },
+        { name: 'cases', inference: 'simple,cases:2' },
+      ],
+    };
+    writeFileSync(join(run.cwd, 'study.yaml'), stringify(study));
+    const before = computed('searchSuffix');
+    const { code, stdout, stderr } = await cada(['compare', 'study.yaml', '--data', 'data', '--json'], run);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(computed('searchSuffix') - before).toBe(4);
+    const { figures } = JSON.parse(stdout) as StudyResult;
+    for (const arm of figures.arms) {
+      expect(arm.figures['robustness/gcg']!.n).toBe(2);
+      expect(arm.figures['robustness/worst']!.n).toBe(2);
+      expect(arm.figures['robustness/worst']!.value).toBeLessThanOrEqual(arm.figures['robustness/gcg']!.value);
+    }
+    const { attackSettings: _, ...without } = { ...study, attacks: ['pair'] };
+    writeFileSync(join(run.cwd, 'study.yaml'), stringify(without));
+    const refused = await cada(['compare', 'study.yaml', '--data', 'data'], run);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('pair needs an attacker');
   });
 
   test('pair, pap, translation: reworded by the attacker; refusals and replies without JSON are counted', async () => {
