@@ -1,11 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SuffixModel } from '../../../engine/attack/suffixModel.ts';
+import { writeSafetensors } from '../../../engine/formats/safetensors.ts';
 import { createAdapter } from '../../../engine/model/createAdapter.ts';
+import { openMergedTensors } from '../../../engine/model/mergedWeights.ts';
+import { policyWeights } from '../../../engine/model/trainedWeights.ts';
+import { expectedTensors } from '../../../engine/model/weights.ts';
 import type { EngineSettings } from '../../../engine/policy.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
+import { fillB } from '../filledAdapter.ts';
 import { TINY, writeRandomModel } from '../train/randomModel.ts';
 import { openDoubleDecoder, type DoubleDecoder } from './doubleDecoder.ts';
 
@@ -61,17 +66,36 @@ describe('gradient with respect to one-hot tokens', () => {
     expect(furthest / largest).toBeLessThan(1e-4);
   });
 
-  it('is of the policy with its adapter', async () => {
+  it('is of the policy with its adapter: one with weights has the gradient of the merged model', async () => {
     const adapterPath = join(folder, 'adapter');
     const lora = { rank: 2, alpha: 4, targets: ['q_proj', 'down_proj'], rankStabilized: false };
     await createAdapter({ model: policy, lora, seed: 's', outputPath: adapterPath, baseModelName: 'tiny' });
-    const adapted = await SuffixModel.open({ ...policy, adapterPath }, settings);
-    const text = { promptTokens, completionTokens };
+    const gradientOf = async (opened: SuffixModel): Promise<Float32Array> => {
+      const { gradient } = await opened.oneHotGradient({ promptTokens, completionTokens }, start, count);
+      if (opened !== model) await opened.release();
+      return gradient;
+    };
+    const distance = (one: Float32Array, other: Float32Array): number =>
+      one.reduce((most, value, index) => Math.max(most, Math.abs(value - other[index]!)), 0);
+    const base = await gradientOf(model);
     // A fresh adapter changes nothing, by other operations.
-    const own = (await adapted.oneHotGradient(text, start, count)).gradient;
-    const base = (await model.oneHotGradient(text, start, count)).gradient;
-    expect(Math.max(...own.map((value, index) => Math.abs(value - base[index]!)))).toBeLessThan(1e-6);
-    await adapted.release();
+    expect(distance(await gradientOf(await SuffixModel.open({ ...policy, adapterPath }, settings)), base)).toBeLessThan(
+      1e-6,
+    );
+    await fillB(join(adapterPath, 'adapter_model.safetensors'));
+    const adapted = await gradientOf(await SuffixModel.open({ ...policy, adapterPath }, settings));
+    expect(distance(adapted, base)).toBeGreaterThan(1e-3);
+    const { weightFile, adapter } = await policyWeights({ ...policy, adapterPath }, settings.cachePath);
+    const merged = await openMergedTensors(weightFile, adapter, settings);
+    const mergedPath = join(folder, 'merged');
+    mkdirSync(mergedPath);
+    copyFileSync(join(folder, 'model', 'config.json'), join(mergedPath, 'config.json'));
+    const tensors = [];
+    for (const [name, shape] of expectedTensors(TINY)) tensors.push({ name, shape, data: await merged.read(name) });
+    await merged.close();
+    await writeSafetensors(join(mergedPath, 'model.safetensors'), tensors, { format: 'pt' });
+    const whole = await SuffixModel.open({ modelPath: mergedPath, modelDigest: 'merged' }, settings);
+    expect(distance(await gradientOf(whole), adapted)).toBeLessThan(1e-5);
   });
 
   it('refuses places outside of the prompt', async () => {
