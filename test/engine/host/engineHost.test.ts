@@ -4,13 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readSafetensors, writeSafetensors } from '../../../engine/formats/safetensors.ts';
 import { openSampler } from '../../../engine/generate/sampler.ts';
 import { sampleSequences } from '../../../engine/generate/sampleSequences.ts';
 import type { HostedEngine } from '../../../engine/host/engineClient.ts';
 import { exitError, startEngine } from '../../../engine/host/engineClient.ts';
 import { convertedWeights } from '../../../engine/model/weightFile.ts';
 import type { EngineProgress, EngineSettings, SampleRequest } from '../../../engine/policy.ts';
+import { fillB } from '../filledAdapter.ts';
 import { TINY_CONFIG, writeRandomModel } from '../generate/tinyModel.ts';
 
 let folder: string;
@@ -219,19 +219,6 @@ describe('exitError', () => {
     });
   });
 });
-
-/** Puts numbers in place of the zeros of every lora_B. */
-async function fillB(path: string): Promise<void> {
-  const file = await readSafetensors(path);
-  const tensors = [];
-  for (const [name, { shape }] of file.tensors) {
-    const values = await file.readFloat32(name);
-    const data = name.includes('lora_B') ? values.map((_, i) => Math.sin(i) / 4) : values;
-    tensors.push({ name, shape: [...shape], data });
-  }
-  await file.close();
-  await writeSafetensors(path, tensors, { format: 'pt' });
-}
 
 function isRunning(pid: number): boolean {
   try {
