@@ -4,6 +4,9 @@ import { paretoPoint, type ArmFigures } from './studyFigures.ts';
 
 const width = 640;
 const height = 440;
+const margin = { top: 24, bottom: 48 };
+/** Pixels from one label's line to the next. */
+const lineHeight = 13;
 const grey = '#808890';
 /** Colour-blind safe (Okabe and Ito): on the front, behind it. */
 const colours = { front: '#0072b2', behind: '#e69f00', range: '#80889099' };
@@ -21,6 +24,7 @@ export function paretoChart(arms: readonly ArmFigures[]): string {
     ...{ nameTextStyle: { color: grey, fontSize: 12 }, axisLabel: { fontSize: 11, color: grey } },
     splitLine: { lineStyle: { color: '#8088904d' } },
   });
+  const labels = labelPlaces(points.map(({ arm, value }) => ({ name: arm.arm, value })));
   const front = points
     .filter(({ arm }) => arm.pareto)
     .map(({ value }) => value)
@@ -29,7 +33,7 @@ export function paretoChart(arms: readonly ArmFigures[]): string {
     chart.setOption({
       animation: false,
       textStyle: { fontFamily: 'system-ui, sans-serif' },
-      grid: { left: 56, right: 60, top: 24, bottom: 48 },
+      grid: { left: 56, right: 24, top: margin.top, bottom: margin.bottom },
       xAxis: axis('helpfulness: safe prompts answered'),
       yAxis: axis('harmlessness'),
       series: [
@@ -43,9 +47,9 @@ export function paretoChart(arms: readonly ArmFigures[]): string {
           data: points.map(({ arm, value }) => ({
             ...{ value, name: arm.arm },
             itemStyle: { color: arm.pareto ? colours.front : colours.behind },
+            label: labels.get(arm.arm)!,
           })),
-          label: { show: true, position: 'right', formatter: '{b}', fontSize: 11, color: grey },
-          labelLayout: { hideOverlap: false, moveOverlap: 'shiftY' },
+          label: { show: true, formatter: '{b}', fontSize: 11, color: grey, distance: 8 },
         },
       ],
     });
@@ -53,6 +57,22 @@ export function paretoChart(arms: readonly ArmFigures[]): string {
   } finally {
     chart.dispose();
   }
+}
+
+/** Names stay inside the picture, above the lines of the intervals, and off each other: those to the same side, from the top down. */
+function labelPlaces(points: readonly { name: string; value: [number, number] }[]) {
+  const lowest = { left: -Infinity, right: -Infinity };
+  return new Map(
+    points
+      .toSorted((one, other) => other.value[1] - one.value[1])
+      .map(({ name, value: [helpful, harmless] }) => {
+        const position: 'left' | 'right' = helpful > 0.6 ? 'left' : 'right';
+        const wanted = (1 - harmless) * (height - margin.top - margin.bottom);
+        const place = Math.max(wanted - lineHeight / 2, lowest[position] + lineHeight);
+        lowest[position] = place;
+        return [name, { position, offset: [0, place - wanted] }] as const;
+      }),
+  );
 }
 
 /** Both intervals, as thin lines through the point. */
