@@ -33,10 +33,17 @@ async function historiesOf(runId: string): Promise<Map<string, HistoryJson>> {
 
 /** On a busy machine a workflow task may time out and be given again: that is no cost of ours. */
 function withoutRepeatedTasks({ events }: HistoryJson): HistoryJson {
-  const lost = events.flatMap((event, index) =>
-    /WORKFLOW_TASK_(TIMED_OUT|FAILED)$/.test(String(event['eventType'])) ? [index - 2, index - 1, index] : [],
-  );
-  return { events: events.filter((_, index) => !lost.includes(index)) };
+  const lost = new Set<unknown>();
+  for (const event of events) {
+    if (!/WORKFLOW_TASK_(TIMED_OUT|FAILED)$/.test(String(event['eventType']))) continue;
+    lost.add(event['eventId']);
+    // Other events may stand between those of one task.
+    for (const attributes of Object.values(event)) {
+      const { scheduledEventId, startedEventId } = (attributes ?? {}) as Record<string, unknown>;
+      lost.add(scheduledEventId).add(startedEventId);
+    }
+  }
+  return { events: events.filter(({ eventId }) => !lost.has(eventId)) };
 }
 
 const ownOf = (histories: Map<string, HistoryJson>) =>
