@@ -7,7 +7,7 @@ import type { Check } from '../infra/doctor/check.ts';
 import type { Garbage } from '../infra/artifacts/garbage.ts';
 import type { Verification, VerifyOptions } from '../infra/artifacts/verify.ts';
 import type { Headline } from '../alignment/evaluation/comparison.ts';
-import type { PlannedStage } from '../alignment/plan/estimateRun.ts';
+import type { PlannedStage } from '../alignment/plan/plannedStage.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 
 export interface CadaOperations {

@@ -1,6 +1,7 @@
 /** What a run will take, in words: `cada plan` and `cada train --plan`. */
 import prettyBytes from 'pretty-bytes';
-import { measuredRates, type RunEstimate } from '../alignment/plan/estimateRun.ts';
+import type { RunEstimate } from '../alignment/plan/estimateRun.ts';
+import { measuredRates } from '../alignment/plan/measuredRates.ts';
 import { duration } from './progress/wording.ts';
 import { plainTable } from './terminal.ts';
 

@@ -4,7 +4,7 @@ import { asksTeacher, deliberationSettings } from '../configuration/chainSource.
 import { askingSettings, costOfCalls } from '../configuration/endpoint.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import { writingSettings } from '../configuration/teacher.ts';
-import type { Work } from './estimateRun.ts';
+import type { Work } from './plannedStage.ts';
 
 /** Assumed of a teacher: they differ by the model and its server. */
 const teacherRates = {

@@ -8,7 +8,7 @@ import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { meanLoss } from '../evaluation/utility.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
-import { measuredRates } from '../plan/estimateRun.ts';
+import { measuredRates } from '../plan/measuredRates.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import { sourceLines } from './chainSources.ts';
 import * as format from './format.ts';

@@ -1,5 +1,5 @@
 /** The time left of a whole run: what was planned for the stages to come, scaled by how the finished ones went. */
-import type { PlannedStage } from '../../alignment/plan/estimateRun.ts';
+import type { PlannedStage } from '../../alignment/plan/plannedStage.ts';
 import { recordedStage } from '../stageOrder.ts';
 import type { ProgressSnapshot } from './snapshot.ts';
 

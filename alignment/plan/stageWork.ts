@@ -1,0 +1,186 @@
+/** The work of each kind of stage: chains, tokens, seconds, bytes and requests of the store, actions on the Temporal server, judge calls. */
+import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
+import { usesEmbeddings } from '../configuration/caseSampling.ts';
+import { asksGuardModel, asksRubricJudge } from '../configuration/optionalRewards.ts';
+import type { Configuration, RequestCounts } from '../configuration/schema.ts';
+import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
+import { measuredRates } from './measuredRates.ts';
+import type { Work } from './plannedStage.ts';
+
+/** Work that takes next to no time. */
+export const activities = (work: Omit<Work, 'seconds'>): Work => ({ ...work, seconds: 0 });
+
+/** Its start counts once for the parent and once for itself; the run's record is saved before each stage. */
+export const childWorkflow = activities({ temporalActions: 3, storeRequests: 2 });
+
+/** Requests for the step of one activity: its manifest is looked for, an object is put after its presence is asked for, the manifest is put. */
+const requestsPerStep = 4;
+/** What an activity reads: configuration, plan, its shard, the model's manifest. */
+const readsPerStep = 4;
+
+const heartbeats = (seconds: number): number => Math.round(seconds / measuredRates.secondsBetweenHeartbeats);
+
+/**
+ * Every chain for a harmful request is graded when it is rewarded, in a warm start, an iteration or an evaluation; a guard model reads those responses, or
+ * all of them, as fast as a model of the default one's size.
+ */
+export function grading(configuration: Configuration, shards: number, chains: { harmful: number; all: number }): Work {
+  const { judge, guardModel, chain, evaluation } = configuration;
+  // The analyses of refusals are further responses to be graded: at most all.
+  const votes = (judge && asksRubricJudge(configuration) ? (judge.votes ?? 1) : 0) * (evaluation.leaks ? 2 : 1);
+  const asked = activities({ judgeCalls: chains.harmful * votes, temporalActions: votes > 0 ? shards : 0 });
+  if (!guardModel || !asksGuardModel(configuration)) return asked;
+  const read = guardModel.requests === 'all' ? chains.all : chains.harmful;
+  const rates = measuredRates;
+  const tokens =
+    read * (rates.rawPromptTokens + chain.maxNewTokens * rates.shareOfLongestChain) + rates.guardPromptTokens;
+  const seconds = rates.stageSeconds + tokens / rates.promptTokensPerSecond;
+  return {
+    ...asked,
+    seconds,
+    storeRequests: shards * (requestsPerStep + readsPerStep + 2),
+    temporalActions: (asked.temporalActions ?? 0) + shards + heartbeats(seconds),
+  };
+}
+
+/** A validator answers and judges its split after each cycle, and once before the first. */
+export function validation(configuration: Configuration): Work[] {
+  const { iteration, shards, chain } = configuration;
+  const judge = iteration.method === 'iterative' ? validatorJudge(iteration.preference) : undefined;
+  if (!judge) return [];
+  const requests = total(validatorSettings(iteration.preference).requests);
+  const shardCount = Math.ceil(requests / shards.generationRequests);
+  const judgedTokens = 2 * requests * (measuredRates.selfQuestionTokens + chain.maxNewTokens);
+  const once: Work[] = [
+    generation(configuration, requests, 'raw'),
+    // The decision itself.
+    activities({ temporalActions: 1, storeRequests: 6 }),
+    judge === 'rules'
+      ? activities({})
+      : {
+          seconds: judge === 'self' ? judgedTokens / measuredRates.forwardTokensPerSecond : 0,
+          judgeCalls: judge === 'endpoint' ? requests : 0,
+          temporalActions: shardCount,
+          storeRequests: shardCount * (requestsPerStep + readsPerStep + 2),
+        },
+  ];
+  const times = (iteration.count + 1) / iteration.count;
+  return once.map(
+    (work) => Object.fromEntries(Object.entries(work).map(([name, value]) => [name, value * times])) as Work,
+  );
+}
+
+/** One chain of each request under a wrong belief, where preferences reject such. */
+export function badBeliefs(configuration: Configuration): Work {
+  const { method, preference, requests } = configuration.iteration;
+  if (!method || !preference?.badBelief) return { seconds: 0 };
+  const drawn = generation(configuration, total(requests), 'cases');
+  // They are neither collected nor rewarded; what is planned is their prompts.
+  return { ...drawn, temporalActions: Math.ceil(total(requests) / configuration.shards.generationRequests) + 1 };
+}
+
+export function generation(
+  { chain, shards, cases }: Configuration,
+  chains: number,
+  guidance: Configuration['iteration']['guidance'],
+  samplesPerRequest = 1,
+): Work {
+  if (chains === 0) return { seconds: 0 };
+  const rates = measuredRates;
+  const share = { raw: 0, mixed: 0.5, cases: 1 }[guidance];
+  const guided = chains * share;
+  // Cases of each request's own share nothing with those of others.
+  const ownCases = cases.sampling === 'similarity' || cases.order !== undefined;
+  const prefixes = ownCases
+    ? guided / samplesPerRequest
+    : Math.min(guided, rates.categories * rates.prefixesPerCategory);
+  const promptTokens =
+    (chains - guided) * rates.rawPromptTokens + guided * rates.guidedOwnTokens + prefixes * rates.guidedPromptTokens;
+  const length = chain.maxNewTokens * rates.shareOfLongestChain;
+  const seconds =
+    rates.stageSeconds +
+    promptTokens / rates.promptTokensPerSecond +
+    ((chains - guided) * length) / rates.generatedTokensPerSecond +
+    (guided * length) / rates.guidedTokensPerSecond;
+  const shardCount = Math.ceil(chains / samplesPerRequest / shards.generationRequests);
+  return {
+    chains,
+    generatedTokens: chains * chain.maxNewTokens,
+    seconds,
+    storeBytes: chains * length * rates.bytesPerToken + promptTokens * 8,
+    // Generation and rewards of each shard, twice looked up when they are collected; the plan with its shards.
+    storeRequests: shardCount * (2 * (requestsPerStep + readsPerStep) + 2 * 3 + 2) + 12,
+    // Choice of requests, each shard generated and rewarded, both collected.
+    temporalActions: 3 + 2 * shardCount + heartbeats(seconds),
+  };
+}
+
+/** Vectors of cases and requests, before cases can be chosen by them: a forward over each text, and a graph of its own to be compiled. */
+export function embedding(
+  { cases }: Configuration,
+  requests: number,
+  guidance: Configuration['iteration']['guidance'],
+  planned: 'first' | 'further',
+): Work {
+  if (!usesEmbeddings(cases) || guidance === 'raw') return { seconds: 0 };
+  const rates = measuredRates;
+  const texts = requests + (planned === 'first' ? rates.contrastPairs : 0);
+  return {
+    seconds: rates.stageSeconds + (texts * rates.embeddedTokens) / rates.forwardTokensPerSecond,
+    storeRequests: 2 * (requestsPerStep + readsPerStep) + 4,
+    // The shards of cases and of requests, and the plan asked for once more.
+    temporalActions: 3,
+  };
+}
+
+export function training(configuration: Configuration, sequences: number, steps: number, referenced: boolean): Work {
+  const { chain, shards } = configuration;
+  const rates = measuredRates;
+  const tokens = sequences * (rates.rawPromptTokens + chain.maxNewTokens * rates.shareOfLongestChain);
+  const seconds =
+    rates.stageSeconds +
+    tokens / rates.trainedTokensPerSecond +
+    (referenced ? tokens / rates.forwardTokensPerSecond : 0);
+  const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / shards.gradientSequences);
+  return {
+    trainedTokens: Math.round(tokens),
+    seconds,
+    // A gradient a shard, adapter and its two moments a step: all as large as the adapter.
+    storeBytes: (shardCount + 3 * steps) * adapterBytes(configuration) + tokens * rates.bytesPerToken,
+    storeRequests:
+      shardCount * (requestsPerStep + 2 + readsPerStep + 4) + steps * (requestsPerStep + 2 + readsPerStep) + 6,
+    temporalActions: 1 + shardCount + steps + heartbeats(seconds),
+  };
+}
+
+export function evaluated({ requests, benchmarks }: Configuration['evaluation']): number {
+  return total(requests) + benchmarks.reduce((sum, name) => sum + benchmarkSizes[name], 0);
+}
+
+/** A forward over the untouched model's answers to harmless requests, which mostly end at the limit. */
+export function utility({ evaluation, chain }: Configuration): Work {
+  const { plain, lookAlike } = evaluation.requests;
+  const tokens = (plain + lookAlike) * (measuredRates.rawPromptTokens + chain.maxNewTokens);
+  return {
+    seconds: tokens / measuredRates.forwardTokensPerSecond,
+    storeRequests: requestsPerStep + readsPerStep,
+    temporalActions: 1,
+  };
+}
+
+/** What is trained of the default model: all 135 million weights, or LoRA on projections of its shape: 30 layers, hidden 576, 192 for keys and values, 1536 in the MLP. */
+export function adapterBytes({ lora, trained }: Configuration): number {
+  if (trained === 'all') return 134_515_008 * 4;
+  const inPlusOut = {
+    q_proj: 1152,
+    k_proj: 768,
+    v_proj: 768,
+    o_proj: 1152,
+    gate_proj: 2112,
+    up_proj: 2112,
+    down_proj: 2112,
+  };
+  return lora.targets.reduce((sum, target) => sum + inPlusOut[target], 0) * lora.rank * 30 * 4;
+}
+
+export const total = ({ harmful, plain, lookAlike }: RequestCounts): number => harmful + plain + lookAlike;
