@@ -1,21 +1,16 @@
-/** The operator's hand on a run at work, and its guard: every update, what it answers, refuses and leaves. Real server, stages without work. */
-import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
+/** The operator's hand on a run at work: every update, what it answers, refuses and leaves. Real server, stages without work. */
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/activity';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { Worker } from '@temporalio/worker';
-import { resolve } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { stateAttribute } from '../../activities/types.ts';
-import type { CourseChange, IterationRecord, RunProgress } from '../../activities/types.ts';
 import { changeEnded, prepareFork } from '../../cli/operate/course.ts';
-import { lineOf } from '../../cli/operate/resuming.ts';
-import { listCourse, listHistories, listIterations, loadHistory } from '../../infra/artifacts/runs.ts';
+import { listIterations } from '../../infra/artifacts/runs.ts';
 import {
   cancelRunUpdate,
   changeSettingsUpdate,
   extendUpdate,
   pauseUpdate,
-  progressQuery,
   resumeUpdate,
   retryStageUpdate,
   rollBackUpdate,
@@ -23,27 +18,14 @@ import {
   stopAfterIterationUpdate,
 } from '../../workflows/messages.ts';
 import { eventually } from '../servers/temporalServer.ts';
-import type { HistoryJson } from './historyEvents.ts';
-import { instantConfiguration, startInstantCluster, type InstantCluster, type Step } from './instantStages.ts';
+import { instantConfiguration, type InstantCluster } from './instantStages.ts';
+import { steeredRuns, waits } from './steeredRuns.ts';
 
+const { linesOf, courseOf, steps, ...runs } = steeredRuns();
 let cluster: InstantCluster;
-beforeAll(async () => {
-  cluster = await startInstantCluster();
-}, 120_000);
-afterAll(() => cluster?.stop());
-beforeEach(() => {
-  cluster.script = { generationShards: 1 };
-  cluster.calls.length = 0;
+beforeAll(() => {
+  cluster = runs.cluster();
 });
-
-const progressOf = (handle: WorkflowHandle): Promise<RunProgress> => handle.query(progressQuery);
-const waits = (handle: WorkflowHandle) =>
-  eventually('the run waits', async () => (await progressOf(handle)).state === 'waiting');
-const linesOf = async (runId: string): Promise<IterationRecord[]> => lineOf(cluster.store, await cluster.record(runId));
-const courseOf = (runId: string) => listCourse<CourseChange>(cluster.store, runId);
-/** Learning rate and epoch by iteration, of the steps that were taken. */
-const steps = (): Step[] =>
-  cluster.calls.flatMap(({ stage, step }) => (stage === 'updatePolicy' && step ? [step] : []));
 
 async function refusal(update: Promise<string>): Promise<string> {
   const error: unknown = await update.then(
@@ -276,73 +258,6 @@ test('a fork shares what comes before it, and does the rest by its own configura
   expect((await courseOf(branch)).map(({ told }) => told)).toEqual(['forked from run trunk after iteration 2']);
 });
 
-test('the guard rejects a step without a finite gradient: last good policy, lower rate, other samples', async () => {
-  cluster.script.before = (stage, step) => {
-    if (stage === 'computeGradients' && step?.iteration === 3 && step.learningRate > 3e-4)
-      throw ApplicationFailure.nonRetryable('the gradient is not finite', 'Engine.notFinite');
-  };
-  const handle = await cluster.start('healed', instantConfiguration({ guard: { rateFactor: 0.5, maxRollBacks: 2 } }));
-  await handle.result();
-  expect(steps().map(({ epoch, iteration, learningRate }) => [epoch, iteration, learningRate])).toEqual([
-    [0, 1, 1e-3],
-    [0, 2, 1e-3],
-    [2, 3, 2.5e-4],
-  ]);
-  expect((await courseOf('healed')).map(({ by, told }) => `${by}: ${told}`)).toEqual([
-    'guard: iteration 3 rejected: the gradient is not finite; back to the policy of iteration 2; iteration.learningRate 0.001 -> 0.0005',
-    'guard: iteration 3 rejected: the gradient is not finite; back to the policy of iteration 2; iteration.learningRate 0.0005 -> 0.00025',
-  ]);
-  expect(await cluster.record('healed')).toMatchObject({ state: 'done', iteration: 3, epoch: 2 });
-});
-
-test('KL above its limit tells against the step before; the guard gives up after so many roll-backs, and asks', async () => {
-  cluster.script.figures = ({ iteration, learningRate }) => ({
-    kl: iteration === 3 && learningRate > 2e-4 ? 0.9 : 0.01,
-  });
-  const guard = { maxKl: 0.5, rateFactor: 0.5, maxRollBacks: 2 };
-  const handle = await cluster.start('far', instantConfiguration({ guard }));
-  await waits(handle);
-  expect((await progressOf(handle)).cause).toBe(
-    'iteration 3: KL 0.9 is above iteration.guard.maxKl = 0.5; the guard has rolled back 2 times already',
-  );
-  expect(await handle.executeUpdate(retryStageUpdate)).toContain('again');
-  await handle.result();
-  expect(steps().map(({ epoch, iteration }) => `${epoch}-${iteration}`)).toEqual([
-    '0-1',
-    '0-2',
-    '0-3',
-    '1-2',
-    '1-3',
-    '2-2',
-    '2-3',
-    '3-2',
-    '3-3',
-  ]);
-  expect((await linesOf('far')).map(({ epoch, iteration }) => `${epoch}-${iteration}`)).toEqual([
-    '0-0',
-    '0-1',
-    '3-2',
-    '3-3',
-  ]);
-  expect(await cluster.record('far')).toMatchObject({ state: 'done', iteration: 3, epoch: 3 });
-});
-
-test('a reward that has collapsed ends the run with the last good policy, where the guard is told so', async () => {
-  cluster.script.figures = ({ iteration }) => ({ reward: iteration >= 3 ? 0.1 : 0.6 });
-  const guard = { minReward: 0.3, patience: 2, action: 'stop' };
-  const handle = await cluster.start('collapsed', instantConfiguration({ count: 6, guard }));
-  await handle.result();
-  const record = await cluster.record('collapsed');
-  expect(record).toMatchObject({ state: 'stopped', iteration: 1, epoch: 1 });
-  const line = await linesOf('collapsed');
-  expect(line.map(({ iteration }) => iteration)).toEqual([0, 1]);
-  expect(record.policy!.adapter!.sha256).toBe(line[1]!.policy.adapter!.sha256);
-  expect(record.report).toBeDefined();
-  expect((await courseOf('collapsed')).map(({ told }) => told)).toEqual([
-    'iteration 4 rejected: mean reward 0.1, 0.1 of 2 iterations in a row is below iteration.guard.minReward = 0.3; back to the policy of iteration 1, and the run ends there',
-  ]);
-});
-
 test('skip back-off: what waits for its next attempt has it now', async () => {
   let failures = 0;
   cluster.script.before = (stage, step) => {
@@ -385,26 +300,4 @@ test('pause holds, resume lets go, and a paused run may be rolled back', async (
     '1-2',
     '1-3',
   ]);
-});
-
-test('a run that no command follows keeps its histories itself: named by its lineage, replayable', async () => {
-  const handle = await cluster.start('detached', instantConfiguration({ count: 2 }), { archive: true });
-  await handle.result();
-  const isKept = (name: string) => name.startsWith('run.');
-  await eventually('its history is kept', async () => (await listHistories(cluster.store, 'detached')).some(isKept));
-  const names = await listHistories(cluster.store, 'detached');
-  expect(names.map((name) => name.replace(/\.[0-9a-f]{8}$/, '')).sort()).toEqual([
-    'evaluate-after',
-    'evaluate-before',
-    'iteration-1',
-    'iteration-2',
-    'run',
-    'warm-start',
-  ]);
-  for (const { history } of await linesOf('detached')) expect(names).toContain(history);
-  for (const name of names) {
-    const history = (await loadHistory<HistoryJson>(cluster.store, 'detached', name))!;
-    const workflowId = name.startsWith('run.') ? 'detached' : `detached/${name.replace(/\.[0-9a-f]{8}$/, '')}`;
-    await Worker.runReplayHistory({ workflowsPath: resolve('workflows/index.ts') }, history, workflowId);
-  }
 });
