@@ -6,24 +6,23 @@
  */
 import { z } from 'zod';
 import { benchmarkNames } from '../benchmarks/benchmarkNames.ts';
-import { armProblems, iterationArmFields, warmStartArmFields } from './arms.ts';
-import { chainFormatFields, chainFormatProblems } from './chainFormat.ts';
+import { warmStartArmFields } from './arms.ts';
+import { chainFormatFields } from './chainFormat.ts';
 import { ensembleSchema } from './ensemble.ts';
 import { guardModelSchema } from './guardModel.ts';
-import { chainSourceFields, chainSourceProblems } from './chainSource.ts';
-import { caseSamplingFields, caseSamplingProblems, caseSamplings, emptyGuidanceProblems } from './caseSampling.ts';
-import { environmentJudgeProblems, environmentJudgeSchema } from './environmentJudge.ts';
+import { chainSourceFields } from './chainSource.ts';
+import { caseSamplingFields, caseSamplings } from './caseSampling.ts';
+import { environmentJudgeSchema } from './environmentJudge.ts';
 import { judgeSchema } from './judge.ts';
 import { leakFields } from './leaks.ts';
-import { objectiveProblems } from './objectiveProblems.ts';
-import { optionalRewardFields, rewardProblems } from './optionalRewards.ts';
-import { guard } from './guard.ts';
-import { ownRewardProblems, ownRewardsField } from './ownRewards.ts';
-import { generationWeights, samplerFields, samplerProblems } from './samplers.ts';
+import { iteration } from './iteration.ts';
+import { optionalRewardFields } from './optionalRewards.ts';
+import { ownRewardsField } from './ownRewards.ts';
+import { generationWeights, samplerFields } from './samplers.ts';
+import { findProblems } from './sectionProblems.ts';
 import { teacherSchema } from './teacher.ts';
+import { optimizerFields, positive, requestCounts } from './trainingFields.ts';
 
-const positive = z.int().min(1);
-const share = z.number().min(0).max(1);
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40');
 
 const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
@@ -108,12 +107,6 @@ const cases = z.strictObject({
     .describe('Codes in the system message of a guided prompt.'),
 });
 
-const requestCounts = z.strictObject({
-  harmful: z.int().min(0).describe('Harmful requests.'),
-  plain: z.int().min(0).describe('Plain harmless requests.'),
-  lookAlike: z.int().min(0).describe('Harmless requests that look harmful.'),
-});
-
 const lora = z.strictObject({
   rank: positive.max(512).default(16).describe('Rank of the two matrices of a projection.'),
   alpha: z.number().positive().default(32).describe('The product of the two matrices is scaled by alpha / rank.'),
@@ -124,16 +117,6 @@ const lora = z.strictObject({
     .describe('Projections that get an adapter, in every layer.'),
   rankStabilized: z.boolean().default(false).describe('Scale alpha / sqrt(rank) instead of alpha / rank.'),
 });
-
-const optimizerFields = {
-  learningRate: z.number().positive().describe('Highest learning rate of AdamW.'),
-  schedule: z
-    .enum(['constant', 'cosine', 'linear'])
-    .describe('How the learning rate goes on after the warm-up: it stays, or falls to 0.'),
-  warmupRatio: share.describe('Part of the steps in which the learning rate rises.'),
-  weightDecay: z.number().min(0).describe('Decoupled weight decay of AdamW.'),
-  maxGradNorm: z.number().min(0).describe('Global gradient norm to clip to; 0 = no clipping.'),
-};
 
 const warmStart = z.strictObject({
   enabled: z
@@ -161,143 +144,6 @@ const warmStart = z.strictObject({
   warmupRatio: optimizerFields.warmupRatio.default(0.1),
   weightDecay: optimizerFields.weightDecay.default(0),
   maxGradNorm: optimizerFields.maxGradNorm.default(1),
-});
-
-const iteration = z.strictObject({
-  count: z.int().min(0).default(3).describe('CADA iterations after the warm start.'),
-  guidance: z
-    .enum(['raw', 'cases', 'mixed'])
-    .default('raw')
-    .describe(
-      'What chains are generated from: the raw request, the request with sampled codes and cases, or part of each group each way.',
-    ),
-  requests: requestCounts.default({ harmful: 4, plain: 2, lookAlike: 2 }).describe('Requests of one iteration.'),
-  samplesPerRequest: positive.min(2).default(4).describe('Group size G.'),
-  temperature: z.number().positive().default(1).describe('Of sampling, and of the log-probabilities in the loss.'),
-  ...samplerFields,
-  generationWeights,
-  ...iterationArmFields,
-  objective: z
-    .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
-    .default('grpo')
-    .describe(
-      'The policy-gradient loss; docs/objectives.md maps each to its paper. `grpo`: clipped ratio of each token (`aggregation`, `advantage` and the clips make it Dr. GRPO, BNPO or DAPO); `gspo`: clipped ratio of the sequence, by the mean of its log-ratios; `cispo`: capped ratio as a weight; `rloo`: clipped ratio of the sequence, by the sum; `reinforce++`: like `grpo`, with whitened advantages and KL in the reward.',
-    ),
-  aggregation: z
-    .enum(['sequence-mean', 'token-mean', 'constant'])
-    .default('token-mean')
-    .describe(
-      'Normaliser of the loss: GRPO (mean of sequence means), DAPO (all tokens), Dr. GRPO (sequences times maxNewTokens).',
-    ),
-  advantage: z
-    .enum([
-      'group',
-      'group-mean',
-      'batch',
-      'leave-one-out',
-      'leave-one-out-batch',
-      'whitened',
-      'group-mean-whitened',
-      'token-whitened',
-      'none',
-    ])
-    .default('group')
-    .describe(
-      'How rewards become advantages. Less the mean of the group, divided by the standard deviation of the group (`group`), by nothing (`group-mean`) or by that of all rewards (`batch`); less the mean of the other chains (`leave-one-out`, RLOO), also divided by the deviation of these differences (`leave-one-out-batch`); less the mean of the batch, divided by its deviation (`whitened`, REINFORCE++; `token-whitened`: each chain counts as often as it has tokens; `group-mean-whitened`: after the mean of the group); `none`: the reward itself.',
-    ),
-  clipLow: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.2)
-    .describe('The ratio of new to old probability is clipped below at 1 - clipLow.'),
-  clipHigh: z
-    .number()
-    .min(0)
-    .default(0.2)
-    .describe('And above at 1 + clipHigh; a higher value than clipLow lets rare tokens rise (clip-higher).'),
-  ratioCap: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe(
-      'Highest ratio; 0 = no cap. `cispo`: cap of the weight, needed; others: cap where the clip leaves the ratio free because the advantage is negative (two-sided clip).',
-    ),
-  entropyWeight: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe('Weight of the entropy bonus, which is taken off the loss of each token; 0 = none.'),
-  klWeight: z
-    .number()
-    .min(0)
-    .default(0.04)
-    .describe('Weight of the KL term that keeps the policy near its reference; 0 = no reference is computed.'),
-  klEstimator: z
-    .enum(['k1', 'k2', 'k3'])
-    .default('k3')
-    .describe(
-      'Per-token estimate of KL by log-probabilities: k1 = -log r, k2 = (log r)^2 / 2, k3 = r - 1 - log r, with r = reference / policy.',
-    ),
-  klPlacement: z
-    .enum(['loss', 'reward'])
-    .default('loss')
-    .describe(
-      'Where the KL term goes: into the loss of each token, or, summed over the chain (k1), into its reward; there no baseline contains it.',
-    ),
-  klRatioCorrection: z
-    .boolean()
-    .default(false)
-    .describe("Multiply each token's KL in the loss by the importance ratio (TRL's use_bias_correction_kl)."),
-  klReference: z
-    .enum(['warmStart', 'base'])
-    .default('warmStart')
-    .describe('What KL is measured to: the warm-started policy or the base model.'),
-  importanceCap: z
-    .number()
-    .positive()
-    .default(2)
-    .describe(
-      'Cap of the truncated importance weight of chains drawn from another distribution than that of the raw request (guidance `cases` or `mixed`, generationWeights).',
-    ),
-  skipUniform: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Leave groups without signal (all chains have advantage 0) out of the step and its normaliser, KL term included (the filter of dynamic sampling).',
-    ),
-  refillRounds: positive
-    .optional()
-    .describe(
-      'With skipUniform: in place of groups without signal, groups of further requests of the same kinds are drawn, at most so many times; absent = none are.',
-    ),
-  overlongFilter: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Leave chains that were cut by maxNewTokens out of the step and its normaliser; their rewards still count in the baseline of their group.',
-    ),
-  overlongBuffer: z
-    .int()
-    .min(0)
-    .default(0)
-    .describe(
-      'Tokens before maxNewTokens over which a chain that ends in time loses more and more of rewards.overlong, all of it at the limit (soft penalty of DAPO); 0 = only cut chains lose it. For the advantages alone: recorded rewards stay as they are.',
-    ),
-  stepsPerBatch: z.literal(1).default(1).describe('Optimizer steps on one batch of chains.'),
-  learningRate: optimizerFields.learningRate.default(1e-4),
-  schedule: optimizerFields.schedule.default('constant'),
-  warmupRatio: optimizerFields.warmupRatio.default(0),
-  weightDecay: optimizerFields.weightDecay.default(0),
-  maxGradNorm: optimizerFields.maxGradNorm.default(1),
-  maxUnscorable: share
-    .default(0.2)
-    .describe('Share of chains without a reward above which the run stops for its operator.'),
-  guard: guard
-    .optional()
-    .describe(
-      'Rejects steps by itself: a loss or gradient that is not finite (also where the section is empty: `guard: {}`), KL or reward beyond a limit. Absent = the run waits for its operator at the first of these, and there are no limits.',
-    ),
 });
 
 const rewards = z.strictObject({
@@ -386,43 +232,9 @@ export const configurationSchema = z
     evaluation: evaluation.prefault({}),
     shards: shards.prefault({}),
   })
-  .superRefine((configuration, context) => {
-    const complain = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message });
-    const { iteration: rl, warmStart: warm, cases: guidance, evaluation: figures } = configuration;
-    if (guidance.count % 2 !== 0)
-      complain(['cases', 'count'], 'cases come as contrast pairs (harmful and look-alike): use an even number');
-    if (!warm.enabled && rl.count === 0)
-      complain(['iteration', 'count'], 'nothing to train: enable the warm start or ask for at least one iteration');
-    if (rl.klReference === 'warmStart' && !warm.enabled && rl.klWeight > 0) {
-      complain(['iteration', 'klReference'], "there is no warm start to measure KL to: use 'base'");
-    }
-    if (rl.overlongBuffer > configuration.chain.maxNewTokens) {
-      complain(
-        ['iteration', 'overlongBuffer'],
-        `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
-      );
-    }
-    for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
-    for (const { key, message } of [...caseSamplingProblems(guidance), ...emptyGuidanceProblems(configuration)])
-      complain(['cases', key], message);
-    for (const { section, key, message } of armProblems(configuration)) complain([section, ...key.split('.')], message);
-    for (const { key, message } of chainSourceProblems(configuration)) complain(['warmStart', key], message);
-    for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
-    for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
-    for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);
-    for (const { section, message } of environmentJudgeProblems(configuration)) complain([section], message);
-    for (const { index, message } of ownRewardProblems(configuration.rewards.own))
-      complain(['rewards', 'own', index, 'name'], message);
-    for (const [section, counts] of [
-      ['warmStart', warm.requests],
-      ['iteration', rl.requests],
-      ['evaluation', figures.requests],
-    ] as const) {
-      if (counts.harmful + counts.plain + counts.lookAlike === 0)
-        complain([section, 'requests'], 'no requests at all: raise one of the three numbers');
-    }
-  });
+  .superRefine((configuration, context) =>
+    findProblems(configuration, (path, message) => context.addIssue({ code: 'custom', path, message })),
+  );
 
 export type Configuration = z.infer<typeof configurationSchema>;
-export type RequestCounts = z.infer<typeof requestCounts>;
+export type { RequestCounts } from './trainingFields.ts';
