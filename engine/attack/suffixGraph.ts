@@ -1,17 +1,10 @@
 import { Graph } from '../graph/builder.ts';
 import { gradients } from '../graph/gradients.ts';
 import * as op from '../graph/operators.ts';
-import { declareAdapter } from '../model/adapter.ts';
-import {
-  declareTrainedWeights,
-  declareWeights,
-  decoderLayers,
-  embed,
-  fullAttention,
-  outputHead,
-} from '../model/decoder.ts';
+import { embed, outputHead } from '../model/decoder.ts';
 import type { TrainedWeights } from '../model/trainedWeights.ts';
 import type { WeightFile } from '../model/weightFile.ts';
+import { sequenceForward } from '../train/sequenceForward.ts';
 import { gatherRows, tokenLogProbs } from '../train/tokenLogProbs.ts';
 
 /**
@@ -24,26 +17,18 @@ import { gatherRows, tokenLogProbs } from '../train/tokenLogProbs.ts';
 export function suffixGraph(weightFile: WeightFile, trained: Omit<TrainedWeights, 'tensors'>): Graph {
   const { config } = weightFile;
   const graph = new Graph('suffix');
-  const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
-  const mask = graph.input('mask', 'float32', ['sequence', 'sequence']);
-  const cos = graph.input('cos', 'float32', ['sequence', config.headDim / 2]);
-  const sin = graph.input('sin', 'float32', ['sequence', config.headDim / 2]);
-  const completionRows = graph.input('completionRows', 'int64', ['tokens']);
-  const targets = graph.input('targets', 'int64', ['tokens']);
-  const temperature = graph.input('temperature', 'float32', []);
+  const { tokens, completionRows, targets, temperature, weights, hiddenOf } = sequenceForward(
+    graph,
+    weightFile,
+    trained,
+  );
   const rowOfPosition = graph.input('rowOfPosition', 'int64', ['batch*sequence']);
   const weight = graph.input('weight', 'float32', ['tokens']);
   const slots = graph.input('slots', 'int64', ['slots']);
   const training = graph.input('training', 'bool', []);
-  const lora = declareAdapter(graph, trained.modules);
-  const weights = trained.all
-    ? declareTrainedWeights(graph, config)
-    : declareWeights(graph, config, (name) => weightFile.locate(name));
 
   const embedded = embed(weights, tokens);
-  const rotary = { positions: op.integers(graph, [0]), cos, sin };
-  const hidden = decoderLayers({ config, weights, rotary, attend: fullAttention(config, mask), lora }, embedded);
-  const rows = gatherRows(op.reshape(hidden, ['batch*sequence', config.hiddenSize]), completionRows, rowOfPosition);
+  const rows = gatherRows(hiddenOf(embedded), completionRows, rowOfPosition);
   const { logProbs } = tokenLogProbs(rows, outputHead(config, weights), targets, temperature, training);
 
   const backward = graph.subgraph('backward', (branch) => {

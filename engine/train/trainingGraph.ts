@@ -2,20 +2,13 @@ import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/builder.ts';
 import { gradients } from '../graph/gradients.ts';
 import * as op from '../graph/operators.ts';
-import { declareAdapter } from '../model/adapter.ts';
-import {
-  declareTrainedWeights,
-  declareWeights,
-  decoderLayers,
-  embed,
-  fullAttention,
-  outputHead,
-} from '../model/decoder.ts';
+import { embed, outputHead } from '../model/decoder.ts';
 import { trainedNames } from '../model/trainedWeights.ts';
 import type { TrainedWeights } from '../model/trainedWeights.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import { klEstimate } from './objectives/klEstimate.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
+import { sequenceForward } from './sequenceForward.ts';
 import { gatherRows, tokenLogProbs, wholeTokenLogProbs } from './tokenLogProbs.ts';
 
 /** Per-token outputs of a training run besides `logProbs`, each [tokens]. */
@@ -36,24 +29,12 @@ export function trainingGraph(
 ): Graph {
   const { config } = weightFile;
   const graph = new Graph(objective ? `train-${objective.key}` : 'score');
-  const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
-  const mask = graph.input('mask', 'float32', ['sequence', 'sequence']);
-  const cos = graph.input('cos', 'float32', ['sequence', config.headDim / 2]);
-  const sin = graph.input('sin', 'float32', ['sequence', config.headDim / 2]);
-  const completionRows = graph.input('completionRows', 'int64', ['tokens']);
-  const targets = graph.input('targets', 'int64', ['tokens']);
-  const temperature = graph.input('temperature', 'float32', []);
-  const lora = declareAdapter(graph, trained.modules);
-  const weights = trained.all
-    ? declareTrainedWeights(graph, config)
-    : declareWeights(graph, config, (name) => weightFile.locate(name));
-
-  const rotary = { positions: op.integers(graph, [0]), cos, sin };
-  const hidden = decoderLayers(
-    { config, weights, rotary, attend: fullAttention(config, mask), lora },
-    embed(weights, tokens),
+  const { tokens, completionRows, targets, temperature, weights, lora, hiddenOf } = sequenceForward(
+    graph,
+    weightFile,
+    trained,
   );
-  const flat = op.reshape(hidden, ['batch*sequence', config.hiddenSize]);
+  const flat = hiddenOf(embed(weights, tokens));
   const head = outputHead(config, weights);
   if (!objective) {
     const scored = trained.all ? wholeTokenLogProbs : tokenLogProbs;
