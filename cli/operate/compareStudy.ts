@@ -4,18 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { readJson } from '../../activities/inputs.ts';
 import { studyDocument, type FailedUnit, type StudyInput, type StudyRecord } from '../../activities/studyPlans.ts';
-import { stateAttribute, taskQueues, type RunProgress, type ServerTraits } from '../../activities/types.ts';
+import { stateAttribute, type RunProgress, type ServerTraits } from '../../activities/types.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
-import { cadaCache } from '../../infra/paths.ts';
-import { connectClient, resolveTemporal, type TemporalEndpoint } from '../../infra/temporal/connection.ts';
+import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
-import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
-import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { activeChildQuery, progressQuery, retryStageUpdate } from '../../workflows/messages.ts';
 import { badInput } from '../errors.ts';
 import { readStudy } from './compareFile.ts';
 import { planStudy } from './comparePlan.ts';
+import { startOptions, withServer, type Server } from './workflowRun.ts';
 
 export interface ComparisonRequest {
   file: string;
@@ -42,8 +40,7 @@ export interface StudyFiles {
 
 /** @throws CliError, ConfigurationError for a study that can't be run; the workflow's failure otherwise. */
 export async function compare(request: ComparisonRequest, report: (line: string) => void): Promise<Comparison> {
-  const target = resolveTemporal(process.env);
-  if (request.detach && target.kind === 'embedded') {
+  if (request.detach && resolveTemporal(process.env).kind === 'embedded') {
     throw badInput(
       '--detach needs a Temporal server that outlives this command.',
       'Set TEMPORAL_ADDRESS to one, or leave out --detach.',
@@ -55,7 +52,10 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   report(`study ${study.studyId}: ${study.units} units`);
   const found = await delivered(store, study, request.home);
   if (found) return found;
-  const waiting = await runWorkflow(target, study, store, request, report);
+  const { storeUri, home, signal } = request;
+  const waiting = await withServer({ id: study.studyId, store, storeUri, home, signal, report }, (server) =>
+    onServer(server, study, request, report),
+  );
   if (waiting) return waiting;
   const result = await delivered(store, study, request.home, 'with failures');
   if (!result)
@@ -87,41 +87,13 @@ async function delivered(
   return { state: 'done', studyId, result: await readJson<StudyResult>(store, json), files };
 }
 
-async function runWorkflow(
-  target: ReturnType<typeof resolveTemporal>,
-  study: StudyInput,
-  store: ArtifactStore,
-  request: ComparisonRequest,
-  report: (line: string) => void,
-): Promise<Comparison | undefined> {
-  if (target.kind === 'external') {
-    requireSharedStore(store.uri, target.address);
-    return onServer(target, study, request, report, { archive: true });
-  }
-  let cluster: EmbeddedCluster | undefined;
-  try {
-    cluster = await startEmbeddedCluster({
-      ...{ runId: study.studyId, storeUri: request.storeUri, home: request.home, cache: cadaCache(), env: process.env },
-      signal: request.signal,
-      report: (line, importance) => {
-        if (importance !== 'routine') report(line);
-      },
-    });
-    request.signal.throwIfAborted();
-    return await onServer(cluster.server, study, request, report, { archive: false, workerFailed: cluster.failed });
-  } finally {
-    await cluster?.stop();
-  }
-}
-
 type StudyWorkflow = (study: StudyInput, server: ServerTraits) => Promise<FailedUnit[]>;
 
 async function onServer(
-  endpoint: TemporalEndpoint,
+  { endpoint, external, workerFailed }: Server,
   study: StudyInput,
   { signal, detach }: ComparisonRequest,
   report: (line: string) => void,
-  { archive, workerFailed }: { archive: boolean; workerFailed?: Promise<never> },
 ): Promise<Comparison | undefined> {
   const { studyId } = study;
   const connected = await connectClient(endpoint);
@@ -134,11 +106,8 @@ async function onServer(
       () => false,
     );
     const handle = await client.workflow.start<StudyWorkflow>('compareArms', {
-      workflowId: studyId,
-      taskQueue: taskQueues.control,
-      args: [study, { searchable, archive }],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      ...startOptions(studyId),
+      args: [study, { searchable, archive: external }],
       staticSummary: `CADA study ${studyId}`,
     });
     if (detach) {

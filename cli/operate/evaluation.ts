@@ -1,10 +1,8 @@
 /** Runs the evaluation of a policy on suites: publishes what it needs, starts or finds the workflow, follows it, reads the result. */
 import { stat } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client, WorkflowHandle } from '@temporalio/client';
 import { readConfiguration, readJson } from '../../activities/inputs.ts';
 import type { SuiteResult } from '../../activities/judgeSuites.ts';
-import { taskQueues, type ArtifactRef, type PolicyState, type RunRecord } from '../../activities/types.ts';
+import type { ArtifactRef, PolicyState, RunRecord } from '../../activities/types.ts';
 import { templatesAmong, type AnyAttackName } from '../../alignment/attacks/attackNames.ts';
 import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from '../../alignment/benchmarks/suites.ts';
@@ -16,17 +14,14 @@ import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactSto
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { cadaCache } from '../../infra/paths.ts';
-import { connectClient, resolveTemporal, type TemporalEndpoint } from '../../infra/temporal/connection.ts';
-import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
-import { requireSharedStore } from '../../workers/sharedStore.ts';
 import type { SuitesInput, SuitesOutcome } from '../../workflows/evaluateSuites.ts';
-import { progressQuery } from '../../workflows/messages.ts';
 import { isBare, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
 import { badInput } from '../errors.ts';
 import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { findRun } from '../runs.ts';
 import { readSuite } from './benchmarkFiles.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
+import { runWorkflow } from './workflowRun.ts';
 
 export interface EvaluationRequest {
   /** Model folder, .gguf file, hub id, or a run of the store. */
@@ -91,7 +86,10 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     ...(policy ? { policy } : {}),
     ...arm,
   };
-  const outcome = await runWorkflow(id, input, store, request, report);
+  const outcome = await runWorkflow<SuitesInput, SuitesOutcome>({
+    ...{ workflow: 'evaluateSuites', id, input, summary: `CADA evaluation ${id}` },
+    ...{ store, storeUri: request.storeUri, home: request.home, signal: request.signal, report },
+  });
   const result = await readJson<SuiteResult>(store, outcome.result);
   await store.putDocument(`evaluations/${id}.json`, { target: request.target, ...outcome }, 'replace');
   return { id, result, artifact: outcome.result, seconds: outcome.seconds };
@@ -154,99 +152,4 @@ async function questionsOf(request: EvaluationRequest, report: (line: string) =>
     questions.push(...attacked);
   }
   return questions;
-}
-
-async function runWorkflow(
-  id: string,
-  input: SuitesInput,
-  store: ArtifactStore,
-  request: EvaluationRequest,
-  report: (line: string) => void,
-): Promise<SuitesOutcome> {
-  const target = resolveTemporal(process.env);
-  if (target.kind === 'external') {
-    requireSharedStore(store.uri, target.address);
-    return onServer(target, id, input, request, report, undefined);
-  }
-  let cluster: EmbeddedCluster | undefined;
-  try {
-    cluster = await startEmbeddedCluster({
-      ...{ runId: id, storeUri: request.storeUri, home: request.home, cache: cadaCache(), env: process.env },
-      signal: request.signal,
-      report: (line, importance) => {
-        if (importance !== 'routine') report(line);
-      },
-    });
-    request.signal.throwIfAborted();
-    return await onServer(cluster.server, id, input, request, report, cluster.failed);
-  } finally {
-    await cluster?.stop();
-  }
-}
-
-async function onServer(
-  endpoint: TemporalEndpoint,
-  id: string,
-  input: SuitesInput,
-  { signal }: EvaluationRequest,
-  report: (line: string) => void,
-  workerFailed: Promise<never> | undefined,
-): Promise<SuitesOutcome> {
-  const connected = await connectClient(endpoint);
-  try {
-    const handle = await connected.client.workflow.start<(input: SuitesInput) => Promise<SuitesOutcome>>(
-      'evaluateSuites',
-      {
-        workflowId: id,
-        taskQueue: taskQueues.control,
-        args: [input],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-        staticSummary: `CADA evaluation ${id}`,
-      },
-    );
-    return await follow(connected.client, handle, signal, report, workerFailed);
-  } finally {
-    await connected.close().catch(() => {});
-  }
-}
-
-const pollMs = 1000;
-const lineMs = 5000;
-
-async function follow(
-  client: Client,
-  handle: WorkflowHandle<(input: SuitesInput) => Promise<SuitesOutcome>>,
-  signal: AbortSignal,
-  report: (line: string) => void,
-  workerFailed: Promise<never> | undefined,
-): Promise<SuitesOutcome> {
-  const left = new AbortController();
-  const outcome = client.connection.withAbortSignal(left.signal, () => handle.result());
-  outcome.catch(() => {});
-  let told = '';
-  let toldAt = 0;
-  try {
-    for (;;) {
-      const next = await Promise.race([
-        outcome,
-        sleep(pollMs, 'poll' as const, { signal }),
-        ...(workerFailed ? [workerFailed] : []),
-      ]);
-      if (next !== 'poll') return next;
-      const progress = await client
-        .withDeadline(Date.now() + 3 * pollMs, () => handle.query(progressQuery))
-        .catch(() => undefined);
-      if (!progress) continue;
-      const { stage, shardsDone, shardsTotal, tokensPerSecond } = progress;
-      const speed = tokensPerSecond === undefined ? '' : `, ${Math.round(tokensPerSecond)} tokens/s`;
-      const line = shardsTotal === 0 ? stage : `${stage}: ${shardsDone} of ${shardsTotal} shards${speed}`;
-      if (line === told || (told.split(':')[0] === stage && Date.now() - toldAt < lineMs)) continue;
-      report(line);
-      told = line;
-      toldAt = Date.now();
-    }
-  } finally {
-    left.abort();
-  }
 }

@@ -9,12 +9,10 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedd
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { progressQuery } from '../../workflows/messages.ts';
 
-export interface WorkflowRun<Input> {
-  workflow: string;
-  /** Also names its folder of logs and its database where the server is this machine's. */
+/** Where work is done, and whom it is told. */
+export interface Place {
+  /** Names the folder of logs and the database where the server is this machine's. */
   id: string;
-  input: Input;
-  summary: string;
   store: ArtifactStore;
   storeUri: string;
   home: string;
@@ -22,49 +20,67 @@ export interface WorkflowRun<Input> {
   report: (line: string) => void;
 }
 
-/** An execution that is at work is followed; one that has ended is started anew, and finds what is done. */
-export async function runWorkflow<Input, Outcome>(run: WorkflowRun<Input>): Promise<Outcome> {
+export interface Server {
+  endpoint: TemporalEndpoint;
+  /** It outlives this command. */
+  external: boolean;
+  /** Rejects when a worker of this machine can't be kept alive. */
+  workerFailed?: Promise<never>;
+}
+
+export interface WorkflowRun<Input> extends Place {
+  workflow: string;
+  input: Input;
+  summary: string;
+}
+
+/** Uses the server that the environment names, or one with workers that is started for this and stopped after it. */
+export async function withServer<Outcome>(place: Place, use: (server: Server) => Promise<Outcome>): Promise<Outcome> {
+  const { id, store, storeUri, home, signal, report } = place;
   const target = resolveTemporal(process.env);
   if (target.kind === 'external') {
-    requireSharedStore(run.store.uri, target.address);
-    return onServer(target, run, undefined);
+    requireSharedStore(store.uri, target.address);
+    return use({ endpoint: target, external: true });
   }
   let cluster: EmbeddedCluster | undefined;
   try {
     cluster = await startEmbeddedCluster({
-      ...{ runId: run.id, storeUri: run.storeUri, home: run.home, cache: cadaCache(), env: process.env },
-      signal: run.signal,
+      ...{ runId: id, storeUri, home, cache: cadaCache(), env: process.env, signal },
       report: (line, importance) => {
-        if (importance !== 'routine') run.report(line);
+        if (importance !== 'routine') report(line);
       },
     });
-    run.signal.throwIfAborted();
-    return await onServer(cluster.server, run, cluster.failed);
+    signal.throwIfAborted();
+    return await use({ endpoint: cluster.server, external: false, workerFailed: cluster.failed });
   } finally {
     await cluster?.stop();
   }
 }
 
-async function onServer<Input, Outcome>(
-  endpoint: TemporalEndpoint,
-  run: WorkflowRun<Input>,
-  workerFailed: Promise<never> | undefined,
-): Promise<Outcome> {
-  const connected = await connectClient(endpoint);
-  try {
-    const handle = await connected.client.workflow.start<(input: Input) => Promise<Outcome>>(run.workflow, {
-      workflowId: run.id,
-      taskQueue: taskQueues.control,
-      args: [run.input],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      staticSummary: run.summary,
-    });
-    return await follow(connected.client, handle, run, workerFailed);
-  } finally {
-    await connected.close().catch(() => {});
-  }
+/** An execution that is at work is followed; one that has ended is started anew, and finds what is done. */
+export function runWorkflow<Input, Outcome>(run: WorkflowRun<Input>): Promise<Outcome> {
+  return withServer(run, async ({ endpoint, workerFailed }) => {
+    const connected = await connectClient(endpoint);
+    try {
+      const handle = await connected.client.workflow.start<(input: Input) => Promise<Outcome>>(run.workflow, {
+        ...startOptions(run.id),
+        args: [run.input],
+        staticSummary: run.summary,
+      });
+      return await follow(connected.client, handle, run, workerFailed);
+    } finally {
+      await connected.close().catch(() => {});
+    }
+  });
 }
+
+/** Of a workflow that only one command starts, and any may join. */
+export const startOptions = (workflowId: string) => ({
+  workflowId,
+  taskQueue: taskQueues.control,
+  workflowIdConflictPolicy: 'USE_EXISTING' as const,
+  workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
+});
 
 const pollMs = 1000;
 const lineMs = 5000;
@@ -72,7 +88,7 @@ const lineMs = 5000;
 async function follow<Input, Outcome>(
   client: Client,
   handle: WorkflowHandle<(input: Input) => Promise<Outcome>>,
-  { signal, report }: Pick<WorkflowRun<Input>, 'signal' | 'report'>,
+  { signal, report }: Place,
   workerFailed: Promise<never> | undefined,
 ): Promise<Outcome> {
   const left = new AbortController();
