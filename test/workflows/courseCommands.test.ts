@@ -1,20 +1,17 @@
 /** The commands that steer a run, as processes: `set`, `rollback`, `extend`, `fork`, `retry`, `cancel`, and what `status` says of it. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { lineOf } from '../../cli/operate/resuming.ts';
+import { beforeAll, expect, test } from 'vitest';
 import { listRuns } from '../../infra/artifacts/runs.ts';
 import { cada as run } from '../cli/runCommand.ts';
 import { eventually } from '../servers/temporalServer.ts';
-import { instantConfiguration, startInstantCluster, type InstantCluster } from './instantStages.ts';
+import { instantConfiguration, type InstantCluster } from './instantStages.ts';
+import { steeredRuns } from './steeredRuns.ts';
 
+const { linesOf, ...runs } = steeredRuns();
 let cluster: InstantCluster;
-beforeAll(async () => {
-  cluster = await startInstantCluster();
-}, 120_000);
-afterAll(() => cluster?.stop());
-beforeEach(() => {
-  cluster.script = { generationShards: 1 };
+beforeAll(() => {
+  cluster = runs.cluster();
 });
 
 const cada = (...args: string[]) =>
@@ -51,7 +48,7 @@ test('a run at work is told: set, rollback, extend, retry; what can not be done 
   expect(back.stdout).toContain('gives up "iteration 2" and goes back to the start of the iterations');
   letGo();
   await handle.result();
-  const line = await lineOf(cluster.store, await cluster.record('steered'));
+  const line = await linesOf('steered');
   expect(line.map(({ epoch, iteration }) => `${epoch}-${iteration}`)).toEqual(['0-0', '1-1', '1-2', '1-3', '1-4']);
   const { stdout } = await cada('status', 'steered');
   expect(stdout).toContain('operator: after iteration 1: iteration.learningRate 0.001 -> 0.0005');
@@ -74,9 +71,7 @@ test('a run that has ended is extended and goes on; another branches off it; a t
   expect(forked.stdout).toMatch(/^run branch-[0-9a-f]{8}: from run ended, iteration 1\n/);
   const forkId = (await listRuns(cluster.store)).find((id) => id.startsWith('branch-'))!;
   await cluster.client.workflow.getHandle(forkId).result();
-  const [trunk, branch] = await Promise.all(
-    ['ended', forkId].map(async (id) => lineOf(cluster.store, await cluster.record(id))),
-  );
+  const [trunk, branch] = await Promise.all(['ended', forkId].map(linesOf));
   const adapters = (line: typeof trunk) => line!.map(({ policy }) => policy.adapter!.sha256);
   expect(adapters(branch).slice(0, 2)).toEqual(adapters(trunk).slice(0, 2));
   expect(adapters(branch)[2]).not.toBe(adapters(trunk)[2]);
