@@ -132,15 +132,18 @@ export interface StudyUnit {
   seed: number | null;
 }
 
-/** Arm by arm, so that a study that is stopped has whole arms. */
+/** Seed by seed and in the order of the file, so that a study that is stopped has whole seeds. Untrained arms are asked beside those of the first seed. */
 export function unitsOf({ arms, models, seeds }: Study): StudyUnit[] {
-  return models.flatMap((model, index) =>
-    arms.flatMap(({ name: armOf, configuration }) => {
-      const of = configuration ? seeds : [null];
-      const place = models.length > 1 ? `.model-${index + 1}` : '';
-      return of.map((seed) => ({
-        ...{ id: `${armOf}${place}${seed === null ? '' : `.seed-${seed}`}`, arm: armOf, model, seed },
-      }));
-    }),
-  );
+  return models.flatMap((model, index) => {
+    const place = models.length > 1 ? `.model-${index + 1}` : '';
+    return seeds.flatMap((seed, round) =>
+      arms
+        .filter(({ configuration }) => configuration !== undefined || round === 0)
+        .map(({ name: arm, configuration }) =>
+          configuration === undefined
+            ? { id: `${arm}${place}`, arm, model, seed: null }
+            : { id: `${arm}${place}.seed-${seed}`, arm, model, seed },
+        ),
+    );
+  });
 }
