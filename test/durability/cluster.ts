@@ -15,6 +15,7 @@ import { startFaultyProxy, type FaultyProxy } from '../servers/faultyProxy.ts';
 import { startS3Server, type S3Server, type S3ServerChoice } from '../servers/s3Server.ts';
 import { startTcpProxy, type TcpProxy } from '../servers/tcpProxy.ts';
 import { startTestServer, type TestServer } from '../servers/temporalServer.ts';
+import { engineOf } from '../workflows/workerEngine.ts';
 import { followLog, type LogFollower } from './logFollower.ts';
 import { createWire, type Wire } from './wire.ts';
 
@@ -239,17 +240,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 
 export async function removeCluster({ folder }: Cluster): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-}
-
-/** The engine among the children of a worker. */
-async function engineOf(workerPid: number | undefined): Promise<number | undefined> {
-  if (workerPid === undefined) return undefined;
-  const children = await readFile(`/proc/${workerPid}/task/${workerPid}/children`, 'utf8').catch(() => '');
-  for (const pid of children.split(' ').filter((text) => text !== '')) {
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (command.includes('engineProcess')) return Number(pid);
-  }
-  return undefined;
 }
 
 /** Processes whose environment names the cluster's folder and that do not end by themselves within ten seconds. */

@@ -10,6 +10,7 @@ import { readServerRecord } from '../../infra/temporal/serverRecord.ts';
 import { runFolders } from '../../infra/paths.ts';
 import { createInstallation, type TestInstallation } from '../workflows/cluster.ts';
 import { computedAgain, type LedgerEntry } from '../workflows/ledger.ts';
+import { startedEngineOf } from '../workflows/workerEngine.ts';
 
 let undisturbed: string;
 const installations: TestInstallation[] = [];
@@ -38,7 +39,7 @@ describe.concurrent('a run on one machine', () => {
       [
         { when: computing('generateChains', 6), kill: amidWork(({ pid }) => pid) },
         { when: computing('generateChains', 9), kill: atOnce(server) },
-        { when: computing('computeGradients', 3), kill: amidWork(({ pid }) => engineOf(pid)) },
+        { when: computing('computeGradients', 3), kill: amidWork(({ pid }) => startedEngineOf(pid)) },
         { when: computing('computeGradients', 8), kill: atOnce(server) },
         { when: computing('rewardChains', 20), kill: atOnce(({ pid }) => pid) },
       ],
@@ -170,19 +171,6 @@ async function processes(): Promise<RunningProcess[]> {
     found.push({ pid: Number(name), command: await read('cmdline'), environment: await read('environ') });
   }
   return found;
-}
-
-/** The one child of a gpu worker; looked up quickly, so that it is still at work. */
-async function engineOf(workerPid: number): Promise<number> {
-  for (let tries = 0; tries < 1000; tries++) {
-    const children = await readFile(`/proc/${workerPid}/task/${workerPid}/children`, 'utf8').catch(() => '');
-    for (const pid of children.split(' ').filter((text) => text !== '')) {
-      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      if (command.includes('engineProcess')) return Number(pid);
-    }
-    await sleep(5);
-  }
-  throw new Error(`worker ${workerPid} has no engine process`);
 }
 
 /** Workers, engines and servers of an installation that are still there. */

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StatusJson } from '../../cli/status.ts';
@@ -11,6 +12,7 @@ import { eventually, startTestServer, type TestServer } from '../servers/tempora
 import { createInstallation, type TestInstallation } from '../workflows/cluster.ts';
 import { startWorkers, type RunningCommand } from '../workflows/commands.ts';
 import { computedAgain, readLedger, type LedgerEntry } from '../workflows/ledger.ts';
+import { startedEngineOf } from '../workflows/workerEngine.ts';
 
 describe('CADA_DRAIN_SECONDS', () => {
   test('gives the shard at work its time; without it the engine is killed at once', () => {
@@ -76,6 +78,27 @@ describe('SIGTERM in the middle of a shard', () => {
     const ended = async (name: string, key: string): Promise<boolean> =>
       (await readLedger(logs(name))).some((entry) => entry.msg === 'has' && entry.key === key && !entry.cached);
 
+    /** A shard whose engine is stopped in the middle of it: on a quick machine it would be done before its worker is asked to stop. */
+    const shardHeld = async (name: string, pid: number): Promise<LedgerEntry> => {
+      for (;;) {
+        let begun: LedgerEntry | undefined;
+        await eventually(
+          `a shard unfinished on ${name}`,
+          async () => {
+            begun = (await readLedger(logs(name))).findLast(({ stage }) => stage === 'generateChains');
+            return begun?.msg === 'computes';
+          },
+          60_000,
+        );
+        const engine = await startedEngineOf(pid);
+        process.kill(engine, 'SIGSTOP');
+        // What was already on its way to the worker arrives in this time.
+        await sleep(1000);
+        if (!(await ended(name, begun!.key))) return begun!;
+        process.kill(engine, 'SIGCONT');
+      }
+    };
+
     await start('control', 'control');
     await start('judge', 'judge');
     const configurationFile = join(folder, 'run.yaml');
@@ -91,7 +114,7 @@ describe('SIGTERM in the middle of a shard', () => {
     expect(await ended('patient', finished.key)).toBe(true);
 
     const hasty = await start('gpu', 'hasty');
-    const given = await shardBegun('hasty');
+    const given = await shardHeld('hasty', hasty.pid);
     expect(given.key).not.toBe(finished.key);
     expect(await hasty.stop('SIGTERM')).toBe(0);
     expect(await ended('hasty', given.key)).toBe(false);
