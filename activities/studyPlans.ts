@@ -62,8 +62,8 @@ export interface UnitRecord extends MeasuredUnit {
   adapterSha256: string | null;
   maxNewTokens: number;
   rubricJudge: string | null;
-  /** Every answer. */
-  result: ArtifactRef;
+  /** Every answer; absent of a unit that came from another store. */
+  result?: ArtifactRef;
   runId?: string;
 }
 

@@ -20,27 +20,28 @@ import {
   type UnitRecord,
 } from './studyPlans.ts';
 
+/** @param failed units that came to nothing; others without figures are named as missing. */
 export async function summariseStudy(
-  { store }: ActivityDependencies,
+  { store }: Pick<ActivityDependencies, 'store'>,
   { studyId, plan: planned }: StudyInput,
-  failed: FailedUnit[],
+  failed: readonly FailedUnit[],
 ): Promise<void> {
   const plan = await readJson<StudyPlan>(store, planned);
   const records: UnitRecord[] = [];
+  const missing = [...failed];
   for (const { id } of plan.units) {
     const found = await store.getDocument<UnitRecord>(unitDocument(studyId, id));
     if (found) records.push(found.value);
-    else if (!failed.some(({ unit }) => unit === id))
-      failed.push({ unit: id, cause: 'its figures are not in the store' });
+    else if (!failed.some(({ unit }) => unit === id)) missing.push({ unit: id, cause: 'not run yet' });
   }
   const contamination = plan.contamination && (await readJson<Contamination[]>(store, plan.contamination));
   const result = {
-    ...resultOf(studyId, plan, records, failed),
+    ...resultOf(studyId, plan, records, missing),
     ...(contamination ? { contamination } : {}),
   };
   const put = (text: string, kind: string) => store.putBytes(text, kind);
   const record: StudyRecord = {
-    ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed },
+    ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed: missing },
     page: await put(renderStudyPage(result), 'study-page'),
     json: await put(canonicalJson(result), 'study-result'),
     markdown: await put(markdownTables(result), 'study-markdown'),

@@ -123,7 +123,9 @@ export function tableNotes(result: StudyResult): string[] {
       : []),
     ...judges,
     ...byNote,
-    ...failed.map(({ unit, cause }) => `missing: ${unit} (${cause})`),
+    ...[...Map.groupBy(failed, ({ cause }) => cause)].map(
+      ([cause, of]) => `missing: ${of.map(({ unit }) => unit).join(', ')} (${cause})`,
+    ),
   ];
 }
 

@@ -1,8 +1,10 @@
 /** Runs a study: publishes it, starts or finds its workflow, follows it, and writes its result below CADA_HOME. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { readJson } from '../../activities/inputs.ts';
+import { summariseStudy } from '../../activities/studyResult.ts';
 import { studyDocument, type FailedUnit, type StudyInput, type StudyRecord } from '../../activities/studyPlans.ts';
 import { stateAttribute, type RunProgress, type ServerTraits } from '../../activities/types.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
@@ -13,6 +15,7 @@ import { activeChildQuery, progressQuery, retryStageUpdate } from '../../workflo
 import { badInput } from '../errors.ts';
 import { readStudy } from './compareFile.ts';
 import { planStudy } from './comparePlan.ts';
+import { importUnits, unitLines } from './studyUnits.ts';
 import { startOptions, withServer, type Server } from './workflowRun.ts';
 
 export interface ComparisonRequest {
@@ -20,6 +23,10 @@ export interface ComparisonRequest {
   data: string | undefined;
   storeUri: string;
   home: string;
+  /** A file with units that another machine has done. */
+  units?: string;
+  /** Of the units that are done, without doing more. */
+  interim?: boolean;
   /** Hand it to an external server and its workers, and return. */
   detach: boolean;
   signal: AbortSignal;
@@ -36,6 +43,8 @@ export interface StudyFiles {
   json: string;
   markdown: string;
   latex: string;
+  /** Outcomes of every unit, for --units. */
+  units: string;
 }
 
 /** @throws CliError, ConfigurationError for a study that can't be run; the workflow's failure otherwise. */
@@ -50,6 +59,10 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   const store = await openStore(request.storeUri);
   const study = await planStudy(store, read, { data: request.data, report });
   report(`study ${study.studyId}: ${study.units} units`);
+  if (request.units !== undefined) {
+    report(`${await importUnits(store, study, request.units)} units of ${request.units}`);
+  }
+  if (request.interim) return interim(store, study, request.home);
   const found = await delivered(store, study, request.home);
   if (found) return found;
   const { storeUri, home, signal } = request;
@@ -65,13 +78,23 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   return result;
 }
 
+/** What the units that are done come to; whether others are at work just now makes no difference to them. */
+async function interim(store: ArtifactStore, study: StudyInput, home: string): Promise<Comparison> {
+  if ((await unitLines(store, study)) === '') {
+    throw badInput(`No unit of study ${study.studyId} is done.`, 'Give the command without --interim to run it.');
+  }
+  await summariseStudy({ store }, study, []);
+  return (await delivered(store, study, home, 'with failures'))!;
+}
+
 /** The result, where it is in the store and whole, as files too. */
 async function delivered(
   store: ArtifactStore,
-  { studyId }: StudyInput,
+  study: StudyInput,
   home: string,
   also?: 'with failures',
 ): Promise<Comparison | undefined> {
+  const { studyId } = study;
   const record = (await store.getDocument<StudyRecord>(studyDocument(studyId)))?.value;
   if (!record || (record.failed.length > 0 && !also)) return undefined;
   const { page, json, markdown, latex } = record;
@@ -82,8 +105,10 @@ async function delivered(
     json: join(folder, 'study.json'),
     markdown: join(folder, 'tables.md'),
     latex: join(folder, 'table.tex'),
+    units: join(folder, 'units.jsonl'),
   };
   for (const name of ['page', 'json', 'markdown', 'latex'] as const) await store.fetchToFile(record[name], files[name]);
+  await writeFile(files.units, await unitLines(store, study));
   return { state: 'done', studyId, result: await readJson<StudyResult>(store, json), files };
 }
 

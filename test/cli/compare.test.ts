@@ -151,6 +151,33 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(documents()).toHaveLength(3);
   });
 
+  test('another machine goes on from the units of this one, and tells what some of them come to', async () => {
+    const { files, figures } = JSON.parse((await compare({}, '--json')).stdout) as StudyResult & {
+      files: Record<string, string>;
+    };
+    const lines = readFileSync(files['units']!, 'utf8');
+    expect(lines.trim().split('\n')).toHaveLength(2);
+    expect(lines).not.toContain('thing number');
+    const carried = join(run.cwd, 'carried.jsonl');
+    const elsewhere = ['--store', `file://${join(run.cwd, 'other-store')}`, '--units', carried];
+
+    expect(await compare({}, '--interim', ...elsewhere.slice(0, 2))).toMatchObject({ code: 2 });
+    writeFileSync(carried, lines.split('\n')[1]!);
+    const interim = await compare({}, '--interim', ...elsewhere, '--json');
+    expect({ code: interim.code, stderr: interim.stderr }).toMatchObject({ code: 0 });
+    expect(interim.stderr).toContain('1 units are not done');
+    const part = JSON.parse(interim.stdout) as StudyResult;
+    expect(part.failed).toEqual([{ unit: 'none', cause: 'not run yet' }]);
+    expect(part.figures.arms).toEqual([{ ...figures.arms[1], pareto: true }]);
+
+    writeFileSync(carried, lines);
+    const before = computed();
+    const whole = await compare({}, ...elsewhere, '--json');
+    expect({ code: whole.code, stderr: whole.stderr }).toMatchObject({ code: 0 });
+    expect((JSON.parse(whole.stdout) as StudyResult).figures).toEqual(figures);
+    expect(computed()).toEqual(before);
+  });
+
   test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
     const changes = { arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }] };
     const { code, stdout, stderr } = await compare(changes, '--json');
@@ -189,6 +216,33 @@ describe('cada compare', { timeout: 900_000 }, () => {
     [{ sweets: 1 }, 'there is no such setting'],
   ])('%j is wrong input', async (changes, said) => {
     const { code, stderr } = await compare(changes);
+    expect(stderr).toContain(said);
+    expect(code).toBe(2);
+  });
+
+  const unit = {
+    ...{ unit: 'none', arm: 'none', model: 'model', seed: null, at: '2026-01-01T00:00:00.000Z', modelName: 'm' },
+    ...{ modelDigest: '0'.repeat(64), adapterSha256: null, maxNewTokens: 12, rubricJudge: null },
+    cost: { answers: 1, tokens: 1, seconds: 1 },
+    outcomes: [
+      { id: 'q', suite: 'xstest', kind: 'harmful', goal: 'g', attack: null, format: true, cut: false, tokens: 1 },
+    ],
+  };
+  test.each([
+    ['{', 'line 1: not JSON'],
+    [JSON.stringify({ ...unit, studyId: 'tiny-study-00000000' }), 'a unit of study tiny-study-00000000'],
+    [JSON.stringify({ ...unit, studyId: 'STUDY', unit: 'some' }), 'the study has no unit "some"'],
+    [JSON.stringify({ ...unit, studyId: 'STUDY', seed: 1 }), 'is not of arm "none"'],
+    [
+      JSON.stringify({ ...unit, studyId: 'STUDY', outcomes: [{ ...unit.outcomes[0], correct: 2 }] }),
+      'outcomes.0.correct',
+    ],
+    [JSON.stringify({ ...unit, studyId: 'STUDY', outcomes: [] }), 'outcomes'],
+  ])('a file of units is wrong input: %#', async (line, said) => {
+    const [, own] = /study (tiny-study-[0-9a-f]{8}):/.exec((await compare({})).stderr)!;
+    const file = join(run.cwd, 'wrong.jsonl');
+    writeFileSync(file, line.replace('STUDY', own!));
+    const { code, stderr } = await compare({}, '--units', file);
     expect(stderr).toContain(said);
     expect(code).toBe(2);
   });
