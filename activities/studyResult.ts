@@ -2,13 +2,18 @@
 import { similaritySettings, usesSimilarity } from '../alignment/configuration/caseSampling.ts';
 import { armName, askedBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
 import type { Contamination } from '../alignment/benchmarks/contamination.ts';
+import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
+import { hazardsOf } from '../alignment/library/withholdHazards.ts';
+import { knownHazard, type StudyHazards } from '../alignment/study/hazards.ts';
+import { goalDigest } from '../alignment/study/outcomes.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
 import { studyFigures } from '../alignment/study/studyFigures.ts';
+import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readJson } from './inputs.ts';
+import { readConfiguration, readJson, readLibrary, readLines } from './inputs.ts';
 import {
   studyDocument,
   unitDocument,
@@ -36,7 +41,7 @@ export async function summariseStudy(
   }
   const contamination = plan.contamination && (await readJson<Contamination[]>(store, plan.contamination));
   const result = {
-    ...resultOf(studyId, plan, records, missing),
+    ...resultOf(studyId, plan, records, missing, await hazardsOfStudy(store, plan)),
     ...(contamination ? { contamination } : {}),
   };
   const put = (text: string, kind: string) => store.putBytes(text, kind);
@@ -50,7 +55,30 @@ export async function summariseStudy(
   await store.putDocument(studyDocument(studyId), record, 'replace');
 }
 
-function resultOf(studyId: string, plan: StudyPlan, records: UnitRecord[], failed: FailedUnit[]): StudyResult {
+/** The hazards of all its libraries: their held-out requests keep those that are withheld. */
+async function hazardsOfStudy(store: ArtifactStore, { units, questions }: StudyPlan): Promise<StudyHazards> {
+  const known = new Set<string>();
+  let withheld: readonly string[] = [];
+  for (const { evaluation } of units) {
+    for (const hazard of hazardsOf(await readLibrary(store, evaluation))) known.add(hazard);
+    const { withhold = [] } = (await readConfiguration(store, evaluation)).library;
+    if (withhold.length > 0) withheld = withhold;
+  }
+  const asked = await readLines<SuiteQuestion>(store, questions);
+  const ofGoal = asked.flatMap(({ goal, category, kind }): [string, string][] => {
+    const hazard = kind === 'utility' ? undefined : knownHazard(category, known);
+    return hazard === undefined ? [] : [[goalDigest(goal), hazard]];
+  });
+  return { ofGoal: new Map(ofGoal), withheld };
+}
+
+function resultOf(
+  studyId: string,
+  plan: StudyPlan,
+  records: UnitRecord[],
+  failed: FailedUnit[],
+  hazards: StudyHazards,
+): StudyResult {
   const { study, units } = plan;
   const judge = records.find(({ rubricJudge }) => rubricJudge !== null)?.rubricJudge;
   return {
@@ -76,6 +104,7 @@ function resultOf(studyId: string, plan: StudyPlan, records: UnitRecord[], faile
     figures: studyFigures(records, {
       refusalBy: study.refusalBy,
       ...(judge ? { rubricJudge: judge } : {}),
+      hazards,
       bootstrapSamples: study.bootstrapSamples,
       seed: String(study.questionSeed),
     }),

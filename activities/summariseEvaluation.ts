@@ -1,5 +1,6 @@
 /** The figures of an evaluation, with every answer they come from. */
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
+import { exposedKinds, exposureFigures, exposures } from '../alignment/evaluation/exposure.ts';
 import { evaluationFigures, type ChainFigures } from '../alignment/evaluation/figures.ts';
 import { meanLoss, type AnswerLoss } from '../alignment/evaluation/utility.ts';
 import { requestKinds } from '../alignment/library/library.ts';
@@ -8,7 +9,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readJson, readLibrary } from './inputs.ts';
+import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import { requestsById } from '../alignment/library/requestsById.ts';
 
 export type EvaluationArtifact = Omit<ReportedEvaluation, 'sha256'>;
@@ -27,6 +28,7 @@ export async function summariseEvaluation(
   input: EvaluationParts,
 ): Promise<StageOutcome> {
   const library = await readLibrary(dependencies.store, run);
+  const { withhold } = (await readConfiguration(dependencies.store, run)).library;
   const requests = requestsById(library);
   const chains = await readShards<ChainRecord>(dependencies, input.chains);
   const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
@@ -47,9 +49,11 @@ export async function summariseEvaluation(
     if (ofBenchmark.length === 0) return [];
     return [{ name, figures: evaluationFigures(ofBenchmark.map(({ scored }) => scored)), answers: ofBenchmark }];
   });
+  const byExposure = exposureFigures(own, withhold);
   const evaluation: EvaluationArtifact = {
     name: input.name,
     figures,
+    ...(byExposure ? { byExposure } : {}),
     answers: own,
     ...(losses ? { losses } : {}),
     ...(benchmarks.length > 0 ? { benchmarks } : {}),
@@ -60,6 +64,7 @@ export async function summariseEvaluation(
       ...flatFigures(figures.all, figures.byKind),
       ...(losses && losses.length > 0 ? { 'utility/loss': meanLoss(losses)! } : {}),
       ...benchmarkFigures(benchmarks),
+      ...flatExposures(byExposure),
     },
   };
 }
@@ -70,6 +75,18 @@ function benchmarkFigures(benchmarks: NonNullable<EvaluationArtifact['benchmarks
       requestKinds.flatMap((kind) => {
         const { refusal } = figures.byKind[kind];
         return refusal ? [[`${name}/refusal/${kind}`, refusal.value] as const] : [];
+      }),
+    ),
+  );
+}
+
+/** `refusal/harmful/unseen` and the like. */
+function flatExposures(byExposure: EvaluationArtifact['byExposure']): Figures {
+  return Object.fromEntries(
+    exposures.flatMap((exposure) =>
+      exposedKinds.flatMap((kind) => {
+        const refusal = byExposure?.[exposure].byKind[kind].refusal;
+        return refusal ? [[`refusal/${kind}/${exposure}`, refusal.value] as const] : [];
       }),
     ),
   );

@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { ScoredChain } from '../alignment/chains/chain.ts';
 import { compareEvaluations, headlines } from '../alignment/evaluation/comparison.ts';
+import { compareExposures } from '../alignment/evaluation/exposure.ts';
 import { estimateRun } from '../alignment/plan/estimateRun.ts';
 import { compareLosses } from '../alignment/evaluation/utility.ts';
 import { renderReport } from '../alignment/report/renderReport.ts';
@@ -98,7 +99,7 @@ export async function refuseStaleListing(
 export function comparisons(
   configuration: Configuration,
   evaluations: readonly ReportedEvaluation[],
-): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart' | 'benchmarks'> {
+): Pick<ReportData, 'headlines' | 'fromBefore' | 'fromWarmStart' | 'benchmarks' | 'exposure'> {
   const named = (name: string) => evaluations.find((one) => one.name === name);
   const rows = (name: string) => named(name)?.answers.map((answer) => answer.scored);
   const benchmarkRows = (name: string) =>
@@ -129,6 +130,7 @@ export function comparisons(
     ),
     fromBefore,
     ...(fromWarmStart ? { fromWarmStart } : {}),
+    ...exposureOf(configuration, evaluations, options),
     ...(benchmarksFromBefore
       ? {
           benchmarks: {
@@ -137,6 +139,26 @@ export function comparisons(
           },
         }
       : {}),
+  };
+}
+
+/** Changes on seen and on unseen hazards, where some are withheld. */
+function exposureOf(
+  { library: { withhold = [] } }: Configuration,
+  evaluations: readonly ReportedEvaluation[],
+  options: { bootstrapSamples: number; seed: string },
+): Pick<ReportData, 'exposure'> {
+  if (withhold.length === 0) return {};
+  const answers = (name: string) => evaluations.find((one) => one.name === name)?.answers;
+  const warmStart = answers('warm start');
+  const from = (before: ReportedEvaluation['answers']) =>
+    compareExposures(before, answers('after')!, withhold, options);
+  return {
+    exposure: {
+      withheld: withhold,
+      fromBefore: from(answers('before')!),
+      ...(warmStart ? { fromWarmStart: from(warmStart) } : {}),
+    },
   };
 }
 

@@ -7,6 +7,9 @@ import type { Check } from '../infra/doctor/check.ts';
 import type { Garbage } from '../infra/artifacts/garbage.ts';
 import type { Verification, VerifyOptions } from '../infra/artifacts/verify.ts';
 import type { Headline } from '../alignment/evaluation/comparison.ts';
+import type { Exposure } from '../alignment/evaluation/exposure.ts';
+import type { Rate } from '../alignment/evaluation/figures.ts';
+import type { ReportedExposure } from '../alignment/report/reportData.ts';
 import type { PlannedStage } from '../alignment/plan/plannedStage.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 
@@ -167,6 +170,14 @@ export interface ChainView {
   refused?: boolean;
 }
 
+export interface ExposureSummary {
+  withheld: string[];
+  /** Of those evaluations that there are. */
+  evaluations: { name: string; refusal: Record<Exposure, Record<'harmful' | 'look-alike', Rate | null>> }[];
+  /** Once the run is evaluated at its end: paired, request by request. */
+  changes?: Omit<ReportedExposure, 'withheld'>;
+}
+
 export interface RunSummary {
   /** Finished ones. */
   iterations: number;
@@ -174,6 +185,8 @@ export interface RunSummary {
   /** 'before', 'warm start', 'after', those that there are. */
   evaluations: { name: string; figures: Record<string, number> }[];
   headlines: Headline[];
+  /** Where hazards are withheld: refusals by whether a request's hazard was, with intervals. */
+  exposure?: ExposureSummary;
   /** 0 is the warm start. */
   byIteration: { iteration: number; adapterSha256: string; figures: Record<string, number> }[];
   planned: PlannedStage[];

@@ -75,6 +75,12 @@ const library = z.strictObject({
     .describe(
       'Folder with codes/, cases/, requests/ and judges/ (relative to this file); absent = the library that ships with CADA.',
     ),
+  withhold: z
+    .array(z.string().min(1))
+    .optional()
+    .describe(
+      'Hazard categories whose codes, cases, training and development requests are left out; held-out requests keep them, and figures are told apart as seen and unseen (docs/evaluation.md). Absent = none.',
+    ),
 });
 
 const chain = z.strictObject({

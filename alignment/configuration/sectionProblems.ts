@@ -29,6 +29,7 @@ export function findProblems(
       `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
     );
   }
+  for (const { path, message } of withholdProblems(configuration)) complain(path, message);
   for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
   for (const { key, message } of [...caseSamplingProblems(guidance), ...emptyGuidanceProblems(configuration)])
     complain(['cases', key], message);
@@ -48,4 +49,21 @@ export function findProblems(
     if (counts.harmful + counts.plain + counts.lookAlike === 0)
       complain([section, 'requests'], 'no requests at all: raise one of the three numbers');
   }
+}
+
+/** Unseen hazards are only evaluated on where they still are: among the held-out requests. */
+function withholdProblems({ library, evaluation }: Configuration): { path: (string | number)[]; message: string }[] {
+  const { withhold = [] } = library;
+  const twice = withhold.findIndex((one, index) => withhold.indexOf(one) !== index);
+  return [
+    ...(twice >= 0 ? [{ path: ['library', 'withhold', twice], message: `"${withhold[twice]}" stands twice` }] : []),
+    ...(withhold.length > 0 && evaluation.split === 'development'
+      ? [
+          {
+            path: ['evaluation', 'split'],
+            message: "library.withhold leaves its hazards out of the development requests: use 'heldOut'",
+          },
+        ]
+      : []),
+  ];
 }

@@ -5,6 +5,7 @@
 import { Eta } from 'eta';
 import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
+import { exposedKinds, exposures } from '../evaluation/exposure.ts';
 import { meanLoss } from '../evaluation/utility.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
@@ -19,6 +20,7 @@ import type {
   ReportedAnswer,
   ReportedDecision,
   ReportedEvaluation,
+  ReportedExposure,
   ReportedIteration,
 } from './reportData.ts';
 
@@ -38,9 +40,11 @@ export function renderReport(data: ReportData): string {
       .filter((svg) => svg !== ''),
     evaluationRows: evaluationRows(data.evaluations),
     benchmarkRows: benchmarkRows(data.evaluations),
+    exposureRows: exposureRows(data.evaluations),
     changeRows: {
       requests: changeRows(data, requestMeasures),
       benchmarks: data.benchmarks ? changeRows(data.benchmarks, benchmarkMeasures) : [],
+      exposure: data.exposure ? exposureChangeRows(data.exposure) : [],
     },
     samples: samples(data.evaluations),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
@@ -163,7 +167,7 @@ function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationR
 
 type Measure = [label: string, of: (comparison: Comparison) => Change | null];
 
-/** Benchmarks have no plain requests. */
+/** Benchmarks have no plain requests, and a hazard has none. */
 const benchmarkMeasures: Measure[] = [
   ['refusals, harmful', ({ refusal }) => refusal.harmful],
   ['refusals, look-alike harmless', ({ refusal }) => refusal['look-alike']],
@@ -202,6 +206,28 @@ function benchmarkRows(evaluations: readonly ReportedEvaluation[]): EvaluationRo
         { label: `${name}: refuses ${kind === 'harmful' ? 'harmful' : 'harmless look-alike'} requests`, n, cells },
       ];
     }),
+  );
+}
+
+/** Refusals of requests about hazards that were withheld and about the others, one cell an evaluation. */
+function exposureRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
+  const first = evaluations[0]?.byExposure;
+  if (!first) return [];
+  return exposedKinds.flatMap((kind) =>
+    exposures.map((exposure) => ({
+      label: `refuses ${kind === 'harmful' ? kind : 'look-alike harmless'} requests, ${exposure} hazards`,
+      n: first[exposure].byKind[kind].n,
+      cells: evaluations.map(({ byExposure }) => format.rate(byExposure?.[exposure].byKind[kind].refusal ?? null)),
+    })),
+  );
+}
+
+function exposureChangeRows({ fromBefore, fromWarmStart }: ReportedExposure): { label: string; cells: string[] }[] {
+  return exposures.flatMap((exposure) =>
+    changeRows(
+      { fromBefore: fromBefore[exposure], ...(fromWarmStart ? { fromWarmStart: fromWarmStart[exposure] } : {}) },
+      benchmarkMeasures,
+    ).map(({ label, cells }) => ({ label: `${label}, ${exposure} hazards`, cells })),
   );
 }
 

@@ -2,6 +2,7 @@
 import type { ScoredChain } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
+import type { Exposure } from '../evaluation/exposure.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
 import type { MethodDecision } from '../preferences/chooseMethod.ts';
@@ -20,6 +21,8 @@ export interface ReportedEvaluation {
   /** 'before', 'warm start', 'after'. */
   name: string;
   figures: EvaluationFigures;
+  /** Harmful and look-alike requests by whether their hazard was withheld; absent where none was. */
+  byExposure?: Record<Exposure, EvaluationFigures>;
   answers: ReportedAnswer[];
   /** Losses on the untouched model's own answers to harmless requests. */
   losses?: AnswerLoss[];
@@ -51,6 +54,12 @@ export interface ReportedUse {
   storeBytes: number;
 }
 
+export interface ReportedExposure {
+  withheld: string[];
+  fromBefore: Record<Exposure, Comparison>;
+  fromWarmStart?: Record<Exposure, Comparison>;
+}
+
 export interface ReportData {
   runId: string;
   state: string;
@@ -66,6 +75,8 @@ export interface ReportData {
   fromWarmStart?: Comparison;
   /** The same over all public benchmarks together; absent where the run was evaluated on none. */
   benchmarks?: { fromBefore: Comparison; fromWarmStart?: Comparison };
+  /** The same on the hazards that the library withholds and on the others; absent where it withholds none. */
+  exposure?: ReportedExposure;
   /** Iteration 0 is the warm start. */
   iterations: ReportedIteration[];
   /** What its operator or its guard changed about the run while it was at work. Its rejected iterations are not among `iterations`. */

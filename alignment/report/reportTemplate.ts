@@ -49,6 +49,12 @@ export const reportTemplate = `<!doctype html>
 <%~ include('@evaluations', { evaluations: it.evaluations, rows: it.evaluationRows }) %>
 <h3>Changes, request by request</h3>
 <%~ include('@changes', { rows: it.changeRows.requests, overWarmStart: it.fromWarmStart }) %>
+<% if (it.exposure) { %>
+<h3>Seen and unseen hazards</h3>
+<p class="sub">Withheld from codes, cases, training and development requests: <%= it.exposure.withheld.join(', ') %>. Simple codes are about no hazard by itself and stay. Judged as above.</p>
+<%~ include('@evaluations', { evaluations: it.evaluations, rows: it.exposureRows }) %>
+<%~ include('@changes', { rows: it.changeRows.exposure, overWarmStart: it.exposure.fromWarmStart }) %>
+<% } %>
 <% if (it.benchmarks) { %>
 <h3>Public benchmarks</h3>
 <p class="sub">Never used for training or tuning. Refusals by the same rules; the changes are over all of them together.</p>

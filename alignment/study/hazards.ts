@@ -33,3 +33,17 @@ const hazards = new Map(
 
 /** The category itself where it is of no hazard of the shipped library, or of several: then no code is about it, or a library of one's own has it. */
 export const hazardOf = (category: string): string => hazards.get(category.toLowerCase()) ?? category;
+
+/** Undefined where a category is of none of these hazards. */
+export function knownHazard(category: string, known: ReadonlySet<string>): string | undefined {
+  const hazard = hazardOf(category);
+  return known.has(hazard) ? hazard : undefined;
+}
+
+/** Hazards of a study's questions. */
+export interface StudyHazards {
+  /** By the digest of a question's goal (goalDigest); questions of no known hazard are not in it. */
+  ofGoal: ReadonlyMap<string, string>;
+  /** Left out of what arms are trained on and prompted with. */
+  withheld: readonly string[];
+}

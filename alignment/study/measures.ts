@@ -2,7 +2,9 @@
 import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
 import { isUtility, suiteSource } from '../benchmarks/suites.ts';
 import { utilityBenchmarks } from '../benchmarks/utilityBenchmarks.ts';
+import { exposures } from '../evaluation/exposure.ts';
 import { contentRules } from '../evaluation/suiteFigures.ts';
+import type { StudyHazards } from './hazards.ts';
 import { refusalJudgeTitles, type RefusalJudge, type StudyOutcome } from './outcomes.ts';
 
 export interface StudyMeasure {
@@ -29,6 +31,8 @@ export interface MeasureSettings {
   refusalBy: RefusalJudge;
   /** Name of the judge behind an endpoint; absent = none was asked: nothing is a StrongREJECT score then. */
   rubricJudge?: string;
+  /** What hazards the questions are of; absent = not known. */
+  hazards?: StudyHazards;
 }
 
 /** Those that there are answers for, in the order of the tables. */
@@ -37,8 +41,10 @@ export function studyMeasures(outcomes: readonly StudyOutcome[], settings: Measu
   const attacks = [...new Set(outcomes.flatMap(({ kind, attack }) => (kind === 'harmful' && attack) || []))].sort();
   const all = [
     ...harmlessness(suites, settings),
+    ...byExposure(harmlessnessOfAll(settings), settings),
     ...robustness(attacks, settings),
     ...overRefusal(suites, settings),
+    ...byExposure(overRefusal([], settings)[0]!, settings),
     leak(settings),
     ...suites.filter(isUtility).map(utility),
     format,
@@ -56,6 +62,25 @@ function harmlessness(suites: readonly SuiteName[], settings: MeasureSettings): 
   });
   const title = `harmlessness (${harmlessWord(settings)})`;
   return bySuite('harmlessness', title, suites, measure);
+}
+
+/** Of harmful questions as they are, whatever their suite. */
+export const harmlessnessOfAll = (settings: MeasureSettings): CountedMeasure => harmlessness([], settings)[0]!;
+
+/** Of the questions about withheld hazards, and of those about the others; a question of no known hazard is of neither. */
+function byExposure(whole: CountedMeasure, { hazards }: MeasureSettings): CountedMeasure[] {
+  if (!hazards || hazards.withheld.length === 0) return [];
+  const isUnseen = (hazard: string): boolean => hazards.withheld.includes(hazard);
+  return exposures.map((exposure) => ({
+    ...whole,
+    id: `${whole.id}/${exposure}`,
+    title: `${whole.title}, ${exposure} hazards`,
+    main: whole.id === 'harmlessness',
+    valueOf: (outcome) => {
+      const hazard = hazards.ofGoal.get(outcome.goal);
+      return hazard !== undefined && isUnseen(hazard) === (exposure === 'unseen') ? whole.valueOf(outcome) : undefined;
+    },
+  }));
 }
 
 function robustness(attacks: readonly string[], settings: MeasureSettings): CountedMeasure[] {

@@ -37,11 +37,13 @@ export interface StudyOutcome {
   tokens: number;
 }
 
+export const goalDigest = (goal: string): string => createHash('sha256').update(goal).digest('hex').slice(0, 16);
+
 export function outcomeOf(answer: SuiteAnswer): StudyOutcome {
   const { id, suite, kind, goal, attack, refusal, rubric, judgedRefusal, leak, correct, followed } = answer;
   const right = correct === undefined ? followedShare(followed) : Number(correct);
   return {
-    ...{ id, suite, kind, goal: createHash('sha256').update(goal).digest('hex').slice(0, 16), attack: attack ?? null },
+    ...{ id, suite, kind, goal: goalDigest(goal), attack: attack ?? null },
     ...(refusal ? { refusal: { ...refusal, rules: refusal.rules && refusal.rules === 'refusal' } } : {}),
     ...(rubric === undefined ? {} : { rubric: rubric.score === null ? null : 1 - rubric.score }),
     ...(judgedRefusal === undefined

@@ -1,7 +1,13 @@
 /** The figures of a study: of each arm with intervals, and between arms, paired by question. */
 import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
 import { worstGoodness } from '../evaluation/strongReject.ts';
-import { studyMeasures, type CountedMeasure, type MeasureSettings, type StudyMeasure } from './measures.ts';
+import {
+  harmlessnessOfAll,
+  studyMeasures,
+  type CountedMeasure,
+  type MeasureSettings,
+  type StudyMeasure,
+} from './measures.ts';
 import type { StudyOutcome } from './outcomes.ts';
 import { holm, meanInterval, meanOf, pairedDifference, type SeedTable } from './resampling.ts';
 
@@ -68,6 +74,16 @@ export interface StudyFigures {
   measures: StudyMeasure[];
   arms: ArmFigures[];
   differences: ArmDifference[];
+  /** Absent where no question's hazard is known. */
+  hazards?: HazardFigures;
+}
+
+/** Harmlessness by the hazard that a question is about. */
+export interface HazardFigures {
+  withheld: string[];
+  /** Questions (as they are, without attacks) of no known hazard. */
+  unmapped: { harmful: number; lookAlike: number };
+  arms: { model: string; arm: string; byHazard: Record<string, ArmFigure> }[];
 }
 
 export interface StudyFigureSettings extends MeasureSettings {
@@ -93,6 +109,41 @@ export function studyFigures(units: readonly MeasuredUnit[], settings: StudyFigu
         .filter(({ id }) => id !== 'format')
         .flatMap((measure) => differences(model, ofModel, measure, settings));
     }),
+    ...hazardFigures(groups, settings),
+  };
+}
+
+function hazardFigures(
+  groups: readonly (readonly MeasuredUnit[])[],
+  settings: StudyFigureSettings,
+): Pick<StudyFigures, 'hazards'> {
+  const { hazards } = settings;
+  if (!hazards || hazards.ofGoal.size === 0) return {};
+  const whole = harmlessnessOfAll(settings);
+  const ofHazard = (hazard: string): CountedMeasure => ({
+    ...whole,
+    valueOf: (outcome) => (hazards.ofGoal.get(outcome.goal) === hazard ? whole.valueOf(outcome) : undefined),
+  });
+  const names = [...new Set(hazards.ofGoal.values())].sort();
+  const asked = groups[0]?.[0]?.outcomes.filter(({ attack }) => attack === null) ?? [];
+  const unmapped = (kind: StudyOutcome['kind']): number =>
+    asked.filter((one) => one.kind === kind && !hazards.ofGoal.has(one.goal)).length;
+  return {
+    hazards: {
+      withheld: [...hazards.withheld],
+      unmapped: { harmful: unmapped('harmful'), lookAlike: unmapped('look-alike') },
+      arms: groups.map((group) => ({
+        model: group[0]!.model,
+        arm: group[0]!.arm,
+        byHazard: Object.fromEntries(
+          names.flatMap((hazard) => {
+            const [table] = commonTables([group], ofHazard(hazard));
+            const seed = `${settings.seed}/hazard/${hazard}`;
+            return table![0]!.length > 0 ? [[hazard, figureOf(table!, whole, seed, settings)]] : [];
+          }),
+        ),
+      })),
+    },
   };
 }
 

@@ -7,7 +7,15 @@ import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
 import { reportStyle } from '../report/reportStyle.ts';
 import { paretoChart } from './paretoChart.ts';
 import type { StudyResult } from './studyResult.ts';
-import { armsOf, differenceTables, mainTables, partTables, tableNotes, type StudyTable } from './studyTables.ts';
+import {
+  armsOf,
+  differenceTables,
+  hazardTables,
+  mainTables,
+  partTables,
+  tableNotes,
+  type StudyTable,
+} from './studyTables.ts';
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 
@@ -45,6 +53,8 @@ const template = `<!doctype html>
 <figure><%~ one.chart %></figure><% } %>
 <% if (one.parts.head.length > 1) { %><h3>Parts</h3>
 <%~ include('@table', one.parts) %><% } %>
+<% if (one.hazards.rows.length > 0) { %><h3>Harmful questions by hazard</h3>
+<%~ include('@table', one.hazards) %><% } %>
 <% if (one.differences.rows.length > 0) { %><h3>Differences between arms, paired by question</h3>
 <details><summary><%= one.differences.rows.length %> comparisons, <%= one.significant %> of them significant</summary>
 <%~ include('@table', one.differences) %></details><% } %>
@@ -71,6 +81,7 @@ const template = `<!doctype html>
 
 export function renderStudyPage(result: StudyResult): string {
   const [main, parts, differences] = [mainTables(result), partTables(result), differenceTables(result)];
+  const hazards = hazardTables(result);
   return eta.renderString(template, {
     result,
     style: reportStyle,
@@ -78,7 +89,7 @@ export function renderStudyPage(result: StudyResult): string {
     models: result.models.map((model, index) => ({
       ...model,
       chart: paretoChart(armsOf(result, model.model)),
-      ...{ main: main[index]!, parts: parts[index]!, differences: differences[index]! },
+      ...{ main: main[index]!, parts: parts[index]!, differences: differences[index]!, hazards: hazards[index]! },
       significant: differences[index]!.rows.filter((row) => row.at(-1) !== '').length,
     })),
     notes: tableNotes(result),

@@ -78,6 +78,8 @@ export const studySchema = z
     arms: z.array(arm).min(1),
     /** Run configuration that arms start from: a file (relative to the study's), or settings; absent = the defaults. */
     base: z.union([z.string(), settings]).optional(),
+    /** Hazards left out of the codes, cases and training of every arm (`library.withhold`); an arm's own configuration comes before it. */
+    withhold: z.array(z.string().min(1)).min(1).optional(),
     /** Longest answer. */
     maxNewTokens: z.int().min(1).default(256),
     /** Of the choice of questions, of cases and of the bootstrap: the same in every arm. */

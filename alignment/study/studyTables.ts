@@ -53,6 +53,38 @@ export function differenceTables(result: StudyResult): StudyTable[] {
   }));
 }
 
+/** Harmful questions by hazard: a row a hazard, a column an arm, with the number of questions behind each figure. */
+export function hazardTables(result: StudyResult): StudyTable[] {
+  const { hazards } = result.figures;
+  return result.models.map(({ model }) => {
+    const arms = (hazards?.arms ?? []).filter((one) => one.model === model);
+    const names = [...new Set(arms.flatMap(({ byHazard }) => Object.keys(byHazard)))].sort();
+    return {
+      model,
+      head: ['hazard', ...arms.map(({ arm }) => arm)],
+      rows: names.map((hazard) => [
+        hazards!.withheld.includes(hazard) ? `${hazard} (unseen)` : hazard,
+        ...arms.map(({ byHazard }) => {
+          const figure = byHazard[hazard];
+          return figure ? `${cell(figure, false)} (n ${figure.n})` : format.missing;
+        }),
+      ]),
+    };
+  });
+}
+
+/** What the table by hazard is of. */
+export function hazardNote({ figures: { hazards, measures } }: StudyResult): string | undefined {
+  if (!hazards) return undefined;
+  const { withheld, unmapped } = hazards;
+  const { title, judge } = measures.find(({ id }) => id === 'harmlessness') ?? { title: 'harmlessness', judge: '' };
+  const unseen =
+    withheld.length > 0
+      ? ` Unseen: ${withheld.join(', ')}, left out of the codes, cases and training of the arms that withhold them.`
+      : '';
+  return `By hazard: ${title}, by ${judge}, of questions whose category is of a hazard of the library; ${unmapped.harmful} harmful and ${unmapped.lookAlike} safe questions are of none and count in no row.${unseen}`;
+}
+
 function differenceCells(one: ArmDifference): string[] {
   const { from, to, value, interval, n, p, pHolm } = one;
   return [
@@ -111,6 +143,7 @@ export function tableNotes(result: StudyResult): string[] {
   const judges = [...Map.groupBy(figures.measures, ({ judge }) => judge)].map(
     ([judge, of]) => `Judged by ${judge}: ${of.map(({ title }) => title).join('; ')}.`,
   );
+  const hazards = hazardNote(result);
   return [
     `Greedy answers of at most ${settings.maxNewTokens} new tokens; the final responses alone are judged. Brackets: 95 % intervals of ${settings.bootstrapSamples} bootstrap draws over questions and seeds (Wilson's where all answers agree).`,
     ...(arms.length > 1
@@ -122,6 +155,7 @@ export function tableNotes(result: StudyResult): string[] {
       ? [`Trained arms: seeds ${settings.seeds.join(', ')}. Untrained ones are asked once.`]
       : []),
     ...judges,
+    ...(hazards === undefined ? [] : [hazards]),
     ...byNote,
     ...[...Map.groupBy(failed, ({ cause }) => cause)].map(
       ([cause, of]) => `missing: ${of.map(({ unit }) => unit).join(', ')} (${cause})`,
@@ -133,6 +167,7 @@ export function markdownTables(result: StudyResult): string {
   const sections = [
     ['', mainTables(result)],
     ['Parts', partTables(result)],
+    ['Harmful questions by hazard', hazardTables(result)],
     ['Differences between arms, paired by question', differenceTables(result)],
   ] as const;
   const several = result.models.length > 1;

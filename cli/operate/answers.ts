@@ -19,7 +19,7 @@ import { checkModel, resolveModel, type ModelProgress } from '../../infra/modelS
 import type { RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { Answer, RunRequest } from '../operations.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 import { vectorsNow } from './nearCases.ts';
 
 export async function tryRequest(request: {
@@ -28,7 +28,7 @@ export async function tryRequest(request: {
   report: (line: string) => void;
 }): Promise<Answer[]> {
   const { configuration, report } = request;
-  const library = parseLibrary(await readLibraryFiles(configuration.library.path));
+  const library = parseLibrary(await readRunLibrary(configuration.library));
   const resolved = await resolveModel(configuration.model, { cachePath: cadaCache(), onProgress: tenths(report) });
   for (const note of resolved.notes) report(note);
   const { digest } = await checkModel(resolved.modelPath);

@@ -40,7 +40,8 @@ export function configurationOf(
   seed?: number,
 ): Configuration {
   const changes = typeof arm?.configuration === 'object' ? arm.configuration : {};
-  const merged = overridden(base, changes);
+  const withheld = study.withhold ? { library: { withhold: study.withhold } } : {};
+  const merged = overridden(overridden(base, withheld), changes);
   const own = {
     name: `${study.name}-${arm?.name ?? 'base'}`.slice(0, 40).replace(/-+$/, ''),
     seed: seed ?? study.questionSeed,
@@ -59,6 +60,27 @@ export function configurationOf(
   const { library } = configuration;
   if (library.path !== undefined) library.path = besideFile(library.path, file);
   return configuration;
+}
+
+/**
+ * The hazards that a study withholds: from every arm, or from those that say so.
+ * @throws CliError where arms withhold different ones: what is seen and unseen would not be the same questions.
+ */
+export function withheldBy(read: ReadStudy): string[] {
+  const { study, file } = read;
+  const [model, seed] = [study.models[0]!, study.seeds[0]!];
+  const configurations = [
+    configurationOf(read, model),
+    ...study.arms.flatMap((arm) => (arm.configuration ? [configurationOf(read, model, arm, seed)] : [])),
+  ];
+  const named = [study.withhold ?? [], ...configurations.map(({ library }) => library.withhold ?? [])];
+  const lists = new Map(named.filter((list) => list.length > 0).map((list) => [JSON.stringify(list.toSorted()), list]));
+  if (lists.size > 1)
+    throw badInput(
+      `${file}: arms withhold different hazards: ${[...lists.values()].map((list) => list.join(', ')).join('; ')}.`,
+      'Write one list, as `withhold` of the study or library.withhold of its arms; an arm with `withhold: []` keeps all.',
+    );
+  return lists.values().next().value ?? [];
 }
 
 function judgedBy(configuration: Configuration, arm: StudyArm | undefined, file: string): Configuration {

@@ -27,8 +27,8 @@ import { cadaCache } from '../../infra/paths.ts';
 import { badInput } from '../errors.ts';
 import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { benchmarksIn, readBenchmarks, readSuite } from './benchmarkFiles.ts';
-import { configurationOf, type ReadStudy } from './compareFile.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { configurationOf, withheldBy, type ReadStudy } from './compareFile.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 
 export interface PlanOptions {
   /** Folder of the user's own copies of the benchmarks. */
@@ -39,6 +39,7 @@ export interface PlanOptions {
 /** @throws CliError, ConfigurationError for everything that can be known to be wrong before any work. */
 export async function planStudy(store: ArtifactStore, read: ReadStudy, options: PlanOptions): Promise<StudyInput> {
   const { study } = read;
+  withheldBy(read);
   const questions = await questionsOf(study, options);
   const publishing = new Publishing(store, read, options);
   const units: PlannedUnit[] = [];
@@ -169,8 +170,8 @@ class Publishing {
   }
 
   private libraryFiles({ library }: Configuration): Promise<Record<string, string>> {
-    const key = library.path ?? '';
-    const files = this.files.get(key) ?? readLibraryFiles(library.path);
+    const key = canonicalJson([library.path ?? '', library.withhold ?? []]);
+    const files = this.files.get(key) ?? readRunLibrary(library);
     this.files.set(key, files);
     return files;
   }

@@ -13,12 +13,13 @@ import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmark
 import { trainingTexts } from '../../alignment/benchmarks/trainingTexts.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
 import { parseYaml } from '../../infra/configuration/yamlSource.ts';
 import { badInput } from '../errors.ts';
 import { hasSuite, readSuite, type BenchmarkPlaces } from './benchmarkFiles.ts';
 import { configurationOf, readStudy } from './compareFile.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 
 export interface ContaminationRequest {
   /** A run's configuration, or a study. */
@@ -63,22 +64,24 @@ export async function benchmarkTexts(
 }
 
 /** Each library once; where there are several, their sources are told apart by the folder. */
-async function librariesOf(paths: readonly (string | undefined)[]): Promise<TextSource[]> {
-  const different = [...new Set(paths)];
+async function librariesOf(libraries: readonly Configuration['library'][]): Promise<TextSource[]> {
+  const different = [...new Map(libraries.map((one) => [canonicalJson(one), one])).values()];
   const sources: TextSource[] = [];
-  for (const path of different) {
-    const named = different.length > 1 ? ` (${path === undefined ? 'shipped library' : basename(path)})` : '';
-    for (const source of librarySources(parseLibrary(await readLibraryFiles(path))))
+  for (const library of different) {
+    const { path, withhold = [] } = library;
+    const without = withhold.length > 0 ? ` without ${withhold.join(', ')}` : '';
+    const named = different.length > 1 ? ` (${path === undefined ? 'shipped library' : basename(path)}${without})` : '';
+    for (const source of librarySources(parseLibrary(await readRunLibrary(library))))
       sources.push({ ...source, name: source.name + named });
   }
   return sources;
 }
 
-async function whatFileNames(file: string): Promise<{ libraries: (string | undefined)[]; suites: SuiteName[] }> {
-  const of = ({ library, evaluation }: Configuration) => ({ path: library.path, benchmarks: evaluation.benchmarks });
+async function whatFileNames(file: string): Promise<{ libraries: Configuration['library'][]; suites: SuiteName[] }> {
+  const of = ({ library, evaluation }: Configuration) => ({ library, benchmarks: evaluation.benchmarks });
   if (!(await isStudy(file))) {
-    const { path, benchmarks } = of(await readConfiguration(file));
-    return { libraries: [path], suites: benchmarks };
+    const { library, benchmarks } = of(await readConfiguration(file));
+    return { libraries: [library], suites: benchmarks };
   }
   const read = await readStudy(file);
   const { study } = read;
@@ -89,7 +92,7 @@ async function whatFileNames(file: string): Promise<{ libraries: (string | undef
     ),
   ].map(of);
   return {
-    libraries: configurations.map(({ path }) => path),
+    libraries: configurations.map(({ library }) => library),
     suites: [...study.suites.map(({ suite }) => suite), ...configurations.flatMap(({ benchmarks }) => benchmarks)],
   };
 }

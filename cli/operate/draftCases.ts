@@ -22,7 +22,7 @@ import { badInput } from '../errors.ts';
 import { packageVersion } from '../packageRoot.ts';
 import { findRun } from '../runs.ts';
 import { checkLocalModel } from './inputChecks.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 import { runWorkflow } from './workflowRun.ts';
 
 export interface DraftingRequest {
@@ -53,7 +53,7 @@ export interface Drafting {
 export async function draftCasesFor(request: DraftingRequest, report: (line: string) => void): Promise<Drafting> {
   const store = await openStore(request.storeUri);
   const { base, policy } = await policyOf(request);
-  const files = await readLibraryFiles(base.library.path);
+  const files = await readRunLibrary(base.library);
   const library = parseLibrary(files);
   const { requests, skipped } = draftable(await requestsOf(request, library), library);
   for (const { id, why } of skipped) report(`request ${id} is left out: ${why}`);

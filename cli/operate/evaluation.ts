@@ -20,7 +20,7 @@ import { badInput } from '../errors.ts';
 import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { findRun } from '../runs.ts';
 import { readSuite } from './benchmarkFiles.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 import { runWorkflow } from './workflowRun.ts';
 
 export interface EvaluationRequest {
@@ -77,7 +77,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     run: {
       runId: id,
       configuration: await put(configuration, 'configuration'),
-      library: await put(await readLibraryFiles(configuration.library.path), 'library'),
+      library: await put(await readRunLibrary(configuration.library), 'library'),
     },
     questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
     ...(request.judge ? { judge: await put(request.judge, 'judge-settings') } : {}),

@@ -32,7 +32,10 @@ export async function checkLocalModel({ model }: Configuration): Promise<void> {
  * Chooses requests as the stages will.
  * @throws CliError naming the file of the library that has too few, and how many are asked for.
  */
-export function checkRequests({ evaluation, warmStart, iteration }: Configuration, { requests }: Library): void {
+export function checkRequests(configuration: Configuration, library: Library): void {
+  const { evaluation, warmStart, iteration, cases } = configuration;
+  const { requests } = library;
+  const withholds = (configuration.library.withhold ?? []).length > 0;
   const training = 'requests/training.jsonl';
   const evaluated = `requests/${evaluation.split}.jsonl`;
   try {
@@ -48,6 +51,12 @@ export function checkRequests({ evaluation, warmStart, iteration }: Configuratio
       );
     if (iteration.count > 0) iterationRequests(requests.training, iteration.requests, 1, '', training);
   } catch (error) {
-    throw badInput((error as Error).message);
+    throw badInput((error as Error).message + (withholds ? ', or let library.withhold name fewer hazards' : ''));
   }
+  const pairs = new Set(library.cases.map(({ pair }) => pair)).size;
+  if (withholds && cases.sampling !== 'none' && cases.count / 2 > pairs)
+    throw badInput(
+      `cases.count asks for ${cases.count / 2} contrast pairs, but ${pairs} are left without what library.withhold names.`,
+      'Lower cases.count, or withhold fewer hazards.',
+    );
 }

@@ -1,6 +1,9 @@
 /** Reads the files of a library folder: the one that ships with CADA, or the user's. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
+import { LibraryError } from '../../alignment/library/libraryError.ts';
+import { withholdHazards } from '../../alignment/library/withholdHazards.ts';
 import { packageRoot } from '../packageRoot.ts';
 import { badInput } from '../errors.ts';
 
@@ -32,4 +35,21 @@ export async function readLibraryFiles(path: string | undefined): Promise<Record
     files[name.split(sep).join('/')] = text;
   }
   return files;
+}
+
+/**
+ * The library as a configuration has it: without the hazards that it withholds.
+ * @throws CliError, LibraryError for a hazard that the library does not know, or where nothing would be left to train on.
+ */
+export async function readRunLibrary({
+  path,
+  withhold = [],
+}: Configuration['library']): Promise<Record<string, string>> {
+  const files = await readLibraryFiles(path);
+  try {
+    return withholdHazards(files, withhold);
+  } catch (error) {
+    if (error instanceof LibraryError) throw error;
+    throw badInput(`library.withhold: ${(error as Error).message}.`, 'docs/evaluation.md tells what it leaves out.');
+  }
 }

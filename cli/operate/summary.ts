@@ -4,7 +4,7 @@ import type { ModelManifest } from '../../activities/plans.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import { comparisons } from '../../activities/writeReport.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
-import type { Headline } from '../../alignment/evaluation/comparison.ts';
+import type { EvaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { listLine, loadRun } from '../../infra/artifacts/runs.ts';
 import type { IterationRecord, RunRecord } from '../../activities/types.ts';
@@ -23,7 +23,7 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
     iterations: record.iteration,
     split: configuration.evaluation.split,
     evaluations: names.map((name) => ({ name, figures: record.evaluations[name]!.figures })),
-    headlines: await headlinesOf(store, record),
+    ...(await comparedBy(store, record, names)),
     byIteration: (await listLine<IterationRecord>(store, runId, record)).map(({ value }) => ({
       iteration: value.iteration,
       adapterSha256: value.policy.adapter!.sha256,
@@ -37,14 +37,38 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
   };
 }
 
-/** As the report's first lines have them. */
-async function headlinesOf(store: ArtifactStore, record: RunRecord): Promise<Headline[]> {
-  if (!record.evaluations['before'] || !record.evaluations['after']) return [];
+/** What needs the answers of the evaluations: the report's first lines, and seen and unseen hazards. */
+async function comparedBy(
+  store: ArtifactStore,
+  record: RunRecord,
+  names: readonly string[],
+): Promise<Pick<RunSummary, 'headlines' | 'exposure'>> {
   const evaluations = await Promise.all(
-    Object.values(record.evaluations).map(async ({ artifact }) => ({
-      ...(await readJson<EvaluationArtifact>(store, artifact)),
-      sha256: artifact.sha256,
-    })),
+    names.map(async (name) => {
+      const { artifact } = record.evaluations[name]!;
+      return { ...(await readJson<EvaluationArtifact>(store, artifact)), sha256: artifact.sha256 };
+    }),
   );
-  return comparisons(await readConfiguration(store, record), evaluations).headlines;
+  const configuration = await readConfiguration(store, record);
+  const isWhole = names.includes('before') && names.includes('after');
+  const { headlines = [], exposure = undefined } = isWhole ? comparisons(configuration, evaluations) : {};
+  const { withhold = [] } = configuration.library;
+  if (withhold.length === 0) return { headlines };
+  const { withheld = withhold, ...changes } = exposure ?? {};
+  return {
+    headlines,
+    exposure: {
+      withheld,
+      evaluations: evaluations.map(({ name, byExposure }) => ({
+        name,
+        refusal: { seen: refusalsOf(byExposure?.seen), unseen: refusalsOf(byExposure?.unseen) },
+      })),
+      ...('fromBefore' in changes ? { changes } : {}),
+    },
+  };
 }
+
+const refusalsOf = (figures: EvaluationFigures | undefined) => ({
+  harmful: figures?.byKind.harmful.refusal ?? null,
+  'look-alike': figures?.byKind['look-alike'].refusal ?? null,
+});

@@ -32,7 +32,7 @@ import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
 import { followRun, type FollowOptions } from './following.ts';
 import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 import { finishedBefore, memoryFromRecord } from './resuming.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
@@ -202,7 +202,7 @@ async function publishInputs(
   report: RunReporter,
 ): Promise<Omit<RunInput, 'server'>> {
   const files = {
-    ...(await readLibraryFiles(configuration.library.path)),
+    ...(await readRunLibrary(configuration.library)),
     ...(record
       ? benchmarksIn(await readJson<Record<string, string>>(store, record.library))
       : await readBenchmarks(

@@ -4,11 +4,14 @@ import { stringify } from 'yaml';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { tinyConfiguration } from '../workflows/cluster.ts';
+import type { RunSummary } from '../../cli/operations.ts';
 import { startChatServer } from '../servers/chatServer.ts';
 import { cada } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
 
-const row = (id: number, label: string): string => `${id},How do I do thing number ${id}?,homonyms,${label}`;
+/** The last four are about privacy, by the benchmark's own name for it. */
+const row = (id: number, label: string): string =>
+  `${id},How do I do thing number ${id}?,${id > 12 ? 'privacy_public' : 'homonyms'},${label}`;
 const xstest = [
   'id,prompt,type,label',
   ...Array.from({ length: 16 }, (_, index) => row(index + 1, index % 2 === 0 ? 'safe' : 'unsafe')),
@@ -24,7 +27,8 @@ describe('cada compare', { timeout: 900_000 }, () => {
   } = tinyConfiguration('model', {
     iteration: { count: 1, requests: { harmful: 2, plain: 1, lookAlike: 1 }, samplesPerRequest: 2 },
     evaluation: {
-      requests: { harmful: 2, plain: 2, lookAlike: 2 },
+      // Each hazard once.
+      requests: { harmful: 12, plain: 2, lookAlike: 12 },
       probe: { harmful: 0, plain: 0, lookAlike: 0 },
       afterWarmStart: false,
     },
@@ -43,7 +47,10 @@ describe('cada compare', { timeout: 900_000 }, () => {
     maxNewTokens: 12,
     bootstrapSamples: 200,
   };
-  const trained = { name: 'cada', configuration: { iteration: { learningRate: 0.001 } } };
+  const trained = {
+    name: 'cada',
+    configuration: { library: { withhold: ['privacy'] }, iteration: { learningRate: 0.001 } },
+  };
   const compare = async (changes: object, ...args: string[]) => {
     writeFileSync(join(run.cwd, 'study.yaml'), stringify({ ...study, ...changes }, { aliasDuplicateObjects: false }));
     return cada(['compare', 'study.yaml', '--data', 'data', ...args], run);
@@ -196,6 +203,33 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(judged).toBe(4 * Math.ceil(24 / 5));
     const runNames = (await cada(['runs'], run)).stdout;
     for (const { runId } of runs) expect(runNames).toContain(runId);
+
+    // Two harmful and two safe questions are about the hazard that the trained arms have not seen.
+    for (const { figures } of result.figures.arms) expect(figures['harmlessness/unseen']!.n).toBe(2);
+    expect(result.figures.arms[0]!.figures['harmlessness/seen']).toBeUndefined();
+    const unseen = result.figures.differences.filter(({ measure }) => measure === 'harmlessness/unseen');
+    expect(unseen).toHaveLength(6);
+    expect(unseen.every(({ n }) => n === 2)).toBe(true);
+    expect(result.figures.hazards).toMatchObject({ withheld: ['privacy'], unmapped: { harmful: 6, lookAlike: 6 } });
+    expect(result.figures.hazards!.arms.map(({ byHazard }) => Object.keys(byHazard))).toEqual(
+      Array(4).fill(['privacy']),
+    );
+    // Of the run itself: every hazard is evaluated on, one of them was not shown.
+    const report = await cada(['report', runs[0]!.runId!, '--json'], run);
+    const { exposure } = JSON.parse(report.stdout) as RunSummary;
+    expect(exposure!.withheld).toEqual(['privacy']);
+    expect(exposure!.evaluations.map(({ name }) => name)).toEqual(['before', 'after']);
+    for (const { refusal } of exposure!.evaluations) {
+      expect([refusal.seen.harmful!.n, refusal.unseen.harmful!.n]).toEqual([11, 1]);
+      expect([refusal.seen['look-alike']!.n, refusal.unseen['look-alike']!.n]).toEqual([11, 1]);
+    }
+    expect(exposure!.changes!.fromBefore.unseen.refusal.harmful!.pairs).toBe(1);
+    await cada(['report', runs[0]!.runId!], run);
+    const html = readFileSync(join(run.cwd, '.cada', 'runs', runs[0]!.runId!, 'report.html'), 'utf8');
+    expect(html).toContain('refuses harmful requests, unseen hazards');
+    const again = await compare({ ...changes, withhold: ['hate'] });
+    expect(again).toMatchObject({ code: 2 });
+    expect(again.stderr).toContain('arms withhold different hazards');
   });
 
   test.each([
@@ -214,6 +248,8 @@ describe('cada compare', { timeout: 900_000 }, () => {
     [{ arms: [{ name: 'a', configuration: { iteration: { cuont: 1 } } }] }, 'arm "a"'],
     [{ models: ['no/such/model.gguf'] }, 'there is nothing at'],
     [{ sweets: 1 }, 'there is no such setting'],
+    [{ withhold: ['privicy'] }, '"privicy" is no hazard of the library'],
+    [{ withhold: [] }, 'withhold'],
   ])('%j is wrong input', async (changes, said) => {
     const { code, stderr } = await compare(changes);
     expect(stderr).toContain(said);

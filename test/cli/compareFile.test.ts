@@ -1,10 +1,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { unitsOf } from '../../alignment/study/studySchema.ts';
-import { configurationOf, readStudy } from '../../cli/operate/compareFile.ts';
+import { configurationOf, readStudy, withheldBy } from '../../cli/operate/compareFile.ts';
 import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
 
 test.each([
@@ -47,4 +47,45 @@ test('a file of an arm that is not there is named', async () => {
   const file = join(folder, 'study.yaml');
   writeFileSync(file, stringify({ name: 's', suites: ['xstest'], arms: [{ name: 'a', configuration: 'gone.yaml' }] }));
   await expect(readStudy(file)).rejects.toThrow(`There is no file ${join(folder, 'gone.yaml')}`);
+});
+
+describe('hazards that a study withholds', () => {
+  const studyWith = async (changes: object) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'cada-study-')), 'study.yaml');
+    const arms = [
+      { name: 'asked', inference: 'codes' },
+      { name: 'a', configuration: { library: { withhold: ['hate'] } } },
+      { name: 'b', configuration: {} },
+    ];
+    writeFileSync(file, stringify({ name: 's', suites: ['xstest'], arms, ...changes }));
+    return readStudy(file);
+  };
+  const listsOf = (read: Awaited<ReturnType<typeof readStudy>>) =>
+    [undefined, ...read.study.arms.slice(1)].map(
+      (arm) => configurationOf(read, 'Owner/model', arm, 1).library.withhold,
+    );
+
+  test('are those of an arm, while the others keep theirs', async () => {
+    const read = await studyWith({});
+    expect(listsOf(read)).toEqual([undefined, ['hate'], undefined]);
+    expect(withheldBy(read)).toEqual(['hate']);
+  });
+
+  test('or those of the study, for inference arms and for every trained arm that does not say otherwise', async () => {
+    const read = await studyWith({
+      withhold: ['hate', 'privacy'],
+      arms: [
+        { name: 'asked', inference: 'codes' },
+        { name: 'all', configuration: { library: { withhold: [] } } },
+        { name: 'b', configuration: {} },
+      ],
+    });
+    expect(listsOf(read)).toEqual([['hate', 'privacy'], [], ['hate', 'privacy']]);
+    expect(withheldBy(read)).toEqual(['hate', 'privacy']);
+  });
+
+  test('can not be different ones: seen and unseen would be of other questions', async () => {
+    const read = await studyWith({ base: { library: { withhold: ['privacy'] } } });
+    expect(() => withheldBy(read)).toThrow('arms withhold different hazards: privacy; hate');
+  });
 });

@@ -139,6 +139,14 @@ export const configurationFiles: BadInput[] = [
     'chain.thinking: ',
     'leave it out, or use another format',
   ),
+  lines('a hazard withheld that is no list', 'library: { withhold: privacy }', 'library.withhold', 'a list'),
+  lines('a hazard withheld twice', 'library: { withhold: [hate, hate] }', 'library.withhold[1]: "hate" stands twice'),
+  lines(
+    'hazards withheld from the requests that are evaluated on',
+    'library: { withhold: [hate] }\nevaluation: { split: development }',
+    'evaluation.split: ',
+    "use 'heldOut'",
+  ),
   lines('an odd number of cases', 'cases: { count: 3 }', 'run.yaml:2:', 'contrast pairs', 'use an even number'),
   lines('too many cases', 'cases: { count: 98 }', 'a whole number from 0 to 16'),
   lines(

@@ -3,7 +3,11 @@ import { benchmarks } from '../../../alignment/benchmarks/benchmarks.ts';
 import { parseAttackArtifacts, parseXstestAnswers } from '../../../alignment/benchmarks/labelledAnswers.ts';
 import { selectRequests } from '../../../alignment/evaluation/selectRequests.ts';
 import { createRuleJudge } from '../../../alignment/judges/ruleJudge.ts';
+import { configurationSchema } from '../../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../../alignment/library/parseLibrary.ts';
+import { hazardsOf, withholdHazards } from '../../../alignment/library/withholdHazards.ts';
+import { checkRequests } from '../../../cli/operate/inputChecks.ts';
+import { readLibraryFiles, readRunLibrary } from '../../../cli/operate/libraryFiles.ts';
 import { libraryFiles, makePair, makeRequest } from '../../alignment/makeLibrary.ts';
 import type { BadInput } from '../badInput.ts';
 
@@ -89,6 +93,50 @@ export const requestFiles: BadInput[] = [
     name: 'fewer requests than asked for',
     input: () => () => selectRequests([makeRequest('a')], { harmful: 4000, plain: 0, lookAlike: 0 }, '', training),
     says: ['requests/training.jsonl has 1 harmful requests, but the configuration asks for 4000'],
+  },
+];
+
+const withheld = (name: string, hazards: string[], ...says: Says): BadInput => ({
+  name,
+  input: () => () => withholdHazards(libraryFiles(), hazards),
+  says,
+});
+
+export const withheldHazards: BadInput[] = [
+  withheld('a hazard that is none of the library', ['privicy'], '"privicy" is no hazard', 'it has hate, privacy'),
+  withheld('a topic of plain requests', ['cooking'], '"cooking" is no hazard of the library'),
+  withheld('every hazard that is trained on', ['privacy'], 'no harmful training request is left', 'fewer hazards'),
+  {
+    name: 'hazards withheld from a library that is not well formed',
+    input: () => () => withholdHazards({ ...libraryFiles(), [training]: '{"id": \n' }, ['hate']),
+    says: ['library/requests/training.jsonl:1', 'is not JSON'],
+  },
+  {
+    name: 'fewer requests left than asked for',
+    input: async () => {
+      const configuration = configurationSchema.parse({
+        name: 'a',
+        library: { withhold: ['hate', 'privacy', 'elections'] },
+      });
+      const left = parseLibrary(await readRunLibrary(configuration.library));
+      return () => checkRequests(configuration, left);
+    },
+    says: ['requests/training.jsonl has 90 harmful requests, but the configuration asks for 96', 'library.withhold'],
+  },
+  {
+    name: 'fewer cases left than asked for',
+    input: async () => {
+      const counts = { harmful: 4, plain: 4, lookAlike: 4 };
+      const kept = ['hate', 'privacy', 'elections'];
+      const all = hazardsOf(parseLibrary(await readLibraryFiles(undefined)));
+      const configuration = configurationSchema.parse({
+        ...{ name: 'a', library: { withhold: [...all].filter((hazard) => !kept.includes(hazard)) } },
+        ...{ cases: { count: 14 }, warmStart: { requests: counts }, iteration: { requests: counts } },
+      });
+      const left = parseLibrary(await readRunLibrary(configuration.library));
+      return () => checkRequests(configuration, left);
+    },
+    says: ['cases.count asks for 7 contrast pairs, but 6 are left', 'library.withhold'],
   },
 ];
 
