@@ -108,7 +108,7 @@ function generationStage(
 
 /** The chains of a shard that has been generated. */
 export async function generatedChains(
-  { store }: ActivityDependencies,
+  { store }: Pick<ActivityDependencies, 'store'>,
   plan: GenerationPlan,
   shard: number,
   policy: PolicyState,

@@ -8,6 +8,7 @@ import { addCodecServerCommand } from './commands/codecServer.ts';
 import { addContaminationCommand } from './commands/contamination.ts';
 import { addCompareCommand } from './commands/compare.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
@@ -66,6 +67,7 @@ function buildProgram(context: CommandContext): Command {
   addChainsCommand(program, context);
   addAskCommand(program, context);
   addTryCommand(program, context);
+  addExportCommand(program, context);
   addRunsCommand(program, context);
   addUiCommand(program, context);
   program.commandsGroup('Evaluation');

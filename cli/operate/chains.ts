@@ -1,6 +1,6 @@
 /** Chains of an iteration, the warm start or an evaluation, with their rewards, read from the store. */
-import { readJson, readLibrary, readLines } from '../../activities/inputs.ts';
-import type { ShardList } from '../../activities/plans.ts';
+import { readShards } from '../../activities/collectRewards.ts';
+import { readJson, readLibrary } from '../../activities/inputs.ts';
 import { requestsById } from '../../activities/rewardChains.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import type { ChainRecord, ScoredChain } from '../../alignment/chains/chain.ts';
@@ -42,16 +42,9 @@ async function iterated(
     throw badInput(`Run ${runId} has no finished "${of}".`, `There is: ${known.join(', ') || 'nothing yet'}.`);
   }
   const requests: Map<string, SafetyRequest> = requestsById(await readLibrary(store, record));
-  const chains = await rowsOf<ChainRecord>(store, found.chains);
-  const rewards = await rowsOf<ScoredChain>(store, found.rewards);
+  const chains = await readShards<ChainRecord>({ store }, found.chains);
+  const rewards = await readShards<ScoredChain>({ store }, found.rewards);
   return chains.map((chain, index) => viewOf(requests.get(chain.requestId)!, chain.text, rewards[index]!));
-}
-
-async function rowsOf<T>(store: ArtifactStore, list: ArtifactRef): Promise<T[]> {
-  const { shards } = await readJson<ShardList>(store, list);
-  const rows: T[] = [];
-  for (const { artifact } of shards) rows.push(...(await readLines<T>(store, artifact)));
-  return rows;
 }
 
 function viewOf(

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
+import type { ExportedDataset } from '../../cli/operate/exportDataset.ts';
+import { readDataset } from './readDataset.ts';
 import { cada, type Ended } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
 
@@ -128,6 +130,68 @@ describe('a run from the command line', { timeout: 240_000 }, () => {
     expect(before.some(({ chain }) => chain.includes('### Final Response'))).toBe(true);
     const missing = await command(['chains', '--iteration', '7']);
     expect(missing).toMatchObject({ code: 2 });
+  });
+
+  test('export dataset writes the chains and pairs that `chains` shows, once, and the same again', async () => {
+    const exported = (args: string[]) => command(['export', 'dataset', 'tiny', '--json', ...args]);
+    const { stdout, stderr } = await exported(['--out', 'made/dataset', '--include', 'all']);
+    expect(stderr).toBe('');
+    const told = JSON.parse(stdout) as ExportedDataset;
+    const folder = join(run.cwd, 'made', 'dataset');
+    const of = async (iteration: string) =>
+      JSON.parse((await command(['chains', '--iteration', iteration, '--limit', '100', '--json'])).stdout) as {
+        requestId: string;
+        sample: number;
+        kind: string;
+        reward: number | null;
+        rewardParts: Record<string, number>;
+        chain: string;
+        refused?: boolean;
+      }[];
+    const [warm, first] = [await of('warmStart'), await of('1')];
+
+    const sft = await readDataset(folder, 'sft');
+    expect(sft.map(({ request_id, sample, completion }) => [request_id, sample, completion[0]!.content])).toEqual(
+      [...warm, ...first].map(({ requestId, sample, chain }) => [requestId, sample, chain]),
+    );
+    for (const [index, { reward, rewardParts, refused, kind }] of [...warm, ...first].entries()) {
+      const row = sft[index]!;
+      expect(row).toMatchObject({ reward, kind, refused: refused ?? null, reward_parts: rewardParts });
+      expect(row.prompt).toEqual([{ role: 'user', content: row.request }]);
+      expect(row.stage).toBe(index < warm.length ? 'warm start' : 'iteration');
+      // The demo's filters are those of the reward: both parts and the right outcome.
+      const right = kind === 'harmful' ? refused === true : refused === false;
+      if (row.iteration === 1) expect(row.chosen).toBe((reward ?? 0) > 0 && right);
+      else if (row.chosen) expect(right && row.both_parts).toBe(true);
+    }
+    const kept = sft.filter(({ chosen, iteration }) => chosen && iteration === 0);
+    const { byIteration } = JSON.parse((await command(['report', '--json'])).stdout) as {
+      byIteration: { figures: Record<string, number> }[];
+    };
+    expect(kept).toHaveLength(byIteration[0]!.figures['warm_start/kept']!);
+
+    const preference = await readDataset(folder, 'preference');
+    const rewardsOf = Map.groupBy(first, ({ requestId }) => requestId);
+    const differing = [...rewardsOf].filter(([, chains]) => new Set(chains.map(({ reward }) => reward)).size > 1);
+    expect(preference.map(({ request_id }) => request_id)).toEqual(differing.map(([requestId]) => requestId));
+    expect(preference.length).toBeGreaterThan(0);
+    for (const pair of preference) {
+      const rewards = rewardsOf.get(pair.request_id)!.flatMap(({ reward }) => reward ?? []);
+      expect(pair).toMatchObject({ chosen_reward: Math.max(...rewards), rejected_reward: Math.min(...rewards) });
+      expect(pair.chosen[0]!.content).not.toBe(pair.rejected[0]!.content);
+    }
+    expect(told).toMatchObject({ folder, chosen: sft.filter(({ chosen }) => chosen).length });
+    expect(told.configs.sft!.rows).toBe(sft.length);
+    const card = readFileSync(join(folder, 'README.md'), 'utf8');
+    expect(card).toContain(`run: ${told.runId}\n`);
+    expect(card).not.toContain(run.cwd);
+
+    const full = await exported(['--out', 'made/dataset']);
+    expect(full).toMatchObject({ code: 2, stdout: '' });
+    expect(full.stderr).toContain('made/dataset is not empty');
+    const again = JSON.parse((await exported(['--out', 'made/again', '--only', 'preference'])).stdout) as typeof told;
+    expect(again.configs).toEqual({ preference: told.configs.preference });
+    expect(readdirSync(join(run.cwd, 'made')).sort()).toEqual(['again', 'dataset']);
   });
 
   test('ask answers by base and aligned model', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
@@ -93,6 +93,13 @@ test('cada report writes the report into the folder of the run and prints where'
   const file = join(cwd, '.cada', 'runs', 'demo-11111111', 'report.html');
   expect(stdout).toBe(`${file}\n`);
   expect(readFileSync(file, 'utf8')).toBe('<html></html>');
+});
+
+test('cada export dataset of a run without chains is bad input, and leaves nothing behind', async () => {
+  const { code, stderr } = await cada(['export', 'dataset', 'demo-1', '--out', 'dataset'], { cwd });
+  expect(code).toBe(2);
+  expect(stderr).toContain('Run demo-11111111 has no chains yet: it is at stage "done".');
+  expect(readdirSync(cwd)).toEqual(['.cada']);
 });
 
 test('cada clean shows first and removes only with --yes; the artifacts stay for other runs', async () => {

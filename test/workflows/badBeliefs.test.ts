@@ -1,4 +1,5 @@
 /** Preferences with chains that are written under a wrong belief: a whole run by the real engine on a tiny real model, one cycle of KTO and one of DPO. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readJson, readLines } from '../../activities/inputs.ts';
 import type {
@@ -11,8 +12,10 @@ import type {
 import type { PreferencePlan } from '../../activities/preferencePlan.ts';
 import type { ArtifactRef, IterationRecord } from '../../activities/types.ts';
 import type { ChainRecord } from '../../alignment/chains/chain.ts';
+import { exportDataset } from '../../cli/operate/exportDataset.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { listIterations } from '../../infra/artifacts/runs.ts';
+import { readDataset } from '../cli/readDataset.ts';
 import { createInstallation, type TestInstallation } from './cluster.ts';
 
 let installation: TestInstallation;
@@ -74,6 +77,22 @@ describe('chains under a wrong belief', () => {
     for (const { chosen, rejected } of pairs) {
       expect(isBelief(chosen)).toBe(false);
       expect(chosen.split('/')[0]).toBe(rejected.split('/')[0]);
+    }
+    const out = join(installation.folder, 'dataset');
+    const { signal } = new AbortController();
+    await exportDataset({ storeUri: installation.store.uri, run: 'also', out, all: false, signal });
+    const exported = (await readDataset(out, 'preference')).filter(({ iteration }) => iteration === 2);
+    const named = exported.map(({ request_id, chosen_sample, rejected_sample }) => ({
+      chosen: `${request_id}/${chosen_sample}`,
+      rejected: `${request_id}/${rejected_sample ?? 'bad-belief'}`,
+    }));
+    expect(named).toEqual(pairs);
+    const textOf = new Map(dpo!.chains.map((chain) => [`${chain.requestId}/${chain.sampleIndex}`, chain.text]));
+    for (const [index, pair] of exported.entries()) {
+      expect(pair).toMatchObject({ source: 'planned', bad_belief: isBelief(pairs[index]!.rejected) });
+      expect(pair.chosen[0]!.content).toBe(textOf.get(pairs[index]!.chosen));
+      if (!pair.bad_belief) expect(pair.rejected[0]!.content).toBe(textOf.get(pairs[index]!.rejected));
+      else expect(pair.rejected[0]!.content).not.toBe('');
     }
     // What a belief taught to write is conditioned on the raw request, as all that is trained on.
     const prompts = new Set(dpo!.chains.map(({ promptTokens }) => promptTokens.join()));
