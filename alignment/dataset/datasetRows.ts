@@ -57,7 +57,7 @@ export function sftRow(
     chosen,
     reward: scored.reward,
     reward_parts: scored.parts,
-    refused: scored.verdict === null ? null : scored.verdict === 'refusal',
+    verdict: scored.verdict,
     both_parts: scored.format,
     finish: chain.finishReason,
     guidance: chain.guidance,

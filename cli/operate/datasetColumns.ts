@@ -28,7 +28,7 @@ export function sftColumns(configurations: readonly Configuration[]): ParquetCol
     chosen: booleanColumn,
     reward: orNull(numberColumn),
     reward_parts: (name) => numbersColumn(name, rewardParts(configurations)),
-    refused: orNull(booleanColumn),
+    verdict: orNull(textColumn),
     both_parts: booleanColumn,
     finish: textColumn,
     guidance: textColumn,

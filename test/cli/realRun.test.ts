@@ -156,11 +156,13 @@ describe('a run from the command line', { timeout: 240_000 }, () => {
     );
     for (const [index, { reward, rewardParts, refused, kind }] of [...warm, ...first].entries()) {
       const row = sft[index]!;
-      expect(row).toMatchObject({ reward, kind, refused: refused ?? null, reward_parts: rewardParts });
+      expect(row).toMatchObject({ reward, kind, reward_parts: rewardParts });
+      expect(row.verdict === 'refusal').toBe(refused === true);
       expect(row.prompt).toEqual([{ role: 'user', content: row.request }]);
       expect(row.stage).toBe(index < warm.length ? 'warm start' : 'iteration');
       // The demo's filters are those of the reward: both parts and the right outcome.
-      const right = kind === 'harmful' ? refused === true : refused === false;
+      const { refuseHarmful, answerPlain, answerLookAlike } = rewardParts;
+      const right = (refuseHarmful ?? answerPlain ?? answerLookAlike) === 1;
       if (row.iteration === 1) expect(row.chosen).toBe((reward ?? 0) > 0 && right);
       else if (row.chosen) expect(right && row.both_parts).toBe(true);
     }

@@ -34,18 +34,18 @@ describe('a row of sft', () => {
       chosen: true,
       reward: 1.5,
       reward_parts: { format: 1, answerPlain: 1, overlong: 0 },
-      refused: false,
+      verdict: 'compliance',
       both_parts: true,
       finish: 'stop',
       guidance: 'cases',
     });
   });
 
-  test('of a chain that nobody could judge has null, not false', () => {
+  test('of a chain that nobody could judge has neither reward nor verdict', () => {
     const unscorable = sampled(0, null, { verdict: null });
     expect(sftRow(unscorable, { stage: 'iteration', iteration: 3 }, false, format)).toMatchObject({
       reward: null,
-      refused: null,
+      verdict: null,
       iteration: 3,
     });
   });
