@@ -45,10 +45,7 @@ function rewardFigures(scored: readonly ScoredChain[]): Figures {
 }
 
 /** All rows of a shard list, in plan order. */
-export async function readShards<T>(
-  { store }: Pick<ActivityDependencies, 'store'>,
-  list: ArtifactRef,
-): Promise<T[]> {
+export async function readShards<T>({ store }: Pick<ActivityDependencies, 'store'>, list: ArtifactRef): Promise<T[]> {
   const { shards } = await readJson<ShardList>(store, list);
   const rows: T[] = [];
   for (const { artifact } of shards) rows.push(...(await readLines<T>(store, artifact)));
