@@ -2,6 +2,15 @@
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { methodOf, preferenceSettings } from '../alignment/configuration/arms.ts';
 import { bestAgainstWorst, labelChains, mismatchedChains } from '../alignment/preferences/choosePreferences.ts';
+import {
+  contradictsMark,
+  desirableByMark,
+  isRight,
+  markedId,
+  markedPairs,
+  verdictsByText,
+  type MarkedChain,
+} from '../alignment/feedback/markedChains.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { againstBadBeliefs } from '../alignment/preferences/badBeliefs.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardedPlan } from './types.ts';
@@ -10,6 +19,7 @@ import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { DecisionArtifact } from './chooseMethod.ts';
 import { readConfiguration, readJson, readLibrary } from './inputs.ts';
+import { markedChains } from './markedChains.ts';
 import { refuseUnscorable } from './planUpdate.ts';
 import type { PreferencePlan, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
 
@@ -54,6 +64,13 @@ export async function planPreferences(
     sequences.set(id, { id, promptTokens, completionTokens: tokens });
     return id;
   };
+  const marked = await markedChains(dependencies, run, configuration.iteration.marks);
+  const verdict = verdictsByText(marked);
+  const nameMarked = (chain: MarkedChain): string => {
+    const id = markedId(chain);
+    sequences.set(id, { id, promptTokens: chain.promptTokens, completionTokens: chain.tokens });
+    return id;
+  };
   const method = input.decision
     ? (await readJson<DecisionArtifact>(store, input.decision)).next
     : methodOf(configuration.iteration.method!, input.iteration);
@@ -63,13 +80,16 @@ export async function planPreferences(
       ? {
           method: 'dpo' as const,
           pairs: [
-            ...(badBelief === 'instead' ? [] : bestAgainstWorst(rewards)).map(({ chosen, rejected }) => ({
-              chosen: nameOf(chosen),
-              rejected: nameOf(rejected),
-            })),
+            ...(badBelief === 'instead' ? [] : bestAgainstWorst(rewards))
+              .filter(({ chosen, rejected }) => !contradictsMark(verdict, chains[chosen]!, chains[rejected]!))
+              .map(({ chosen, rejected }) => ({ chosen: nameOf(chosen), rejected: nameOf(rejected) })),
             ...againstBadBeliefs(rewards, beliefs).map(({ chosen, belief }) => ({
               chosen: nameOf(chosen),
               rejected: rejectBelief(belief),
+            })),
+            ...markedPairs(marked).map(({ chosen, rejected }) => ({
+              chosen: nameMarked(chosen),
+              rejected: nameMarked(rejected),
             })),
           ],
         }
@@ -77,9 +97,14 @@ export async function planPreferences(
           method: 'kto' as const,
           labelled: [
             ...labelChains(rewards, settings.threshold)
+              .map(({ index, desirable }) => ({
+                index,
+                desirable: desirableByMark(verdict, chains[index]!) ?? desirable,
+              }))
               .filter(({ desirable }) => desirable || badBelief !== 'instead')
               .map(({ index, desirable }) => ({ id: nameOf(index), desirable })),
             ...beliefs.map((_, belief) => ({ id: rejectBelief(belief), desirable: false })),
+            ...marked.map((chain) => ({ id: nameMarked(chain), desirable: isRight(chain) })),
           ],
           mismatched:
             settings.ktoLoss === 'kto'

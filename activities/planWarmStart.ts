@@ -4,6 +4,7 @@
  */
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
 import { sftTokenWeights } from '../alignment/advantages/tokenWeights.ts';
+import { markedId, selectByMarks } from '../alignment/feedback/markedChains.ts';
 import { filterWarmStart } from '../alignment/filters/warmStartFilter.ts';
 import { scheduledLearningRate } from '../alignment/schedules.ts';
 import { deriveSeed, shuffled } from '../infra/artifacts/seeds.ts';
@@ -11,6 +12,7 @@ import type { ArtifactRef, RunContext, UpdatePlan } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readLibrary } from './inputs.ts';
+import { markedChains } from './markedChains.ts';
 import { publishPlan, type PlannedStep } from './publishPlan.ts';
 import { requestsById } from '../alignment/library/requestsById.ts';
 import { operatorFailure } from './stage.ts';
@@ -35,7 +37,15 @@ export async function planWarmStart(
     },
     deriveSeed(seed, 'warm-start', 'keep'),
   );
-  if (selection.kept.length === 0) {
+  const { kept, added, leftOut } = selectByMarks(
+    selection.kept,
+    await markedChains(dependencies, run, warmStart.marks),
+  );
+  const learnt: PlannedStep['sequences'] = [
+    ...kept.map(({ chain }) => sequenceOf(`${chain.requestId}/${chain.sampleIndex}`, chain)),
+    ...added.map((chain) => sequenceOf(markedId(chain), chain)),
+  ];
+  if (learnt.length === 0) {
     throw operatorFailure(
       'NothingToLearn',
       `none of ${chains.length} chains passed the ${warmStart.target === 'refusal' ? 'outcome filter' : 'format and outcome filters'}: raise cases.count or chain.maxNewTokens, or try a larger model (cada chains shows them)`,
@@ -43,23 +53,22 @@ export async function planWarmStart(
   }
 
   const batches = Array.from({ length: warmStart.epochs }, (_, epoch) =>
-    batchesOf(shuffled(selection.kept, deriveSeed(seed, 'warm-start', 'epoch', epoch)), warmStart.batchSequences),
+    batchesOf(shuffled(learnt, deriveSeed(seed, 'warm-start', 'epoch', epoch)), warmStart.batchSequences),
   ).flat();
   const steps = batches.map((batch, index): PlannedStep => {
-    const weights = sftTokenWeights(batch.map(({ chain }) => chain.tokens.length));
+    const weights = sftTokenWeights(batch.map(({ completionTokens }) => completionTokens.length));
     return {
       objective: { name: 'sft' },
       learningRate: scheduledLearningRate(warmStart, index + 1, batches.length),
       settings: warmStart,
-      sequences: batch.map(({ chain }, row) => ({
-        id: `${chain.requestId}/${chain.sampleIndex}`,
-        promptTokens: chain.promptTokens,
-        completionTokens: chain.tokens,
-        weight: weights[row]!,
-      })),
+      sequences: batch.map((sequence, row) => ({ ...sequence, weight: weights[row]! })),
     };
   });
   const figures: Record<string, number> = { 'warm_start/kept': selection.kept.length };
+  if (warmStart.marks) {
+    figures['warm_start/marked_added'] = added.length;
+    figures['warm_start/marked_left_out'] = leftOut;
+  }
   for (const [kind, counts] of Object.entries(selection.byKind)) {
     figures[`warm_start/${kind}/seen`] = counts.seen;
     figures[`warm_start/${kind}/kept`] = counts.kept;
@@ -69,6 +78,11 @@ export async function planWarmStart(
   }
   return publishPlan(dependencies.store, 'warmStart', steps, configuration.shards.gradientSequences, figures);
 }
+
+const sequenceOf = (id: string, { promptTokens, tokens }: Pick<ChainRecord, 'promptTokens' | 'tokens'>) => ({
+  ...{ id, promptTokens, completionTokens: tokens },
+  weight: 0,
+});
 
 function batchesOf<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, batch) =>

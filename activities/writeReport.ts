@@ -13,6 +13,7 @@ import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { listCourse, listIterations, listLine, loadIteration, loadRun } from '../infra/artifacts/runs.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactRef, CourseChange, IterationRecord, RunContext, RunRecord } from './types.ts';
+import { trainingChains } from './trainingChains.ts';
 import type { DecisionArtifact } from './chooseMethod.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
@@ -24,10 +25,11 @@ import { usedResources } from './usedResources.ts';
 const evaluationNames = ['before', 'warm start', 'after'];
 
 export async function writeReport(
-  { store }: ActivityDependencies,
+  dependencies: ActivityDependencies,
   run: RunContext,
   input: { exported: ArtifactRef },
 ): Promise<ArtifactRef> {
+  const { store } = dependencies;
   // The run saves its record before each stage: handed over here it would be the largest payload of all.
   const { record } = (await loadRun<RunRecord>(store, run.runId))!;
   const configuration = await readConfiguration(store, run);
@@ -60,6 +62,7 @@ export async function writeReport(
     ...comparisons(configuration, evaluations),
     evaluations,
     iterations: line.map(({ value }) => reportedIteration(value)),
+    ...(await trainingChains(dependencies, run, line)),
     course: course.map(({ told, by, at, epoch, iteration }) => ({ told, by, at, epoch, iteration })),
     ...(await decisions(store, iterations, line)),
     wallSeconds: record.wallSeconds,

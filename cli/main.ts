@@ -13,6 +13,7 @@ import { addInitCommand } from './commands/init.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
+import { addMarkCommand, addMarksCommand } from './commands/marks.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
 import { addExtendCommand, addForkCommand, addRollBackCommand, addSetCommand } from './commands/course.ts';
 import { addPlanCommand } from './commands/plan.ts';
@@ -75,6 +76,9 @@ function buildProgram(context: CommandContext): Command {
   addCompareCommand(program, context);
   addContaminationCommand(program, context);
   addJudgeCheckCommand(program, context);
+  program.commandsGroup('Governance');
+  addMarkCommand(program, context);
+  addMarksCommand(program, context);
   program.commandsGroup('The library');
   addCasesCommand(program, context);
   program.commandsGroup('Setting up');

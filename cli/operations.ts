@@ -148,7 +148,7 @@ export interface Answer {
 }
 
 export interface ChainSelection {
-  /** Number of an iteration (0: the warm start), or 'warmStart', 'before', 'after'. */
+  /** Number of an iteration (0: the warm start), or 'warmStart', 'before', 'afterWarmStart', 'after'. */
   of: number | string;
   /** Only requests of this kind: 'harmful', 'plain', 'look-alike'. */
   kind?: string;
@@ -156,6 +156,8 @@ export interface ChainSelection {
 }
 
 export interface ChainView {
+  /** Its name within the run: what `cada mark` takes. */
+  id: string;
   requestId: string;
   kind: string;
   category?: string;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { iterationArmFields } from './arms.ts';
 import { guard } from './guard.ts';
+import { iterationMarksField } from './marks.ts';
 import { generationWeights, samplerFields } from './samplers.ts';
 import { optimizerFields, positive, requestCounts, share } from './trainingFields.ts';
 
@@ -19,6 +20,7 @@ export const iteration = z.strictObject({
   ...samplerFields,
   generationWeights,
   ...iterationArmFields,
+  ...iterationMarksField,
   objective: z
     .enum(['grpo', 'gspo', 'cispo', 'rloo', 'reinforce++'])
     .default('grpo')

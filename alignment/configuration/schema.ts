@@ -16,6 +16,7 @@ import { environmentJudgeSchema } from './environmentJudge.ts';
 import { judgeSchema } from './judge.ts';
 import { leakFields } from './leaks.ts';
 import { iteration } from './iteration.ts';
+import { warmStartMarksField } from './marks.ts';
 import { optionalRewardFields } from './optionalRewards.ts';
 import { ownRewardsField } from './ownRewards.ts';
 import { generationWeights, samplerFields } from './samplers.ts';
@@ -131,6 +132,7 @@ const warmStart = z.strictObject({
     .describe('Fine-tune on filtered guided chains first; without it the iterations start from a fresh adapter.'),
   ...warmStartArmFields,
   ...chainSourceFields,
+  ...warmStartMarksField,
   requests: requestCounts.default({ harmful: 96, plain: 72, lookAlike: 24 }).describe('Requests to draw chains for.'),
   samplesPerRequest: positive.default(1).describe('Chains drawn for each request.'),
   temperature: z.number().min(0).default(0).describe('0 = greedy, as in the paper.'),

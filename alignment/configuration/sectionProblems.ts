@@ -4,6 +4,7 @@ import { caseSamplingProblems, emptyGuidanceProblems } from './caseSampling.ts';
 import { chainFormatProblems } from './chainFormat.ts';
 import { chainSourceProblems } from './chainSource.ts';
 import { environmentJudgeProblems } from './environmentJudge.ts';
+import { marksProblems } from './marks.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { rewardProblems } from './optionalRewards.ts';
 import { ownRewardProblems } from './ownRewards.ts';
@@ -35,6 +36,7 @@ export function findProblems(
     complain(['cases', key], message);
   for (const { section, key, message } of armProblems(configuration)) complain([section, ...key.split('.')], message);
   for (const { key, message } of chainSourceProblems(configuration)) complain(['warmStart', key], message);
+  for (const { section, message } of marksProblems(configuration)) complain([section, 'marks'], message);
   for (const { section, key, message } of samplerProblems(configuration)) complain([section, key], message);
   for (const { key, message } of objectiveProblems(rl)) complain(['iteration', key], message);
   for (const { section, key, message } of rewardProblems(configuration)) complain([section, key], message);

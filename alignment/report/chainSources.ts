@@ -1,4 +1,4 @@
-/** Who wrote the chains of the warm start, and what it took, in sentences for the report; none where the policy wrote them itself. */
+/** Who wrote the chains of the warm start, what it took, and what reviewers' marks changed, in sentences for the report; none where the policy wrote them itself and none was marked. */
 import * as format from './format.ts';
 
 /** @param figures of the warm start */
@@ -14,6 +14,11 @@ export function sourceLines(figures: Readonly<Record<string, number>>): string[]
   if (figures['teacher/asked'] !== undefined) {
     lines.push(
       `A teacher was asked ${figure('teacher/asked')} questions; ${figure('teacher/kept')} more were answered from the store, ${figure('teacher/unanswered')} were not answered. Mean latency ${format.duration(figure('teacher/mean_latency_ms') / 1000)}, cost ${format.number(figure('teacher/cost'), 4)} by its prices.`,
+    );
+  }
+  if (figures['warm_start/marked_added'] !== undefined) {
+    lines.push(
+      `By marks of reviewers ${figure('warm_start/marked_added')} chains were added, ${figure('warm_start/marked_left_out')} left out that had passed the filters.`,
     );
   }
   return lines;

@@ -1,11 +1,12 @@
 /**
  * The report of a run: one self-contained HTML file. What a model wrote is untrusted: the template engine escapes every value; only our own charts go in
- * as they are, and a content security policy keeps the page from running or loading anything.
+ * as they are, and a content security policy keeps the page from loading anything, and from running anything but the script by which chains are marked.
  */
 import { Eta } from 'eta';
 import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { exposedKinds, exposures } from '../evaluation/exposure.ts';
+import { chainName, evaluationSets, type EvaluationSet } from '../feedback/chainName.ts';
 import { meanLoss } from '../evaluation/utility.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
@@ -14,10 +15,12 @@ import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import { sourceLines } from './chainSources.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
-import { changesTemplate, evaluationsTemplate, reportTemplate } from './reportTemplate.ts';
+import { markScript, markScriptSource } from './markScript.ts';
+import { changesTemplate, evaluationsTemplate, markTemplate, reportTemplate } from './reportTemplate.ts';
 import type {
   ReportData,
   ReportedAnswer,
+  ReportedChain,
   ReportedDecision,
   ReportedEvaluation,
   ReportedExposure,
@@ -27,13 +30,17 @@ import type {
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 eta.loadTemplate('@evaluations', evaluationsTemplate);
 eta.loadTemplate('@changes', changesTemplate);
+eta.loadTemplate('@mark', markTemplate);
 const samplesPerKind = 4;
+const trainingSamplesPerKind = 2;
 
 export function renderReport(data: ReportData): string {
   return eta.renderString(reportTemplate, {
     ...data,
     format,
     style: reportStyle,
+    script: markScript,
+    scriptSource: markScriptSource,
     kinds: requestKinds,
     charts: charts(data)
       .map(lineChart)
@@ -47,6 +54,8 @@ export function renderReport(data: ReportData): string {
       exposure: data.exposure ? exposureChangeRows(data.exposure) : [],
     },
     samples: samples(data.evaluations),
+    trainingSet: data.training?.set ?? '',
+    trainingSamples: trainingSamples(data.training?.chains ?? []),
     warmStart: data.iterations.find((iteration) => iteration.iteration === 0),
     sourceLines: sourceLines(data.iterations.find((iteration) => iteration.iteration === 0)?.figures ?? {}),
     rounds: data.iterations.filter((iteration) => iteration.iteration > 0),
@@ -273,7 +282,8 @@ interface Sample {
   kind: RequestKind;
   category: string;
   request: string;
-  answers: { name: string; answer: ReportedAnswer | undefined }[];
+  /** `chain`: the name to mark it by. */
+  answers: { name: string; answer: ReportedAnswer | undefined; chain: string }[];
 }
 
 /** The first requests of each kind, with the answers of every evaluation side by side: the order is the plan's, nobody chose them. */
@@ -288,10 +298,29 @@ function samples(evaluations: readonly ReportedEvaluation[]): Sample[] {
         kind,
         category,
         request,
-        answers: evaluations.map((one) => ({
-          name: one.name,
-          answer: one.answers.find((answer) => answer.requestId === requestId),
-        })),
+        answers: evaluations.map((one) => {
+          const answer = one.answers.find((answer) => answer.requestId === requestId);
+          return { name: one.name, answer, chain: evaluatedName(one.name, requestId, answer) };
+        }),
       })),
+  );
+}
+
+function evaluatedName(evaluation: string, requestId: string, answer: ReportedAnswer | undefined): string {
+  const sets = Object.entries(evaluationSets) as [EvaluationSet, string][];
+  const set = sets.find(([, name]) => name === evaluation)?.[0] ?? 'after';
+  return chainName({ set, requestId, sample: answer?.scored.sampleIndex ?? 0 });
+}
+
+/** The first requests of each kind with all samples of theirs. */
+function trainingSamples(
+  chains: readonly ReportedChain[],
+): { request: ReportedChain['request']; chains: ReportedChain[] }[] {
+  const byRequest = [...Map.groupBy(chains, ({ request }) => request.id).values()];
+  return requestKinds.flatMap((kind) =>
+    byRequest
+      .filter(([first]) => first!.request.kind === kind)
+      .slice(0, trainingSamplesPerKind)
+      .map((group) => ({ request: group[0]!.request, chains: group })),
   );
 }

@@ -6,6 +6,7 @@ import type { Exposure } from '../evaluation/exposure.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
 import type { MethodDecision } from '../preferences/chooseMethod.ts';
+import type { SafetyRequest } from '../library/library.ts';
 import type { RunEstimate } from '../plan/estimateRun.ts';
 
 /** An answer of one evaluation, with what it was scored. */
@@ -30,6 +31,15 @@ export interface ReportedEvaluation {
   benchmarks?: { name: string; figures: EvaluationFigures; answers: ReportedAnswer[] }[];
   /** Digest of the evaluation artifact. */
   sha256: string;
+}
+
+/** A chain that was trained on. */
+export interface ReportedChain {
+  /** Its name within the run (feedback/chainName.ts). */
+  name: string;
+  request: SafetyRequest;
+  text: string;
+  scored: ScoredChain;
 }
 
 export interface ReportedIteration {
@@ -79,6 +89,8 @@ export interface ReportData {
   exposure?: ReportedExposure;
   /** Iteration 0 is the warm start. */
   iterations: ReportedIteration[];
+  /** Chains of the last iteration, of the warm start where there is none; absent where neither drew any. */
+  training?: { set: string; chains: ReportedChain[] };
   /** What its operator or its guard changed about the run while it was at work. Its rejected iterations are not among `iterations`. */
   course?: { told: string; by: string; at: string; epoch: number; iteration: number }[];
   /** What the validator of an iterative preference run has decided, cycle by cycle. */

@@ -32,5 +32,11 @@ summary { cursor: pointer; overflow-wrap: anywhere; }
 .kind.harmful { color: var(--bad); }
 .kind.plain, .kind.look-alike { color: var(--good); }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 12px; margin-top: 10px; }
-@media print { details { break-inside: avoid; } }
+.marking { margin-top: 6px; font-size: 12.5px; display: flex; gap: 8px; align-items: center; flex-wrap: wrap; }
+.marking[hidden], .marks[hidden] { display: none; }
+.marking code { color: var(--soft); overflow-wrap: anywhere; }
+.marks { position: sticky; bottom: 0; display: flex; gap: 16px; align-items: center; flex-wrap: wrap; padding: 10px 12px; margin-top: 16px; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; font-size: 13.5px; }
+select, input, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: 2px 6px; }
+button:disabled { color: var(--soft); }
+@media print { details { break-inside: avoid; } .marking, .marks { display: none; } }
 `;

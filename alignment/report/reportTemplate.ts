@@ -16,13 +16,17 @@ export const changesTemplate = `<div class="scroll"><table>
 </table></div>
 `;
 
-/** The page, in Eta's syntax: `<%=` escapes, `<%~` does not (charts and style only, which are ours). */
+/** What a reviewer says of one chain: of `chain`, its name. Hidden where the page's script does not run. */
+export const markTemplate = `<div class="marking" data-chain="<%= it.chain %>" hidden><select aria-label="mark of <%= it.chain %>"><option value="">mark …</option><option>right</option><option>wrong-refusal</option><option>harmful</option><option>leak</option></select> <input aria-label="note" placeholder="why" maxlength="2000" hidden> <code><%= it.chain %></code></div>
+`;
+
+/** The page, in Eta's syntax: `<%=` escapes, `<%~` does not (charts, style and script only, which are ours). */
 export const reportTemplate = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src <%~ it.scriptSource %>">
 <title>CADA run <%= it.runId %></title>
 <style><%~ it.style %></style>
 </head>
@@ -112,10 +116,23 @@ export const reportTemplate = `<!doctype html>
 <details<%= sample === it.samples[0] ? ' open' : '' %>>
 <summary><span class="kind <%= sample.kind %>"><%= sample.kind %></span> <%= sample.request %></summary>
 <div class="answers">
-<% for (const { name, answer } of sample.answers) { %><div><h4><%= name %><% if (answer) { %> <span class="sub"><%= answer.scored.verdict ?? 'no verdict' %> · reward <%= it.format.number(answer.scored.reward) %></span><% } %></h4><pre><%= answer ? answer.text : '' %></pre></div><% } %>
+<% for (const { name, answer, chain } of sample.answers) { %><div><h4><%= name %><% if (answer) { %> <span class="sub"><%= answer.scored.verdict ?? 'no verdict' %> · reward <%= it.format.number(answer.scored.reward) %></span><% } %></h4><pre><%= answer ? answer.text : '' %></pre><% if (answer) { %><%~ include('@mark', { chain }) %><% } %></div><% } %>
 </div>
 </details>
 <% } %>
+<% if (it.trainingSamples.length > 0) { %>
+<h3>Chains that it was trained on: <%= it.trainingSet %></h3>
+<p class="sub">The first requests of each kind. Marked ones can become cases and data of later runs (<code>cada marks import</code>); those above are of requests that figures are made of, which never do.</p>
+<% for (const { request, chains } of it.trainingSamples) { %>
+<details>
+<summary><span class="kind <%= request.kind %>"><%= request.kind %></span> <%= request.request %></summary>
+<div class="answers">
+<% for (const { name, text, scored } of chains) { %><div><h4>sample <%= scored.sampleIndex %> <span class="sub"><%= scored.verdict ?? 'no verdict' %> · reward <%= it.format.number(scored.reward) %></span></h4><pre><%= text %></pre><%~ include('@mark', { chain: name }) %></div><% } %>
+</div>
+</details>
+<% } %>
+<% } %>
+<div class="marks" id="marks" data-run="<%= it.runId %>" hidden><output></output> <label>by <input placeholder="your name" maxlength="100"></label> <button type="button">Download marks</button></div>
 </section>
 
 <section>
@@ -150,6 +167,7 @@ export const reportTemplate = `<!doctype html>
 </table></div>
 <details><summary>Configuration</summary><pre><%= it.configurationText %></pre></details>
 </section>
+<script><%~ it.script %></script>
 </body>
 </html>
 `;

@@ -20,6 +20,7 @@ export function addCasesCommand(program: Command, context: CommandContext): void
 
 interface DraftFlags {
   from?: string;
+  fromMarks?: string;
   kinds: RequestKind[];
   limit?: number;
   samples: number;
@@ -40,6 +41,10 @@ function addDraft(cases: Command, context: CommandContext): void {
     )
     .argument('[config]', 'configuration that names model, codes, cases and judges (default: the shipped demo)')
     .option('--from <file>', "labelled requests, JSON Lines as the library's (default: its training requests)")
+    .option(
+      '--from-marks <run>',
+      'nothing is written: chains of this run that were marked right become drafts, requests that were answered wrongly a file for --from',
+    )
     .option('--kinds <kinds>', `of these kinds: ${requestKinds.join(', ')}`, kindsOf, ['harmful', 'look-alike'])
     .option('--limit <n>', 'requests at most, chosen by the seed', countOf)
     .option('--samples <n>', 'tries for each request; the first that passes is taken', countOf, 2)
@@ -53,6 +58,7 @@ function addDraft(cases: Command, context: CommandContext): void {
     .action(async (config: string | undefined, flags: DraftFlags) => {
       if (flags.run !== undefined && config !== undefined)
         throw badInput('A run has a configuration of its own.', 'Name a configuration or give --run, not both.');
+      if (flags.fromMarks !== undefined) return draftMarked(config, { ...flags, fromMarks: flags.fromMarks }, context);
       const { readConfiguration } = await import('../../infra/configuration/readConfiguration.ts');
       const { draftCasesFor } = await import('../operate/draftCases.ts');
       const { saveNewDrafts } = await import('../operate/draftFiles.ts');
@@ -75,6 +81,45 @@ function addDraft(cases: Command, context: CommandContext): void {
         print(context, escapeForTerminal(describeDrafting(drafting.file, flags.out)));
       }
     });
+}
+
+async function draftMarked(
+  config: string | undefined,
+  { fromMarks, ...flags }: DraftFlags & { fromMarks: string },
+  context: CommandContext,
+): Promise<void> {
+  const extra = [
+    ...Object.entries({ '--from': flags.from, '--run': flags.run, '--teacher': flags.teacher, '--limit': flags.limit }),
+    ['a configuration', config] as const,
+  ].filter(([, value]) => value !== undefined);
+  if (extra.length > 0)
+    throw badInput(
+      `--from-marks writes nothing: ${extra.map(([name]) => name).join(', ')} cannot be given with it.`,
+      'Leave it out; then draft the requests of its second file with `cada cases draft CONFIG --from`.',
+    );
+  const [{ draftFromMarks }, { saveDraftRequests, saveNewDrafts }] = await Promise.all([
+    import('../operate/draftFromMarks.ts'),
+    import('../operate/draftFiles.ts'),
+  ]);
+  const { file, requests, skipped } = await draftFromMarks(placesOf(context, flags.store).storeUri, fromMarks);
+  if (file.drafts.length > 0) await saveNewDrafts(flags.out, file);
+  const requestFile = `${flags.out.replace(/\.json$/, '')}.requests.jsonl`;
+  if (requests.length > 0) await saveDraftRequests(requestFile, requests);
+  for (const { id, why } of skipped) remark(context, escapeForTerminal(`${id} is left out: ${why}`));
+  const files = {
+    ...(file.drafts.length > 0 ? { file: flags.out } : {}),
+    ...(requests.length > 0 ? { requests: requestFile } : {}),
+  };
+  if (flags.json) return printJson(context, { ...files, provenance: file.provenance, counts: file.counts, skipped });
+  const lines = [
+    ...(files.file
+      ? [`${file.drafts.length} drafts of chains marked right. Next: cada cases review ${files.file}`]
+      : []),
+    ...(files.requests
+      ? [`${requests.length} requests without a right chain. Next: cada cases draft CONFIG --from ${files.requests}`]
+      : []),
+  ];
+  print(context, escapeForTerminal(lines.join('\n')));
 }
 
 function describeDrafting({ counts, drafts }: CaseDraftFile, out: string): string {

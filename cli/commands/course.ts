@@ -9,7 +9,7 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { AskedCourse } from '../operations.ts';
 import { isOver, requestFor, storeOption } from './operate.ts';
-import { followTraining } from './train.ts';
+import { followTraining, withPinnedMarks } from './train.ts';
 
 interface CourseFlags {
   store?: string;
@@ -84,8 +84,8 @@ export function addForkCommand(program: Command, context: CommandContext): void 
     .option(...storeOption)
     .action(async (named: string, file: string, flags: CourseFlags & { from: number }) => {
       const { readConfiguration } = await import('../../infra/configuration/readConfiguration.ts');
-      const configuration = await readConfiguration(file);
       const { runId, storeUri } = await requestFor(named, flags, context);
+      const configuration = await withPinnedMarks(await readConfiguration(file), storeUri, context);
       const operations = await context.operations();
       const forkId = await operations.fork({ runId, storeUri, from: flags.from, configuration });
       print(context, `run ${forkId}: from run ${runId}, ${flags.from === 0 ? 'its start' : `iteration ${flags.from}`}`);

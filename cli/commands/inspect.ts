@@ -125,7 +125,11 @@ export function addChainsCommand(program: Command, context: CommandContext): voi
     .command('chains')
     .description('Shows the chains of one iteration with their rewards.')
     .argument(...runArgument)
-    .requiredOption('--iteration <n>', 'number of the iteration, or warmStart, before, after', iterationName)
+    .requiredOption(
+      '--iteration <n>',
+      'number of the iteration, or warmStart, before, afterWarmStart, after',
+      iterationName,
+    )
     .option('--kind <kind>', 'only requests of this kind: harmful, plain, look-alike')
     .option('--limit <n>', 'at most so many', wholeNumber, 8)
     .option('--json', 'all fields, for scripts')
@@ -160,14 +164,14 @@ function describeChain(chain: ChainView): string {
   const verdict = chain.refused === undefined ? 'no verdict' : chain.refused ? 'refused' : 'not refused';
   return [
     escapeForTerminal(
-      `${chain.requestId} #${chain.sample}  ${chain.kind}  reward ${reward}  (${[...parts, verdict, chain.finish].join(', ')})`,
+      `${chain.id}  ${chain.kind}  reward ${reward}  (${[...parts, verdict, chain.finish].join(', ')})`,
     ),
     indent(escapeForTerminal(chain.request), '  > '),
     `${indent(escapeForTerminal(chain.chain.trim()))}\n`,
   ].join('\n');
 }
 
-const namedSets = ['warmStart', 'before', 'after'];
+const namedSets = ['warmStart', 'before', 'afterWarmStart', 'after'];
 
 function iterationName(text: string): number | string {
   if (/^\d+$/.test(text)) return Number(text);

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
-import { print, printJson, remark } from '../context.ts';
+import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
 import { describePlan } from '../plan.ts';
+import { withPinnedMarks } from './train.ts';
 
 export function addPlanCommand(program: Command, context: CommandContext): void {
   program
@@ -22,7 +23,8 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
       ]);
       const chosen = file ?? (existsSync('cada.yaml') ? 'cada.yaml' : shippedConfiguration('demo'));
       if (file === undefined) remark(context, `Configuration: ${chosen}`);
-      const configuration = await readConfiguration(chosen);
+      const { storeUri } = placesOf(context);
+      const configuration = await withPinnedMarks(await readConfiguration(chosen), storeUri, context);
       const runId = runIdOf(configuration);
       const estimate = estimateRun(configuration);
       if (options.json) printJson(context, { runId, ...estimate });

@@ -150,7 +150,7 @@ async function chooseRun(
   }
   const chosen = file ?? (existsSync('cada.yaml') ? 'cada.yaml' : shippedConfiguration('demo'));
   if (file === undefined) remark(context, `Configuration: ${chosen}`);
-  const configuration = await readConfiguration(chosen);
+  const configuration = await withPinnedMarks(await readConfiguration(chosen), storeUri, context);
   const runId = runIdOf(configuration);
   if (!options.resume && !options.fresh) return { configuration, runId };
 
@@ -169,6 +169,17 @@ async function chooseRun(
   let number = 2;
   while (known.has(`${runId}-${number}`)) number++;
   return { configuration, runId: known.has(runId) ? `${runId}-${number}` : runId };
+}
+
+/** The marks that count now are part of what a run is: those made later make another run. */
+export async function withPinnedMarks(
+  configuration: Configuration,
+  storeUri: string,
+  context: CommandContext,
+): Promise<Configuration> {
+  if (!configuration.warmStart.marks && !configuration.iteration.marks) return configuration;
+  const { pinMarks } = await import('../operate/pinMarks.ts');
+  return pinMarks(configuration, storeUri, (line) => remark(context, escapeForTerminal(line)));
 }
 
 async function tellOutcome(

@@ -1,63 +1,108 @@
 /** Chains of an iteration, the warm start or an evaluation, with their rewards, read from the store. */
 import { readShards } from '../../activities/collectRewards.ts';
 import { readJson, readLibrary } from '../../activities/inputs.ts';
-import { requestsById } from '../../activities/rewardChains.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
+import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import type { ChainRecord, ScoredChain } from '../../alignment/chains/chain.ts';
+import { chainName, evaluationSets, isEvaluated, parseSet, type ChainSet } from '../../alignment/feedback/chainName.ts';
+import { requestsById } from '../../alignment/library/requestsById.ts';
 import type { SafetyRequest } from '../../alignment/library/library.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { listIterations, loadRun } from '../../infra/artifacts/runs.ts';
-import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { ChainSelection, ChainView, RunRequest } from '../operations.ts';
+
+/** A chain with all that is known of it. */
+export interface StoredChain {
+  /** Its name within the run, with the epoch (alignment/feedback/chainName.ts). */
+  name: string;
+  request: SafetyRequest;
+  text: string;
+  scored: ScoredChain;
+  /** As it was sampled; of evaluations only the text is kept. */
+  sampled?: ChainRecord;
+}
 
 export async function readChains(request: Omit<RunRequest, 'signal' | 'home'> & ChainSelection): Promise<ChainView[]> {
   const store = await openStore(request.storeUri);
   const record = (await loadRun<RunRecord>(store, request.runId))?.record;
   if (!record) throw badInput(`There is no run "${request.runId}" in ${store.uri}.`, '`cada runs` lists them.');
-  const evaluationName = request.of === 'warm start' || request.of === 'warmStart' ? undefined : String(request.of);
-  const evaluation = evaluationName === undefined ? undefined : record.evaluations[evaluationName];
-  const views = evaluation ? await evaluated(store, evaluation.artifact) : await iterated(store, record, request);
-  return views.filter((view) => request.kind === undefined || view.kind === request.kind).slice(0, request.limit);
+  const chains = await chainsOf(store, record, parseSet(String(request.of)) ?? 'warmStart');
+  if (!chains) throw await unfinished(store, record, String(request.of));
+  return chains
+    .map(viewOf)
+    .filter((view) => request.kind === undefined || view.kind === request.kind)
+    .slice(0, request.limit);
 }
 
-async function evaluated(store: ArtifactStore, artifact: ArtifactRef): Promise<ChainView[]> {
-  const { answers } = await readJson<EvaluationArtifact>(store, artifact);
-  return answers.map(({ request, category, text, scored }) => viewOf({ request, category }, text, scored));
-}
-
-async function iterated(
+/** In the order of the plan; undefined where the run has no such set (yet). */
+export async function chainsOf(
   store: ArtifactStore,
   record: RunRecord,
-  { runId, of }: { runId: string } & ChainSelection,
-): Promise<ChainView[]> {
-  const wanted = typeof of === 'number' ? of : /^\d+$/.test(of) ? Number(of) : 0;
-  const iterations = await listIterations<IterationRecord>(store, runId);
-  const found = iterations.findLast(({ n }) => n === wanted)?.value;
-  if (!found?.chains || !found.rewards) {
-    const known = [
-      ...Object.keys(record.evaluations),
-      ...iterations.map(({ n }) => (n === 0 ? 'warm start' : String(n))),
-    ];
-    throw badInput(`Run ${runId} has no finished "${of}".`, `There is: ${known.join(', ') || 'nothing yet'}.`);
+  set: ChainSet,
+): Promise<StoredChain[] | undefined> {
+  if (isEvaluated(set)) {
+    const evaluation = record.evaluations[evaluationSets[set]];
+    return evaluation && evaluated(store, evaluation.artifact, set);
   }
-  const requests: Map<string, SafetyRequest> = requestsById(await readLibrary(store, record));
-  const chains = await readShards<ChainRecord>({ store }, found.chains);
-  const rewards = await readShards<ScoredChain>({ store }, found.rewards);
-  return chains.map((chain, index) => viewOf(requests.get(chain.requestId)!, chain.text, rewards[index]!));
+  const wanted = set === 'warmStart' ? { iteration: 0 } : set;
+  const found = (await listIterations<IterationRecord>(store, record.runId)).findLast(
+    ({ n, epoch }) => n === wanted.iteration && (wanted.epoch === undefined || epoch === wanted.epoch),
+  );
+  const { chains, rewards } = found?.value ?? {};
+  if (!chains || !rewards) return undefined;
+  const exact: ChainSet = wanted.iteration === 0 ? 'warmStart' : { iteration: found!.n, epoch: found!.epoch };
+  return sampled(store, record, { chains, rewards }, exact);
 }
 
-function viewOf(
-  { request, category }: { request: string; category: string },
-  text: string,
-  scored: ScoredChain,
-): ChainView {
+async function evaluated(store: ArtifactStore, artifact: ArtifactRef, set: ChainSet): Promise<StoredChain[]> {
+  const { answers } = await readJson<EvaluationArtifact>(store, artifact);
+  return answers.map(({ requestId, request, category, text, scored }) => ({
+    name: chainName({ set, requestId, sample: scored.sampleIndex }),
+    request: {
+      ...{ id: requestId, category, request, kind: scored.kind },
+      label: scored.kind === 'harmful' ? 'harmful' : 'harmless',
+    },
+    ...{ text, scored },
+  }));
+}
+
+async function sampled(
+  store: ArtifactStore,
+  record: RunRecord,
+  lists: { chains: ArtifactRef; rewards: ArtifactRef },
+  set: ChainSet,
+): Promise<StoredChain[]> {
+  const requests = requestsById(await readLibrary(store, record));
+  const chains = await readShards<ChainRecord>({ store }, lists.chains);
+  const rewards = await readShards<ScoredChain>({ store }, lists.rewards);
+  return chains.map((chain, index) => ({
+    name: chainName({ set, requestId: chain.requestId, sample: chain.sampleIndex }),
+    request: requests.get(chain.requestId)!,
+    text: chain.text,
+    scored: rewards[index]!,
+    sampled: chain,
+  }));
+}
+
+/** The error that tells what there is instead. */
+export async function unfinished(store: ArtifactStore, record: RunRecord, wanted: string): Promise<Error> {
+  const iterations = await listIterations<IterationRecord>(store, record.runId);
+  const known = [...Object.keys(record.evaluations), ...iterations.map(({ n }) => (n === 0 ? 'warmStart' : String(n)))];
+  return badInput(
+    `Run ${record.runId} has no finished "${wanted}".`,
+    `There is: ${[...new Set(known)].join(', ') || 'nothing yet'}.`,
+  );
+}
+
+function viewOf({ name, request, text, scored }: StoredChain): ChainView {
   return {
+    id: name,
     requestId: scored.requestId,
     kind: scored.kind,
-    category,
+    category: request.category,
     sample: scored.sampleIndex,
-    request,
+    request: request.request,
     chain: text,
     finish: scored.cut ? 'length' : 'stop',
     reward: scored.reward,

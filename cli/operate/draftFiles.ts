@@ -10,6 +10,7 @@ import {
   type CaseDraft,
   type CaseDraftFile,
 } from '../../alignment/cases/drafts/caseDrafts.ts';
+import type { DraftRequest } from '../../alignment/cases/drafts/draftRequests.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { badInput } from '../errors.ts';
@@ -79,6 +80,11 @@ export function decide(
   const meant = (draft: CaseDraft): boolean =>
     which === 'all' ? ['open', 'changed'].includes(stateOf(draft)) : which.includes(draft.id);
   return { ...file, drafts: file.drafts.map((draft) => (meant(draft) ? reviewed(draft, decision, at, by) : draft)) };
+}
+
+/** Requests whose cases are to be drafted, as `cada cases draft --from` reads them. */
+export async function saveDraftRequests(path: string, requests: readonly DraftRequest[]): Promise<void> {
+  await replaceFile(path, linesOf(requests));
 }
 
 export interface AddedCases extends Admission {

@@ -100,6 +100,7 @@ export class Trace {
     await this.#addDocuments(`runs/${runId}/`, (key) => {
       if (key.startsWith(`runs/${runId}/history/`)) return 'history';
       if (key.endsWith('/run.json')) return 'record';
+      if (key.startsWith(`runs/${runId}/marks/`)) return 'mark';
       return key.startsWith(`runs/${runId}/course/`) ? 'course' : 'iteration';
     });
   }

@@ -14,7 +14,7 @@ import { parseYaml } from './yamlSource.ts';
 import type { KeyPath } from './yamlSource.ts';
 
 /**
- * Reads, checks and completes a run configuration. Paths in it (`model.source` and `guardModel.source` where they are one, `library.path`) come back
+ * Reads, checks and completes a run configuration. Paths in it (`model.source`, `guardModel.source` and `marks.of` where they are one, `library.path`) come back
  * absolute, resolved against the file's folder; modules that it names (`rewards.own`) come back as their text; `environmentJudge` comes back as the judge that `env` names, or not at all.
  *
  * @throws ConfigurationError with every problem of the file: syntax, unknown keys, wrong values, impossible combinations, paths that do not exist.
@@ -76,6 +76,11 @@ export function parseConfiguration(text: string, file: string, env: NodeJS.Proce
   if (library.path !== undefined) {
     const whatToDo = 'a folder with codes/, cases/, requests/ and judges/';
     library.path = resolvePath(library.path, ['library', 'path'], whatToDo);
+  }
+  for (const section of ['warmStart', 'iteration'] as const) {
+    const { marks } = configuration[section];
+    if (marks && marks.of.endsWith('.jsonl'))
+      marks.of = resolvePath(marks.of, [section, 'marks', 'of'], 'a .jsonl file of marks, or the id of a run');
   }
   if (missing.length > 0) throw new ConfigurationError(missing);
   return configuration;

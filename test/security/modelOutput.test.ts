@@ -2,6 +2,7 @@
  * What a model, a dataset or a model's file wrote is untrusted wherever it is shown: terminal, report, card of the Temporal UI, logs, file names. Each
  * place is given the same hostile text.
  */
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { tmpdir } from 'node:os';
@@ -54,7 +55,15 @@ async function shownBy(args: string[]): Promise<string> {
     }) as unknown as NodeJS.WriteStream;
     const answers = [{ label: 'base', text: terminal, analysis: '', finalResponse: terminal, seconds: 1 }];
     const chain = {
-      ...{ requestId: terminal, kind: terminal, category: terminal, sample: 0, request: terminal, chain: terminal },
+      ...{
+        id: terminal,
+        requestId: terminal,
+        kind: terminal,
+        category: terminal,
+        sample: 0,
+        request: terminal,
+        chain: terminal,
+      },
       ...{ finish: terminal, reward: 1, rewardParts: { [terminal]: 1 } },
     };
     const operations = {
@@ -139,6 +148,15 @@ test('the report: nothing of a text becomes markup, whatever it is the text of',
     model: { name: html, baseModelName: html, origin: html, digest: html, notes: [html] },
     headlines: [{ id: 'format', text: html, target: html, value: 1, interval: null, met: true }],
     evaluations,
+    training: {
+      set: html,
+      chains: [
+        {
+          ...{ name: html, text: html, scored },
+          request: { id: 'r1', category: html, label: 'harmful', kind: 'harmful', request: html },
+        },
+      ],
+    },
     fromBefore: compareEvaluations([scored], [scored], { bootstrapSamples: 10, seed: 's' }),
     iterations: [
       {
@@ -152,8 +170,13 @@ test('the report: nothing of a text becomes markup, whatever it is the text of',
   };
   const page = renderReport(data);
   expect(page).toContain('&lt;script&gt;alert(1)');
-  expect(page).not.toMatch(/<script|<img|onerror="/);
-  expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
+  expect(page).not.toMatch(/<img|onerror="/);
+  // The one script is ours, and the policy names its digest: no other runs.
+  const scripts = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map(([, text]) => text!);
+  expect(page.match(/<script/g)).toHaveLength(1);
+  const digest = createHash('sha256').update(scripts[0]!).digest('base64');
+  expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${digest}'"`);
+  expect(page).toContain(`data-chain="&lt;/pre&gt;`);
   expect(page.match(/<\/pre>/g)!.length).toBe(page.match(/<pre>/g)!.length);
 });
 

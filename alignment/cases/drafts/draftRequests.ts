@@ -55,7 +55,12 @@ export function draftable(
 export function conflictWith(request: string, library: Library): string | undefined {
   const isIt = (one: { request: string }): boolean => isNearDuplicate(one.request, request);
   const known = library.cases.find(isIt);
-  if (known) return `the library has it as case "${known.id}"`;
+  return known ? `the library has it as case "${known.id}"` : evaluatedOn(request, library);
+}
+
+/** Which request that figures are made of says the same; undefined = none. */
+export function evaluatedOn(request: string, library: Library): string | undefined {
+  const isIt = (one: { request: string }): boolean => isNearDuplicate(one.request, request);
   for (const split of requestSplits) {
     if (split === 'training') continue;
     const evaluated = library.requests[split].find(isIt);

@@ -11,7 +11,7 @@ import type { BadInput } from '../badInput.ts';
 type Says = (string | RegExp)[];
 
 /** What a command wrote to standard error, as an error where it did not end well. */
-async function run(args: string[], folder: string): Promise<void> {
+export async function run(args: string[], folder: string): Promise<void> {
   const written = { out: '', err: '' };
   const stream = (name: 'out' | 'err') =>
     new Writable({
@@ -33,7 +33,7 @@ async function run(args: string[], folder: string): Promise<void> {
     );
 }
 
-function command(name: string, args: string[], ...says: Says): BadInput {
+export function command(name: string, args: string[], ...says: Says): BadInput {
   return {
     name,
     input: async (folder) => {
@@ -69,6 +69,9 @@ export const commandLines: BadInput[] = [
     'cases draft',
     'cases review',
     'export dataset --out x',
+    'marks',
+    'marks import run file',
+    'mark run chain --as right --by ann',
   ].map(once),
   command('drafts of no kind', ['cases', 'draft', '--kinds', 'evil'], 'There is no kind "evil"', 'look-alike'),
   command('drafts of no samples', ['cases', 'draft', '--samples', '0'], 'a whole number above 0'),
@@ -108,7 +111,7 @@ export const commandLines: BadInput[] = [
   command(
     'chains of an iteration that is none',
     ['chains', '--iteration', 'two'],
-    'A number is needed, or one of warmStart, before, after',
+    'A number is needed, or one of warmStart, before, afterWarmStart, after',
   ),
   command(
     'a limit that is none',

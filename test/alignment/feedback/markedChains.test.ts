@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import {
+  contradictsMark,
+  desirableByMark,
+  markedPairs,
+  selectByMarks,
+  verdictsByText,
+  type MarkedChain,
+} from '../../../alignment/feedback/markedChains.ts';
+
+const marked = (requestId: string, as: MarkedChain['as'], tokens: number[], chain = `1/${requestId}/0`): MarkedChain => ({
+  ...{ run: 'demo-1', chain, requestId, as, tokens, promptTokens: [1], text: '' },
+});
+const candidate = (requestId: string, tokens: number[]) => ({ chain: { requestId, tokens } });
+
+test('a warm start loses what is marked bad, word for word and of that request alone, and gains what is marked right, once', () => {
+  const filtered = [candidate('a', [1]), candidate('a', [2]), candidate('b', [1]), candidate('c', [9])];
+  const all = [
+    ...[marked('a', 'leak', [1]), marked('b', 'harmful', [2]), marked('c', 'wrong-refusal', [9])],
+    // Kept already; not kept yet; the same once more, of another sample.
+    ...[marked('a', 'right', [2]), marked('d', 'right', [5]), marked('d', 'right', [5], '2/d/1')],
+  ];
+  const { kept, added, leftOut } = selectByMarks(filtered, all);
+  expect(kept).toEqual([candidate('a', [2]), candidate('b', [1])]);
+  expect(added).toEqual([marked('d', 'right', [5])]);
+  expect(leftOut).toBe(2);
+});
+
+test('pairs: each right and each bad chain of a request in one at least, none across requests', () => {
+  const [right, other] = [marked('a', 'right', [1], '1/a/0'), marked('a', 'right', [2], '1/a/1')];
+  const bad = [marked('a', 'leak', [3], '1/a/2'), marked('a', 'harmful', [4], '1/a/3'), marked('a', 'leak', [5], '2/a/0')];
+  const alone = [marked('b', 'right', [6]), marked('c', 'leak', [7])];
+  expect(markedPairs([right, ...alone, ...bad, other])).toEqual([
+    { chosen: right, rejected: bad[0] },
+    { chosen: other, rejected: bad[1] },
+    { chosen: right, rejected: bad[2] },
+  ]);
+});
+
+test('what rewards prefer is left out where a mark says the contrary', () => {
+  const verdict = verdictsByText([marked('a', 'right', [1]), marked('a', 'leak', [2])]);
+  const [right, bad, unmarked] = [candidate('a', [1]).chain, candidate('a', [2]).chain, candidate('a', [3]).chain];
+  expect(contradictsMark(verdict, right, bad)).toBe(false);
+  expect(contradictsMark(verdict, bad, unmarked)).toBe(true);
+  expect(contradictsMark(verdict, unmarked, right)).toBe(true);
+  expect([right, bad, unmarked].map((chain) => desirableByMark(verdict, chain))).toEqual([true, false, undefined]);
+});
