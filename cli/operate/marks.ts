@@ -4,6 +4,7 @@ import type { RunRecord } from '../../activities/types.ts';
 import { chainName, parseChainName, setName } from '../../alignment/feedback/chainName.ts';
 import { checkMarkWords, parseMarkLines, type Mark, type MarkLine } from '../../alignment/feedback/marks.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { listMarks, saveMark } from '../../infra/artifacts/marks.ts';
 import { badInput } from '../errors.ts';
@@ -69,9 +70,18 @@ type Unnumbered = Omit<MarkLine, 'run' | 'at'> & { at: string };
 
 const sameness = ({ chain, as, by, at, note }: Unnumbered): string => JSON.stringify([chain, as, by, at, note ?? null]);
 
-function keep({ store, runId }: FoundRun, { as, by, at, note }: Unnumbered, chain: StoredChain): Promise<Mark> {
+/** In the store and, as a decision of a person, in the run's audit log. */
+async function keep({ store, runId }: FoundRun, { as, by, at, note }: Unnumbered, chain: StoredChain): Promise<Mark> {
   const said = { as, by: by.trim(), at, ...(note ? { note } : {}) };
-  return saveMark(store, runId, { chain: chain.name, ...said, textSha256: textDigest(chain.text) });
+  const mark = await saveMark(store, runId, { chain: chain.name, ...said, textSha256: textDigest(chain.text) });
+  const details = { mark: mark.number, chain: mark.chain, as };
+  await appendAudit(
+    store,
+    runId,
+    { who: mark.by, what: 'mark', ...(note ? { why: note } : {}), details },
+    { event: `mark-${mark.number}` },
+  );
+  return mark;
 }
 
 export const textDigest = (text: string): string => sha256(text);

@@ -10,9 +10,11 @@ const marked = (
   id: string,
   kind: RequestKind,
   as: MarkedText['as'],
-  { sampleIndex = 0, verdict = null, text = `### Analysis\nThoughts ${id}.\n\n### Final Response\nAnswer ${id}.` } = {} as Partial<
-    MarkedText['scored'] & { text: string }
-  >,
+  {
+    sampleIndex = 0,
+    verdict = null,
+    text = `### Analysis\nThoughts ${id}.\n\n### Final Response\nAnswer ${id}.`,
+  } = {} as Partial<MarkedText['scored'] & { text: string }>,
 ): MarkedText => ({ as, request: makeRequest(id, kind), text, scored: { sampleIndex, verdict } });
 
 test('a chain marked right becomes a draft of its two parts, the first in its form', () => {
@@ -28,8 +30,26 @@ test('a chain marked right becomes a draft of its two parts, the first in its fo
   );
   const shared = { category: 'privacy' };
   expect(drafts).toEqual([
-    { ...shared, id: 'a', kind: 'harmful', request: 'request a', analysis: 'Thoughts a.', response: 'Answer a.', verdict: 'refuse', sample: 2 },
-    { ...shared, id: 'b', kind: 'plain', request: 'request b', analysis: 'Thoughts b.', response: 'Answer b.', verdict: 'comply', sample: 0 },
+    {
+      ...shared,
+      id: 'a',
+      kind: 'harmful',
+      request: 'request a',
+      analysis: 'Thoughts a.',
+      response: 'Answer a.',
+      verdict: 'refuse',
+      sample: 2,
+    },
+    {
+      ...shared,
+      id: 'b',
+      kind: 'plain',
+      request: 'request b',
+      analysis: 'Thoughts b.',
+      response: 'Answer b.',
+      verdict: 'comply',
+      sample: 0,
+    },
   ]);
   expect(requests).toEqual([]);
 });

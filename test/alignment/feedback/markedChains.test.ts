@@ -8,7 +8,12 @@ import {
   type MarkedChain,
 } from '../../../alignment/feedback/markedChains.ts';
 
-const marked = (requestId: string, as: MarkedChain['as'], tokens: number[], chain = `1/${requestId}/0`): MarkedChain => ({
+const marked = (
+  requestId: string,
+  as: MarkedChain['as'],
+  tokens: number[],
+  chain = `1/${requestId}/0`,
+): MarkedChain => ({
   ...{ run: 'demo-1', chain, requestId, as, tokens, promptTokens: [1], text: '' },
 });
 const candidate = (requestId: string, tokens: number[]) => ({ chain: { requestId, tokens } });
@@ -28,7 +33,11 @@ test('a warm start loses what is marked bad, word for word and of that request a
 
 test('pairs: each right and each bad chain of a request in one at least, none across requests', () => {
   const [right, other] = [marked('a', 'right', [1], '1/a/0'), marked('a', 'right', [2], '1/a/1')];
-  const bad = [marked('a', 'leak', [3], '1/a/2'), marked('a', 'harmful', [4], '1/a/3'), marked('a', 'leak', [5], '2/a/0')];
+  const bad = [
+    marked('a', 'leak', [3], '1/a/2'),
+    marked('a', 'harmful', [4], '1/a/3'),
+    marked('a', 'leak', [5], '2/a/0'),
+  ];
   const alone = [marked('b', 'right', [6]), marked('c', 'leak', [7])];
   expect(markedPairs([right, ...alone, ...bad, other])).toEqual([
     { chosen: right, rejected: bad[0] },

@@ -24,7 +24,12 @@ export const markFiles: BadInput[] = [
   file('a list', '[]', 'line 1: '),
   line('no run', { run: undefined }, 'field "run"'),
   line('an empty run', { run: ' ' }, 'field "run": is empty'),
-  line('a chain of no set', { chain: 'r/0' }, 'field "chain": is not the name of a chain', '<set>/<request id>/<sample>'),
+  line(
+    'a chain of no set',
+    { chain: 'r/0' },
+    'field "chain": is not the name of a chain',
+    '<set>/<request id>/<sample>',
+  ),
   line('a chain of no sample', { chain: 'after/r' }, 'field "chain": is not the name of a chain'),
   line('a verdict that is none', { as: 'good' }, 'field "as"', 'wrong-refusal'),
   line('nobody', { by: '' }, 'field "by": is empty'),
@@ -47,28 +52,83 @@ function withRun(name: string, args: string[], marks: string | undefined, ...say
         ...{ configuration: reference, library: reference, evaluations: {}, wallSeconds: {}, peakMemoryBytes: {} },
       });
       if (marks !== undefined) await writeFile(join(folder, 'marks.jsonl'), marks);
-      return () => run(args.map((arg) => (arg === 'FILE' ? join(folder, 'marks.jsonl') : arg)), folder);
+      return () =>
+        run(
+          args.map((arg) => (arg === 'FILE' ? join(folder, 'marks.jsonl') : arg)),
+          folder,
+        );
     },
     says: [/^exit code 2\n/, /^(?!.*standard output)/s, ...says],
   };
 }
 
-const marking = (chain: string, ...more: string[]): string[] => ['mark', 'demo', chain, '--as', 'right', '--by', 'ann', ...more];
+const marking = (chain: string, ...more: string[]): string[] => [
+  'mark',
+  'demo',
+  chain,
+  '--as',
+  'right',
+  '--by',
+  'ann',
+  ...more,
+];
 
 export const markCommands: BadInput[] = [
   command('a mark of no run', ['mark', 'x', 'after/r/0', '--as', 'right', '--by', 'ann'], 'There is no run'),
   command('a mark of nobody', ['mark', 'x', 'after/r/0', '--as', 'right'], "required option '--by <name>'"),
-  command('a mark that is none', ['mark', 'x', 'after/r/0', '--as', 'good', '--by', 'ann'], 'Known: right, wrong-refusal'),
+  command(
+    'a mark that is none',
+    ['mark', 'x', 'after/r/0', '--as', 'good', '--by', 'ann'],
+    'Known: right, wrong-refusal',
+  ),
   command('marks of no run', ['marks', 'x'], 'There is no run'),
   withRun('a mark of what is no chain', marking('r'), undefined, '"r" is not the name of a chain', '`cada chains`'),
-  withRun('a mark of an evaluation that is not there', marking('after/r/0'), undefined, 'no finished "after"', 'There is: nothing yet'),
+  withRun(
+    'a mark of an evaluation that is not there',
+    marking('after/r/0'),
+    undefined,
+    'no finished "after"',
+    'There is: nothing yet',
+  ),
   withRun('a mark of an iteration that is not there', marking('3.1/r/0'), undefined, 'no finished "3.1"'),
-  withRun('a mark by a name that is a text', ['mark', 'demo', 'after/r/0', '--as', 'right', '--by', 'x'.repeat(101)], undefined, 'a name of 1 to 100 characters'),
-  withRun('a file of marks that is not there', ['marks', 'import', 'demo', 'no.jsonl'], undefined, 'The marks cannot be read'),
-  withRun('a malformed file of marks', ['marks', 'import', 'demo', 'FILE'], '{}', 'marks.jsonl: line 1: ', 'docs/governance.md'),
-  withRun('marks of another run', ['marks', 'import', 'demo', 'FILE'], JSON.stringify({ ...sound, run: 'other' }), 'holds marks of run "other"'),
-  withRun('marks of chains that are not there', ['marks', 'import', 'demo', 'FILE'], JSON.stringify(sound), 'no finished "after"'),
-  withRun('cases from a run without marks', ['cases', 'draft', '--from-marks', 'demo'], undefined, 'No chain of demo is marked', '`cada mark`'),
+  withRun(
+    'a mark by a name that is a text',
+    ['mark', 'demo', 'after/r/0', '--as', 'right', '--by', 'x'.repeat(101)],
+    undefined,
+    'a name of 1 to 100 characters',
+  ),
+  withRun(
+    'a file of marks that is not there',
+    ['marks', 'import', 'demo', 'no.jsonl'],
+    undefined,
+    'The marks cannot be read',
+  ),
+  withRun(
+    'a malformed file of marks',
+    ['marks', 'import', 'demo', 'FILE'],
+    '{}',
+    'marks.jsonl: line 1: ',
+    'docs/governance.md',
+  ),
+  withRun(
+    'marks of another run',
+    ['marks', 'import', 'demo', 'FILE'],
+    JSON.stringify({ ...sound, run: 'other' }),
+    'holds marks of run "other"',
+  ),
+  withRun(
+    'marks of chains that are not there',
+    ['marks', 'import', 'demo', 'FILE'],
+    JSON.stringify(sound),
+    'no finished "after"',
+  ),
+  withRun(
+    'cases from a run without marks',
+    ['cases', 'draft', '--from-marks', 'demo'],
+    undefined,
+    'No chain of demo is marked',
+    '`cada mark`',
+  ),
   withRun(
     'cases from marks and from a file',
     ['cases', 'draft', '--from-marks', 'demo', '--from', 'x.jsonl'],
