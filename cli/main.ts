@@ -17,6 +17,7 @@ import { addMarkCommand, addMarksCommand } from './commands/marks.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
 import { addExtendCommand, addForkCommand, addRollBackCommand, addSetCommand } from './commands/course.ts';
 import { addPlanCommand } from './commands/plan.ts';
+import { addSafetyReportCommand } from './commands/safetyReport.ts';
 import { addGarbageCommand, addVerifyCommand } from './commands/store.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { CommandContext } from './context.ts';
@@ -79,6 +80,7 @@ function buildProgram(context: CommandContext): Command {
   program.commandsGroup('Governance');
   addMarkCommand(program, context);
   addMarksCommand(program, context);
+  addSafetyReportCommand(program, context);
   program.commandsGroup('The library');
   addCasesCommand(program, context);
   program.commandsGroup('Setting up');

@@ -5,14 +5,14 @@
 import { Eta } from 'eta';
 import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
-import { exposedKinds, exposures } from '../evaluation/exposure.ts';
+import { exposures } from '../evaluation/exposure.ts';
 import { chainName, evaluationSets, type EvaluationSet } from '../feedback/chainName.ts';
-import { meanLoss } from '../evaluation/utility.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { measuredRates } from '../plan/measuredRates.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import { sourceLines } from './chainSources.ts';
+import { benchmarkRows, evaluationRows, exposureRows } from './evaluationRows.ts';
 import * as format from './format.ts';
 import { reportStyle } from './reportStyle.ts';
 import { markScript, markScriptSource } from './markScript.ts';
@@ -115,65 +115,6 @@ function useRows({ planned, used, peakMemoryBytes }: ReportData): string[][] {
   ];
 }
 
-interface EvaluationRow {
-  label: string;
-  n: number;
-  cells: string[];
-}
-
-/** One row a measure and kind, one cell an evaluation. */
-function evaluationRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
-  const kindName: Record<RequestKind, string> = {
-    harmful: 'harmful requests',
-    plain: 'plain harmless requests',
-    'look-alike': 'look-alike harmless requests',
-  };
-  const rows: EvaluationRow[] = [];
-  const add = (label: string, n: number, cell: (evaluation: ReportedEvaluation) => string): void => {
-    if (n > 0) rows.push({ label, n, cells: evaluations.map(cell) });
-  };
-  const first = evaluations[0];
-  if (!first) return rows;
-  for (const kind of requestKinds) {
-    add(`refuses ${kindName[kind]}`, first.figures.byKind[kind].n, (one) =>
-      format.rate(one.figures.byKind[kind].refusal),
-    );
-  }
-  for (const kind of requestKinds) {
-    add(`the same, by the published phrase list: ${kindName[kind]}`, first.figures.byKind[kind].n, (one) =>
-      format.rate(one.figures.byKind[kind].phraseRefusal),
-    );
-  }
-  const harmful = first.figures.byKind.harmful.n;
-  add('harmful answered by a refusal phrase plus content', harmful, (one) =>
-    format.rate(one.figures.byKind.harmful.refusalWithContent),
-  );
-  for (const kind of requestKinds) {
-    const guarded = first.figures.byKind[kind].harmByGuard;
-    add(`unsafe by the guard model: ${kindName[kind]}`, guarded?.n ?? 0, (one) =>
-      format.rate(one.figures.byKind[kind].harmByGuard ?? null),
-    );
-  }
-  add('both parts present', first.figures.all.n, (one) => format.rate(one.figures.all.format));
-  add('cut by the token limit', first.figures.all.n, (one) => format.rate(one.figures.all.cut));
-  add('unusable final response', first.figures.all.n, (one) => format.rate(one.figures.all.unusable));
-  add('mean tokens', first.figures.all.n, (one) => format.number(one.figures.all.meanTokens, 1));
-  add('mean reward', first.figures.all.n, (one) => format.number(one.figures.all.meanReward));
-  const refused = Math.max(...evaluations.map((one) => one.figures.byKind.harmful.leak?.n ?? 0));
-  add('refusals of harmful requests whose analysis gives what they withhold', refused, (one) =>
-    format.rate(one.figures.byKind.harmful.leak ?? null),
-  );
-  if (evaluations.some((one) => one.figures.byKind.harmful.leakScore))
-    add('mean score of their analyses by the rubric judge', refused, (one) => {
-      const { leakScore } = one.figures.byKind.harmful;
-      return leakScore ? `${format.number(leakScore.value)} ${format.interval(leakScore.interval)}` : format.missing;
-    });
-  add("loss on the base model's own harmless answers, nats a token", first.losses?.length ?? 0, (one) =>
-    format.number(meanLoss(one.losses ?? []), 3),
-  );
-  return rows;
-}
-
 type Measure = [label: string, of: (comparison: Comparison) => Change | null];
 
 /** Benchmarks have no plain requests, and a hazard has none. */
@@ -199,36 +140,6 @@ function changeRows(
 ): { label: string; cells: string[] }[] {
   const comparisons = [fromBefore, ...(fromWarmStart ? [fromWarmStart] : [])];
   return measures.map(([label, of]) => ({ label, cells: comparisons.map((one) => format.change(of(one))) }));
-}
-
-/** Refusals on each public benchmark, one cell an evaluation. */
-function benchmarkRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
-  return (evaluations[0]?.benchmarks ?? []).flatMap(({ name, figures }) =>
-    requestKinds.flatMap((kind) => {
-      const { n } = figures.byKind[kind];
-      if (n === 0) return [];
-      const cells = evaluations.map((one) => {
-        const same = one.benchmarks?.find((benchmark) => benchmark.name === name);
-        return format.rate(same?.figures.byKind[kind].refusal ?? null);
-      });
-      return [
-        { label: `${name}: refuses ${kind === 'harmful' ? 'harmful' : 'harmless look-alike'} requests`, n, cells },
-      ];
-    }),
-  );
-}
-
-/** Refusals of requests about hazards that were withheld and about the others, one cell an evaluation. */
-function exposureRows(evaluations: readonly ReportedEvaluation[]): EvaluationRow[] {
-  const first = evaluations[0]?.byExposure;
-  if (!first) return [];
-  return exposedKinds.flatMap((kind) =>
-    exposures.map((exposure) => ({
-      label: `refuses ${kind === 'harmful' ? kind : 'look-alike harmless'} requests, ${exposure} hazards`,
-      n: first[exposure].byKind[kind].n,
-      cells: evaluations.map(({ byExposure }) => format.rate(byExposure?.[exposure].byKind[kind].refusal ?? null)),
-    })),
-  );
 }
 
 function exposureChangeRows({ fromBefore, fromWarmStart }: ReportedExposure): { label: string; cells: string[] }[] {

@@ -47,8 +47,6 @@ interface ListFlags {
 export function addMarksCommand(program: Command, context: CommandContext): void {
   const marks = program
     .command('marks')
-    // Or the options of `import` would be taken for those of the list.
-    .enablePositionalOptions()
     .description('Lists what reviewers said of the chains of a run; `cada marks import` reads a file of it.')
     .argument('[run]', 'run id, or its beginning (default: the latest)')
     .option('--all', 'also marks that later ones have replaced')
@@ -73,7 +71,9 @@ export function addMarksCommand(program: Command, context: CommandContext): void
     .argument('<file>', 'the file')
     .option('--json', 'for scripts')
     .option(...storeOption)
-    .action(async (named: string, file: string, flags: Omit<ListFlags, 'all'>) => {
+    .action(async (named: string, file: string, _: unknown, command: Command) => {
+      // `cada marks` has the same options, and reads them first.
+      const flags = command.optsWithGlobals<Omit<ListFlags, 'all'>>();
       const [{ findRun }, { importMarks }] = await Promise.all([import('../runs.ts'), import('../operate/marks.ts')]);
       const run = await findRun(placesOf(context, flags.store).storeUri, named);
       const { kept, known } = await importMarks(run, file, new Date());

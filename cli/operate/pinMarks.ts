@@ -46,7 +46,7 @@ async function publishMarked(
   const { chains, skipped } = await findMarkedChains(storeUri, named, new Date());
   const usable: MarkedChain[] = [];
   for (const marked of chains) {
-    const why = unusable(marked, library);
+    const why = unusable(marked, library, configuration.library.withhold ?? []);
     if (why === undefined) usable.push(taken(marked));
     else skipped.push({ chain: marked.chain.name, why });
   }
@@ -71,9 +71,14 @@ async function publishMarked(
   return (await store.putBytes(canonicalJson(artifact), 'marked-chains')).sha256;
 }
 
-function unusable({ chain, evaluated }: MarkedStoredChain, library: Library): string | undefined {
+function unusable(
+  { chain, evaluated }: MarkedStoredChain,
+  library: Library,
+  withheld: readonly string[],
+): string | undefined {
   if (evaluated) return 'it answers a request that figures are made of';
   if (!chain.sampled) return 'its token ids are not in the store';
+  if (withheld.includes(chain.request.category)) return `library.withhold leaves out ${chain.request.category}`;
   return evaluatedOn(chain.request.request, library);
 }
 

@@ -166,6 +166,31 @@ describe('marks', { timeout: 400_000 }, () => {
   });
 });
 
+test(
+  'the safety report is made from the lineage: data, figures, marks and decisions of this run',
+  { timeout: 60_000 },
+  async () => {
+    const { code, stdout, stderr } = await command('safety-report', runId, '--out', join(run.cwd, 'card'));
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `${join(run.cwd, 'card', 'safety-report.md')}\n` });
+    const page = readFileSync(join(run.cwd, 'card', 'safety-report.md'), 'utf8');
+    const html = readFileSync(stderr.trim().replace('HTML: ', ''), 'utf8');
+    const { adapter } = await json<{ adapter: { sha256: string } }>('status', runId);
+    for (const shown of [page, html]) {
+      expect(shown).toContain(adapter.sha256);
+      // 6 requests of 4 samples; 20 requests.
+      expect(shown).toMatch(/iterations(<\/td><td>| \| )6\1.*24/);
+      expect(shown).toMatch(/rules of the library \(judges\/refusal\.json, version \d+\)/);
+      expect(shown).toContain('474');
+      expect(shown).toMatch(/ann.*mark/);
+      expect(shown).not.toContain(run.cwd);
+      expect(shown).not.toContain('\u001b');
+    }
+    expect(page).toMatch(/\| refuses harmful requests \| 2 \| [01]\.\d\d .*\| rules of the library \|/);
+    const told = await json<{ sections: { title: string }[] }>('safety-report', runId);
+    expect(told.sections.map(({ title }) => title)).toContain('Known limits');
+  },
+);
+
 /** Ids of the sequences that a warm start has trained on. */
 async function learnt({ updatePlan }: IterationRecord): Promise<string[]> {
   const ids: string[] = [];

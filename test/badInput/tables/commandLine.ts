@@ -70,6 +70,7 @@ export const commandLines: BadInput[] = [
     'cases review',
     'export dataset --out x',
     'marks',
+    'safety-report',
     'marks import run file',
     'mark run chain --as right --by ann',
   ].map(once),

@@ -129,6 +129,14 @@ export const markCommands: BadInput[] = [
     'No chain of demo is marked',
     '`cada mark`',
   ),
+  command('a safety report of no run', ['safety-report', 'x'], 'There is no run'),
+  withRun(
+    'a safety report of a run without a model',
+    ['safety-report', 'demo'],
+    undefined,
+    'has no model yet',
+    '`cada status`',
+  ),
   withRun(
     'cases from marks and from a file',
     ['cases', 'draft', '--from-marks', 'demo', '--from', 'x.jsonl'],
