@@ -2,6 +2,8 @@
 import type { InferenceArm } from '../alignment/study/inferenceArm.ts';
 import type { MeasuredUnit } from '../alignment/study/studyFigures.ts';
 import type { Study, StudyUnit } from '../alignment/study/studySchema.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { sha256 } from '../infra/artifacts/digest.ts';
 import type { ArtifactRef, PolicyState, RunContext, RunPlan } from './types.ts';
 
 /** Names a study to its workflow and activities. */
@@ -83,7 +85,13 @@ export interface StudyRecord {
   json: ArtifactRef;
   markdown: ArtifactRef;
   latex: ArtifactRef;
+  /** Digest of the hypotheses it tells of; absent = none. */
+  hypotheses?: string;
 }
+
+/** Hypotheses change the result of a study, and nothing that it is made of. */
+export const hypothesesDigest = ({ hypotheses }: Pick<Study, 'hypotheses'>): string | undefined =>
+  hypotheses && sha256(canonicalJson(hypotheses));
 
 export const studyDocument = (studyId: string): string => `studies/${studyId}.json`;
 export const unitDocument = (studyId: string, unit: string): string => `studies/${studyId}/${unit}.json`;

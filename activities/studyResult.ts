@@ -6,6 +6,7 @@ import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
 import { hazardsOf } from '../alignment/library/withholdHazards.ts';
 import { knownHazard, type StudyHazards } from '../alignment/study/hazards.ts';
 import { goalDigest } from '../alignment/study/outcomes.ts';
+import { testHypotheses } from '../alignment/study/hypotheses.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
@@ -15,6 +16,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson, readLibrary, readLines } from './inputs.ts';
 import {
+  hypothesesDigest,
   studyDocument,
   unitDocument,
   type FailedUnit,
@@ -45,8 +47,10 @@ export async function summariseStudy(
     ...(contamination ? { contamination } : {}),
   };
   const put = (text: string, kind: string) => store.putBytes(text, kind);
+  const hypotheses = hypothesesDigest(plan.study);
   const record: StudyRecord = {
     ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed: missing },
+    ...(hypotheses ? { hypotheses } : {}),
     page: await put(renderStudyPage(result), 'study-page'),
     json: await put(canonicalJson(result), 'study-result'),
     markdown: await put(markdownTables(result), 'study-markdown'),
@@ -81,6 +85,14 @@ function resultOf(
 ): StudyResult {
   const { study, units } = plan;
   const judge = records.find(({ rubricJudge }) => rubricJudge !== null)?.rubricJudge;
+  const settings = {
+    refusalBy: study.refusalBy,
+    ...(judge ? { rubricJudge: judge } : {}),
+    hazards,
+    bootstrapSamples: study.bootstrapSamples,
+    seed: String(study.questionSeed),
+  };
+  const incomplete = units.filter(({ id }) => failed.some(({ unit }) => unit === id));
   return {
     studyId,
     name: study.name,
@@ -101,13 +113,10 @@ function resultOf(
       ...{ unit, arm, model, seed, runId: runId ?? null, adapterSha256 },
     })),
     failed,
-    figures: studyFigures(records, {
-      refusalBy: study.refusalBy,
-      ...(judge ? { rubricJudge: judge } : {}),
-      hazards,
-      bootstrapSamples: study.bootstrapSamples,
-      seed: String(study.questionSeed),
-    }),
+    figures: studyFigures(records, settings),
+    ...(study.hypotheses
+      ? { hypotheses: testHypotheses(study.hypotheses, records, { ...settings, models: study.models, incomplete }) }
+      : {}),
   };
 }
 

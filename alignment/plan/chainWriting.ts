@@ -1,5 +1,6 @@
 /** What the chains of a warm start take, by who writes them, and which of a run's chains a rubric judge is asked about. */
-import { benchmarkSizes, type BenchmarkName } from '../benchmarks/benchmarkNames.ts';
+import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
+import { harmfulRequests } from '../benchmarks/kinds.ts';
 import { asksTeacher, deliberationSettings } from '../configuration/chainSource.ts';
 import { askingSettings, costOfCalls } from '../configuration/endpoint.ts';
 import type { Configuration } from '../configuration/schema.ts';
@@ -60,11 +61,6 @@ export function teacherCost({ teacher, warmStart }: Configuration, calls: number
   const quoted = warmStart.source === 'deliberation' ? maxTokens : 0;
   return costOfCalls(teacher, calls, teacherRates.inputTokens + quoted, maxTokens);
 }
-
-/** Of benchmarks that hold harmless requests: how many are harmful. */
-const harmfulRequests: Partial<Record<BenchmarkName, number>> = {
-  ...{ xstest: 200, jailbreakbench: 100, wildjailbreak: 2000, 'or-bench': 0, oktest: 0 },
-};
 
 /** Answers of a full evaluation that a rubric judge grades: those to harmful requests. */
 export function gradedAnswers({ requests, benchmarks }: Configuration['evaluation']): number {

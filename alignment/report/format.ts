@@ -28,6 +28,8 @@ export function interval(value: Interval | null, format: (bound: number) => stri
   return value === null ? '' : `[${format(value[0])}, ${format(value[1])}]`;
 }
 
+export const pValue = (p: number): string => (p < 0.001 ? '< .001' : p.toFixed(3));
+
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);

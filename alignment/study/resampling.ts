@@ -2,6 +2,9 @@
 import { quantile, type Interval } from '../evaluation/intervals.ts';
 import { uniformStream } from '../randomness/seededRandom.ts';
 
+/** What sums of the same numbers may differ by. */
+export const rounding = 1e-9;
+
 /** One row a seed, one column a question; the columns of two arms are the same questions. */
 export type SeedTable = readonly (readonly number[])[];
 
@@ -25,26 +28,42 @@ export interface PairedDifference {
 
 /** `after` less `before`, with the questions drawn for both at once and seeds for each by itself. */
 export function pairedDifference(before: SeedTable, after: SeedTable, samples: number, seed: string): PairedDifference {
-  const differences = roundsOf([before, after], samples, seed).map(([one, other]) => other! - one!);
-  const below = differences.filter((one) => one <= 0).length;
-  const above = differences.filter((one) => one >= 0).length;
+  const differences = differencesOf(before, after, samples, seed);
   return {
     value: meanOf(after) - meanOf(before),
     interval: percentiles(differences),
-    p: Math.max(
-      Math.min(1, (2 * (Math.min(below, above) + 1)) / (samples + 1)),
-      signFlip(before, after, samples, `${seed}/signs`),
-    ),
+    p: Math.max(shareBeyond(differences, 0), signFlip(before, after, samples, `${seed}/signs`)),
   };
+}
+
+/**
+ * As `pairedDifference`'s bootstrap, of whether the difference is `value` in place of 0: two-sided, the share of rounds on the other side of it, with one
+ * round more. The rounds are those of its interval.
+ */
+export function bootstrapP(before: SeedTable, after: SeedTable, value: number, samples: number, seed: string): number {
+  return shareBeyond(differencesOf(before, after, samples, seed), value, rounding);
+}
+
+const differencesOf = (before: SeedTable, after: SeedTable, samples: number, seed: string): number[] =>
+  roundsOf([before, after], samples, seed).map(([one, other]) => other! - one!);
+
+function shareBeyond(differences: readonly number[], value: number, within = 0): number {
+  const below = differences.filter((one) => one <= value + within).length;
+  const above = differences.filter((one) => one >= value - within).length;
+  return Math.min(1, (2 * (Math.min(below, above) + 1)) / (differences.length + 1));
+}
+
+/** `after` less `before` of each question, means over the seeds of each. */
+export function questionDifferences(before: SeedTable, after: SeedTable): number[] {
+  const meanAt = (table: SeedTable, place: number): number =>
+    table.reduce((sum, row) => sum + row[place]!, 0) / table.length;
+  return before[0]!.map((_, place) => meanAt(after, place) - meanAt(before, place));
 }
 
 /** How often the sum of the questions' differences, each with a random sign, is as far from 0 as it is (Fisher's randomisation, pairs). */
 function signFlip(before: SeedTable, after: SeedTable, samples: number, seed: string): number {
-  const meanAt = (table: SeedTable, place: number): number =>
-    table.reduce((sum, row) => sum + row[place]!, 0) / table.length;
-  const differences = before[0]!.map((_, place) => meanAt(after, place) - meanAt(before, place)).filter(Boolean);
-  // What rounding may differ by.
-  const seen = Math.abs(differences.reduce((sum, one) => sum + one, 0)) - 1e-9;
+  const differences = questionDifferences(before, after).filter(Boolean);
+  const seen = Math.abs(differences.reduce((sum, one) => sum + one, 0)) - rounding;
   const uniform = uniformStream(seed);
   let asFar = 1;
   for (let round = 0; round < samples; round++) {

@@ -3,6 +3,7 @@ import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
 import { worstGoodness } from '../evaluation/strongReject.ts';
 import {
   harmlessnessOfAll,
+  notCompared,
   studyMeasures,
   type CountedMeasure,
   type MeasureSettings,
@@ -106,7 +107,7 @@ export function studyFigures(units: readonly MeasuredUnit[], settings: StudyFigu
     differences: models.flatMap((model) => {
       const ofModel = groups.filter(([unit]) => unit!.model === model);
       return measures
-        .filter(({ id }) => id !== 'format')
+        .filter(({ id }) => id !== notCompared)
         .flatMap((measure) => differences(model, ofModel, measure, settings));
     }),
     ...hazardFigures(groups, settings),
@@ -194,7 +195,7 @@ function figureOf(
  * One table a group of units: the values of each question that all units of all groups have a value for. A question under several attacks has their
  * mean, or that of the worst of them.
  */
-function commonTables(groups: readonly (readonly MeasuredUnit[])[], measure: CountedMeasure): SeedTable[] {
+export function commonTables(groups: readonly (readonly MeasuredUnit[])[], measure: CountedMeasure): SeedTable[] {
   const values = groups.map((units) => units.map(({ outcomes }) => valuesByQuestion(outcomes, measure)));
   const every = values.flat();
   const common = [...every[0]!.keys()].filter((key) => every.every((one) => typeof one.get(key) === 'number')).sort();

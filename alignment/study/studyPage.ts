@@ -5,6 +5,7 @@
 import { Eta } from 'eta';
 import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
 import { reportStyle } from '../report/reportStyle.ts';
+import { hypothesisTable, verdictCounts } from './hypothesisTable.ts';
 import { paretoChart } from './paretoChart.ts';
 import type { StudyResult } from './studyResult.ts';
 import {
@@ -44,6 +45,13 @@ const template = `<!doctype html>
 <h1>CADA study <%= it.result.name %></h1>
 <p class="sub"><code><%= it.result.studyId %></code> · <%= it.suites %><% if (it.result.settings.attacks.length > 0) { %> · attacks: <%= it.result.settings.attacks.join(', ') %><% } %></p>
 </header>
+<% if (it.hypotheses) { %>
+<section>
+<h2>Hypotheses</h2>
+<p class="sub"><%= it.counts %>. The rule is among the notes.</p>
+<%~ include('@table', it.hypotheses) %>
+</section>
+<% } %>
 <% for (const one of it.models) { %>
 <section>
 <h2><%= one.name %><% if (one.digest) { %> <span class="sub"><code><%= one.digest.slice(0, 12) %></code></span><% } %></h2>
@@ -92,6 +100,8 @@ export function renderStudyPage(result: StudyResult): string {
       ...{ main: main[index]!, parts: parts[index]!, differences: differences[index]!, hazards: hazards[index]! },
       significant: differences[index]!.rows.filter((row) => row.at(-1) !== '').length,
     })),
+    hypotheses: hypothesisTable(result),
+    counts: verdictCounts(result),
     notes: tableNotes(result),
     contamination: contaminationTable(result),
     nearShare: nearDuplicateOverlap,

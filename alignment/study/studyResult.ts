@@ -1,5 +1,6 @@
 /** The result of a study, as its JSON has it. */
 import type { Contamination } from '../benchmarks/contamination.ts';
+import type { TestedHypothesis } from './hypotheses.ts';
 import type { StudyFigures } from './studyFigures.ts';
 import type { Study } from './studySchema.ts';
 
@@ -21,6 +22,8 @@ export interface StudyResult {
   }[];
   failed: { unit: string; cause: string }[];
   figures: StudyFigures;
+  /** Of a study that claims something: for each model each hypothesis. */
+  hypotheses?: TestedHypothesis[];
   /** Questions that stand among training requests and cases: counts and ids. Absent in results of older versions. */
   contamination?: Contamination[];
 }

@@ -5,6 +5,7 @@ import { suiteNames } from '../benchmarks/benchmarkNames.ts';
 import { caseSamplingFields, caseSamplingProblems, caseSamplings } from '../configuration/caseSampling.ts';
 import { attackSettingsSchema, missingForAttacks } from '../configuration/attacks.ts';
 import { judgeSchema } from '../configuration/judge.ts';
+import { hypothesesSchema, hypothesisProblems } from './hypothesisSchema.ts';
 import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
 import { refusalJudges } from './outcomes.ts';
 
@@ -92,12 +93,19 @@ export const studySchema = z
     bootstrapSamples: z.int().min(100).max(100_000).default(2000),
     /** Units at work at the same time: for several gpu workers. */
     parallel: z.int().min(1).max(64).default(1),
+    /** What is claimed of its figures; no part of what names the study or its units. */
+    hypotheses: hypothesesSchema.optional(),
   })
-  .superRefine(({ arms, suites, models, seeds, attacks, attackSettings }, context) => {
+  .superRefine((study, context) => {
+    const { arms, suites, models, seeds, attacks, attackSettings, hypotheses, bootstrapSamples } = study;
+    const armNames = arms.map((one) => one.name);
+    const claimed = { models: models.length, bootstrapSamples };
+    for (const { path, message } of hypothesisProblems(hypotheses ?? [], armNames, claimed))
+      context.addIssue({ code: 'custom', path, message });
     const missing = missingForAttacks(attacks.filter(isSearched), attackSettings ?? {});
     if (missing !== undefined) context.addIssue({ code: 'custom', path: ['attackSettings'], message: missing });
     const lists: [string, string[]][] = [
-      ['arms', arms.map((one) => one.name)],
+      ['arms', armNames],
       ['suites', suites.map((one) => one.suite)],
       ['attacks', attacks],
       ['models', models],

@@ -1,5 +1,6 @@
 /** A study's figures as Markdown and as a LaTeX table. */
 import * as format from '../report/format.ts';
+import { hypothesisRule, hypothesisTable } from './hypothesisTable.ts';
 import { isSignificant, type ArmDifference, type ArmFigure, type ArmFigures } from './studyFigures.ts';
 import type { StudyMeasure } from './measures.ts';
 import type { StudyResult } from './studyResult.ts';
@@ -89,11 +90,9 @@ function differenceCells(one: ArmDifference): string[] {
   const { from, to, value, interval, n, p, pHolm } = one;
   return [
     ...[from, to, `${format.signed(value)} ${format.interval(interval, format.signed)}`, String(n)],
-    ...[pValue(p), pValue(pHolm), isSignificant(one) ? 'significant' : ''],
+    ...[format.pValue(p), format.pValue(pHolm), isSignificant(one) ? 'significant' : ''],
   ];
 }
-
-const pValue = (p: number): string => (p < 0.001 ? '< .001' : p.toFixed(3));
 
 export const mainMeasures = ({ figures }: StudyResult): StudyMeasure[] => figures.measures.filter(({ main }) => main);
 
@@ -156,6 +155,7 @@ export function tableNotes(result: StudyResult): string[] {
       : []),
     ...judges,
     ...(hazards === undefined ? [] : [hazards]),
+    ...(result.hypotheses ? [hypothesisRule] : []),
     ...byNote,
     ...[...Map.groupBy(failed, ({ cause }) => cause)].map(
       ([cause, of]) => `missing: ${of.map(({ unit }) => unit).join(', ')} (${cause})`,
@@ -171,6 +171,7 @@ export function markdownTables(result: StudyResult): string {
     ['Differences between arms, paired by question', differenceTables(result)],
   ] as const;
   const several = result.models.length > 1;
+  const hypotheses = hypothesisTable(result);
   const parts = sections.flatMap(([title, tables]) =>
     tables
       .filter(({ rows }) => rows.length > 0)
@@ -181,6 +182,7 @@ export function markdownTables(result: StudyResult): string {
   );
   return `${[
     `# ${result.name}`,
+    ...(hypotheses ? ['## Hypotheses', markdownTable(hypotheses)] : []),
     ...parts,
     tableNotes(result)
       .map((note) => `- ${note}`)
@@ -188,27 +190,37 @@ export function markdownTables(result: StudyResult): string {
   ].join('\n\n')}\n`;
 }
 
-function markdownTable({ head, rows }: StudyTable): string {
+function markdownTable({ head, rows }: Omit<StudyTable, 'model'>): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((one) => one.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** The main tables, for `booktabs`. */
+/** The main tables, and that of the hypotheses, for `booktabs`. */
 export function latexTable(result: StudyResult): string {
   const several = result.models.length > 1;
-  const tables = mainTables(result).map(({ model, head, rows }) => {
-    const line = (cells: readonly string[]): string => `${cells.map(latexText).join(' & ')} \\\\`;
-    return [
-      ...(several ? [`% ${model.replaceAll('\n', ' ')}`] : []),
-      `\\begin{tabular}{l${'r'.repeat(head.length - 1)}}`,
-      ...['\\toprule', line(head), '\\midrule', ...rows.map(line), '\\bottomrule'],
-      '\\end{tabular}',
-    ].join('\n');
-  });
+  const hypotheses = hypothesisTable(result);
+  const tables = [
+    ...mainTables(result).map(({ model, head, rows }) =>
+      [
+        ...(several ? [`% ${model.replaceAll('\n', ' ')}`] : []),
+        latexTabular(`l${'r'.repeat(head.length - 1)}`, head, rows),
+      ].join('\n'),
+    ),
+    ...(hypotheses ? [latexTabular('l'.repeat(hypotheses.head.length), hypotheses.head, hypotheses.rows)] : []),
+  ];
   return `${tables.join('\n\n')}\n${tableNotes(result)
     .map((note) => `% ${note.replaceAll('\n', ' ')}`)
     .join('\n')}\n`;
+}
+
+function latexTabular(columns: string, head: string[], rows: string[][]): string {
+  const line = (cells: readonly string[]): string => `${cells.map(latexText).join(' & ')} \\\\`;
+  return [
+    `\\begin{tabular}{${columns}}`,
+    ...['\\toprule', line(head), '\\midrule', ...rows.map(line), '\\bottomrule'],
+    '\\end{tabular}',
+  ].join('\n');
 }
 
 const latexSpecials: Record<string, string> = {

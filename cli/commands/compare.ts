@@ -14,6 +14,7 @@ interface CompareFlags {
   units?: string;
   interim?: true;
   detach?: true;
+  dryRun?: true;
   json?: true;
 }
 
@@ -31,13 +32,19 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
     .option('--units <file>', 'units that another machine has done: the units.jsonl of its result')
     .option('--interim', 'what the units that are done come to, without doing more')
     .option('--detach', 'hand the study to an external Temporal server and its workers, and return')
+    .option(
+      '--dry-run',
+      'read and check everything, say what it will take, start nothing and ask nothing of the network',
+    )
     .option('--json', 'for scripts')
     .action(async (file: string, flags: CompareFlags) => {
+      const data = flags.data ?? (context.env['CADA_DATA'] || undefined);
+      if (flags.dryRun) return planOnly(file, data, flags.json === true, context);
       const { compare } = await import('../operate/compareStudy.ts');
       const comparison = await compare(
         {
           file,
-          data: flags.data ?? (context.env['CADA_DATA'] || undefined),
+          data,
           ...placesOf(context, flags.store),
           detach: flags.detach === true,
           ...(flags.units === undefined ? {} : { units: flags.units }),
@@ -48,6 +55,17 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
       );
       await tell(comparison, flags, context);
     });
+}
+
+async function planOnly(file: string, data: string | undefined, json: boolean, context: CommandContext): Promise<void> {
+  const [{ dryRun }, { readStudy }, { describeDryRun }] = await Promise.all([
+    import('../operate/compareDryRun.ts'),
+    import('../operate/compareFile.ts'),
+    import('../studyPlan.ts'),
+  ]);
+  const planned = await dryRun(await readStudy(file), data);
+  if (json) printJson(context, planned);
+  else print(context, describeDryRun(planned));
 }
 
 async function tell(comparison: Comparison, { json, interim }: CompareFlags, context: CommandContext): Promise<void> {
@@ -67,6 +85,9 @@ async function tell(comparison: Comparison, { json, interim }: CompareFlags, con
   if (json) printJson(context, { ...result, files });
   else {
     const { mainTables, tableNotes } = await import('../../alignment/study/studyTables.ts');
+    const { hypothesisTable } = await import('../../alignment/study/hypothesisTable.ts');
+    const claimed = hypothesisTable(result);
+    if (claimed) print(context, `${plainTable(claimed.head, claimed.rows)}\n`);
     for (const { model, head, rows } of mainTables(result)) {
       if (result.models.length > 1) print(context, escapeForTerminal(model));
       print(context, `${plainTable(head, rows)}\n`);

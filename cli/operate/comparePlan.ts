@@ -16,7 +16,9 @@ import { usesEmbeddings } from '../../alignment/configuration/caseSampling.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { armPrompt } from '../../alignment/study/armPrompt.ts';
+import { partsOf } from '../../alignment/study/hypothesisSchema.ts';
 import { isBare } from '../../alignment/study/inferenceArm.ts';
+import { comparedFigures } from '../../alignment/study/plannedFigures.ts';
 import { unitsOf, type Study, type StudyArm, type StudyUnit } from '../../alignment/study/studySchema.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
@@ -41,6 +43,7 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const { study } = read;
   withheldBy(read);
   const questions = await questionsOf(study, options);
+  checkFigures(read, questions);
   const publishing = new Publishing(store, read, options);
   const units: PlannedUnit[] = [];
   for (const unit of unitsOf(study)) units.push(await publishing.unit(unit));
@@ -51,7 +54,8 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
   const libraries = [...new Set(units.map(({ evaluation }) => evaluation.library.sha256))].sort();
   const searched = searchedAttacks(study.attacks, study.attackSettings);
   tellAttackWork(study.attacks, study.attackSettings, questions, options.report);
-  const said = { study, base: read.base, questions: asked.sha256, libraries };
+  const { hypotheses: _hypotheses, ...named } = study;
+  const said = { study: named, base: read.base, questions: asked.sha256, libraries };
   const studyId = `${study.name}-${sha256(canonicalJson(said)).slice(0, 8)}`;
   const plan: StudyPlan = {
     study,
@@ -183,18 +187,27 @@ class Publishing {
 
 async function questionsOf(study: Study, { data, report }: PlanOptions): Promise<SuiteQuestion[]> {
   const questions: SuiteQuestion[] = [];
-  const seed = String(study.questionSeed);
   for (const one of study.suites) {
-    const all = await readSuite(one.suite, { data, cache: cadaCache() }, report);
-    const limit = 'limit' in one ? one.limit : undefined;
-    const count = limit === 'all' ? all.length : (limit ?? studySize(one.suite));
-    const chosen = selectQuestions(all, count, seed);
-    const attacked = attackQuestions(chosen, templatesAmong(study.attacks), seed);
+    const { all, chosen, attacked } = await questionsOfSuite(study, one, { data, report });
     const more = attacked.length - chosen.length;
     report(`${one.suite}: ${chosen.length} of ${all.length} questions${more > 0 ? `, and ${more} under attacks` : ''}`);
     questions.push(...attacked);
   }
   return questions;
+}
+
+/** All that it has, those of the study, and these with what its template attacks make of them. */
+export async function questionsOfSuite(
+  { questionSeed, attacks }: Study,
+  one: Study['suites'][number],
+  { data, report }: PlanOptions,
+) {
+  const seed = String(questionSeed);
+  const all = await readSuite(one.suite, { data, cache: cadaCache() }, report);
+  const limit = 'limit' in one ? one.limit : undefined;
+  const count = limit === 'all' ? all.length : (limit ?? studySize(one.suite));
+  const chosen = selectQuestions(all, count, seed);
+  return { all, chosen, attacked: attackQuestions(chosen, templatesAmong(attacks), seed) };
 }
 
 /** The chosen questions, each suite by itself, without what the study's attacks make of them (their ids end in the attack's name). */
@@ -208,8 +221,22 @@ function textsOf({ suites, attacks }: Study, questions: readonly SuiteQuestion[]
   );
 }
 
+/** A hypothesis of a figure that no answer will have is told before any is given. */
+export function checkFigures({ study, file }: ReadStudy, questions: readonly SuiteQuestion[]): void {
+  const known = comparedFigures(study, questions);
+  for (const [index, hypothesis] of (study.hypotheses ?? []).entries()) {
+    for (const { figure } of partsOf(hypothesis)) {
+      if (known.includes(figure)) continue;
+      throw badInput(
+        `${file}, hypotheses.${index}: this study has no figure "${figure}".`,
+        `Its figures are ${known.join(', ')} (docs/studies.md).`,
+      );
+    }
+  }
+}
+
 /** A library with too few cases is told now, not after hours. */
-function checkPrompts(
+export function checkPrompts(
   study: Study,
   questions: readonly SuiteQuestion[],
   library: ReturnType<typeof parseLibrary>,

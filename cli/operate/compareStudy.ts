@@ -4,9 +4,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { readJson } from '../../activities/inputs.ts';
+import {
+  hypothesesDigest,
+  studyDocument,
+  type FailedUnit,
+  type StudyInput,
+  type StudyRecord,
+} from '../../activities/studyPlans.ts';
 import { summariseStudy } from '../../activities/studyResult.ts';
-import { studyDocument, type FailedUnit, type StudyInput, type StudyRecord } from '../../activities/studyPlans.ts';
 import { stateAttribute, type RunProgress, type ServerTraits } from '../../activities/types.ts';
+import type { Study } from '../../alignment/study/studySchema.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
@@ -62,15 +69,15 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   if (request.units !== undefined) {
     report(`${await importUnits(store, study, request.units)} units of ${request.units}`);
   }
-  if (request.interim) return interim(store, study, request.home);
-  const found = await delivered(store, study, request.home);
+  if (request.interim) return interim(store, study, read.study, request.home);
+  const found = await delivered(store, study, read.study, request.home);
   if (found) return found;
   const { storeUri, home, signal } = request;
   const waiting = await withServer({ id: study.studyId, store, storeUri, home, signal, report }, (server) =>
     onServer(server, study, request, report),
   );
   if (waiting) return waiting;
-  const result = await delivered(store, study, request.home, 'with failures');
+  const result = await delivered(store, study, read.study, request.home, 'with failures');
   if (!result)
     throw new Error(
       `the workflow of study ${study.studyId} has ended, but ${studyDocument(study.studyId)} is not in the store`,
@@ -79,24 +86,31 @@ export async function compare(request: ComparisonRequest, report: (line: string)
 }
 
 /** What the units that are done come to; whether others are at work just now makes no difference to them. */
-async function interim(store: ArtifactStore, study: StudyInput, home: string): Promise<Comparison> {
-  if ((await unitLines(store, study)) === '') {
-    throw badInput(`No unit of study ${study.studyId} is done.`, 'Give the command without --interim to run it.');
+async function interim(store: ArtifactStore, input: StudyInput, study: Study, home: string): Promise<Comparison> {
+  if ((await unitLines(store, input)) === '') {
+    throw badInput(`No unit of study ${input.studyId} is done.`, 'Give the command without --interim to run it.');
   }
-  await summariseStudy({ store }, study, []);
-  return (await delivered(store, study, home, 'with failures'))!;
+  await summariseStudy({ store }, input, []);
+  return (await delivered(store, input, study, home, 'with failures'))!;
 }
 
 /** The result, where it is in the store and whole, as files too. */
 async function delivered(
   store: ArtifactStore,
-  study: StudyInput,
+  input: StudyInput,
+  study: Study,
   home: string,
   also?: 'with failures',
 ): Promise<Comparison | undefined> {
-  const { studyId } = study;
-  const record = (await store.getDocument<StudyRecord>(studyDocument(studyId)))?.value;
+  const { studyId } = input;
+  const recorded = async () => (await store.getDocument<StudyRecord>(studyDocument(studyId)))?.value;
+  let record = await recorded();
   if (!record || (record.failed.length > 0 && !also)) return undefined;
+  if (record.hypotheses !== hypothesesDigest(study)) {
+    // Claims that came, went or were worded anew since: its units are what they were.
+    await summariseStudy({ store }, input, record.failed);
+    record = (await recorded())!;
+  }
   const { page, json, markdown, latex } = record;
   for (const ref of [page, json, markdown, latex]) if (!(await store.has(ref))) return undefined;
   const folder = join(home, 'studies', studyId);
@@ -108,7 +122,7 @@ async function delivered(
     units: join(folder, 'units.jsonl'),
   };
   for (const name of ['page', 'json', 'markdown', 'latex'] as const) await store.fetchToFile(record[name], files[name]);
-  await writeFile(files.units, await unitLines(store, study));
+  await writeFile(files.units, await unitLines(store, input));
   return { state: 'done', studyId, result: await readJson<StudyResult>(store, json), files };
 }
 

@@ -51,6 +51,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
     name: 'cada',
     configuration: { library: { withhold: ['privacy'] }, iteration: { learningRate: 0.001 } },
   };
+  const claim = { claim: 'c', figure: 'harmlessness', arm: 'cases-2', against: 'none', direction: 'higher' };
   const compare = async (changes: object, ...args: string[]) => {
     writeFileSync(join(run.cwd, 'study.yaml'), stringify({ ...study, ...changes }, { aliasDuplicateObjects: false }));
     return cada(['compare', 'study.yaml', '--data', 'data', ...args], run);
@@ -185,6 +186,42 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(computed()).toEqual(before);
   });
 
+  test('hypotheses that come later change the result alone: no unit, no name, no stage', async () => {
+    const before = documents();
+    const [old] = before.filter((path) => /studies\/[^/]+\.json$/.test(path));
+    const hypotheses = [
+      { claim: 'cases help', figure: 'harmlessness', arm: 'cases-2', against: 'none', direction: 'higher' },
+      {
+        claim: 'at no price',
+        all: [
+          { figure: 'over-refusal', arm: 'cases-2', against: 'none', direction: 'no-worse', margin: 0.05 },
+          { figure: 'robustness/prefix-injection', arm: 'cases-2', against: 'none', direction: 'changes' },
+        ],
+      },
+    ];
+    const { code, stdout, stderr } = await compare({ hypotheses }, '--json');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(documents()).toEqual(before);
+    expect(computed()).toEqual({});
+    const result = JSON.parse(stdout) as StudyResult & { files: Record<string, string> };
+    expect(old).toContain(result.studyId);
+    const [simple, compound] = result.hypotheses!;
+    const [difference] = result.figures.differences;
+    expect(simple!.parts[0]).toMatchObject({ effect: difference!.value, interval: difference!.interval, n: 8 });
+    expect(compound!.parts.map(({ figure, n }) => [figure, n])).toEqual([
+      ['over-refusal', 8],
+      ['robustness/prefix-injection', 8],
+    ]);
+    // Eight questions can not exclude a loss of one in twenty.
+    expect(compound!.verdict).toBe('undecided');
+    expect(readFileSync(result.files['page']!, 'utf8')).toContain('<h2>Hypotheses</h2>');
+    const told = await compare({ hypotheses });
+    expect(told.stdout).toContain('at no price');
+    const without = JSON.parse((await compare({}, '--json')).stdout) as StudyResult;
+    expect(without.hypotheses).toBeUndefined();
+    expect(without.studyId).toBe(result.studyId);
+  });
+
   test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
     const changes = { arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }] };
     const { code, stdout, stderr } = await compare(changes, '--json');
@@ -250,6 +287,9 @@ describe('cada compare', { timeout: 900_000 }, () => {
     [{ sweets: 1 }, 'there is no such setting'],
     [{ withhold: ['privicy'] }, '"privicy" is no hazard of the library'],
     [{ withhold: [] }, 'withhold'],
+    [{ hypotheses: [{ ...claim, arm: 'cada' }] }, 'hypotheses.0.arm: no arm is named "cada"'],
+    [{ hypotheses: [{ ...claim, figure: 'utility/gsm8k' }] }, 'hypotheses.0: this study has no figure "utility/gsm8k"'],
+    [{ hypotheses: [{ ...claim, figure: 'robustness' }] }, 'robustness/prefix-injection, over-refusal'],
   ])('%j is wrong input', async (changes, said) => {
     const { code, stderr } = await compare(changes);
     expect(stderr).toContain(said);

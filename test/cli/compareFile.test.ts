@@ -10,6 +10,7 @@ import { readConfiguration } from '../../infra/configuration/readConfiguration.t
 test.each([
   ['inference-arms', 10, 10],
   ['training-arms', 8, 20],
+  ['paper-8b', 9, 9],
 ])('studies/%s.yaml is a study of %i arms and %i units, each with a valid configuration', async (name, arms, units) => {
   const read = await readStudy(resolve('studies', `${name}.yaml`));
   expect(read.study.arms).toHaveLength(arms);
@@ -28,6 +29,29 @@ test("a trained arm has its file's settings, with the seed and the model of the 
   expect([name, seed]).toEqual(['training-arms-dpo', 2]);
   const { name: _name, seed: _seed, ...expected } = shipped;
   expect(own).toEqual({ ...expected, model: { ...expected.model, source: 'Owner/model' } });
+});
+
+test("the paper's study trains as the paper says, on CUDA alone", async () => {
+  const read = await readStudy(resolve('studies/paper-8b.yaml'));
+  const settings = (name: string) =>
+    configurationOf(
+      read,
+      read.study.models[0]!,
+      read.study.arms.find((arm) => arm.name === name),
+      1234,
+    );
+  const tuned = settings('sft-cases');
+  expect(tuned.engine).toMatchObject({ device: 'cuda' });
+  expect(tuned.engine.allowFallback).toBeUndefined();
+  expect(tuned.warmStart).toMatchObject({
+    requests: { harmful: 500, plain: 0, lookAlike: 0 },
+    ...{ epochs: 1, schedule: 'cosine', warmupRatio: 0.1, learningRate: 2e-6, temperature: 0 },
+  });
+  expect(tuned).toMatchObject({ trained: 'all', chain: { maxNewTokens: 4096 }, iteration: { count: 0 } });
+  const { trained, lora, iteration } = settings('cada');
+  expect([trained, lora.rank, lora.alpha]).toEqual([undefined, 32, 16]);
+  expect(iteration).toMatchObject({ samplesPerRequest: 8, learningRate: 1e-5, klWeight: 0.04, temperature: 0.7 });
+  expect(iteration.requests.harmful * iteration.samplesPerRequest).toBe(64);
 });
 
 test('settings of an arm replace those of the base, section by section', async () => {

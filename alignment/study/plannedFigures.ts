@@ -1,0 +1,35 @@
+/** Which figures a study will have, known from its questions before any is answered. */
+import type { SuiteQuestion } from '../benchmarks/suites.ts';
+import { resolveAttacks } from '../configuration/attacks.ts';
+import { notCompared, studyMeasures } from './measures.ts';
+import type { StudyOutcome } from './outcomes.ts';
+import type { Study } from './studySchema.ts';
+
+/** Ids of the measures in which its arms are compared. `questions`: with those under attacks that are templates. */
+export function comparedFigures(
+  study: Pick<Study, 'attacks' | 'attackSettings' | 'refusalBy' | 'judge' | 'leaks'>,
+  questions: readonly SuiteQuestion[],
+): string[] {
+  const { refusalBy, judge, leaks } = study;
+  const attacks = attacksOf(study);
+  const outcomes = questions.flatMap(({ id, suite, kind, goal, attack }): StudyOutcome[] => {
+    const unknown = { id, suite, kind, goal, format: true, cut: false, tokens: 0 };
+    // Searched attacks are made later, of every harmful question.
+    const later = kind === 'harmful' && attack === undefined ? attacks : [];
+    return [attack ?? null, ...later].map((one) => ({
+      ...unknown,
+      attack: one,
+      ...(leaks && kind === 'harmful' ? { leak: null } : {}),
+    }));
+  });
+  const settings = { refusalBy, ...(judge ? { rubricJudge: judge.model } : {}) };
+  return studyMeasures(outcomes, settings)
+    .map(({ id }) => id)
+    .filter((id) => id !== notCompared);
+}
+
+/** As outcomes name them: each technique of persuasion is an attack by itself. */
+function attacksOf({ attacks, attackSettings = {} }: Pick<Study, 'attacks' | 'attackSettings'>): string[] {
+  const { techniques } = resolveAttacks(attackSettings).pap;
+  return attacks.flatMap((attack) => (attack === 'pap' ? techniques.map((technique) => `pap-${technique}`) : [attack]));
+}
