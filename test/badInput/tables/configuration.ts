@@ -24,7 +24,38 @@ const lines = (name: string, text: string, ...says: Says): BadInput => file(name
 
 const startFrom = '`cada init` writes a commented';
 
+const markSettings: BadInput[] = [
+  lines(
+    'marks for answers that are no chains',
+    'warmStart: { target: refusal, marks: { of: demo } }',
+    'warmStart.marks: ',
+    "target 'refusal' learns no chains",
+  ),
+  lines(
+    'marks for no warm start',
+    'warmStart: { enabled: false, marks: { of: demo } }',
+    'warmStart.marks: ',
+    'enable it',
+  ),
+  lines('marks for policy gradients', 'iteration: { marks: { of: demo } }', 'iteration.marks: ', 'iteration.method'),
+  lines(
+    'a file of marks that is not there',
+    'warmStart: { marks: { of: no.jsonl } }',
+    'run.yaml:2:',
+    'warmStart.marks.of: there is nothing at ',
+    'the id of a run',
+  ),
+  lines(
+    'marks by a digest that is none',
+    'warmStart: { marks: { of: demo, chains: abc } }',
+    'warmStart.marks.chains: ',
+    '64 hexadecimal digits',
+  ),
+  lines('marks of nothing', 'warmStart: { marks: {} }', 'warmStart.marks.of: '),
+];
+
 export const configurationFiles: BadInput[] = [
+  ...markSettings,
   file('an empty file', '', 'run.yaml:1:1  the file holds no settings', startFrom),
   file('comments alone', '# nothing\n', 'the file holds no settings', startFrom),
   file('a list', '- a\n', 'run.yaml:1:1  the file is not a list of settings', 'found:    a list', startFrom),
