@@ -3,8 +3,10 @@
  * beside the iterations that it explains; the run's own record names the configuration in effect, so that a run that is started anew goes on by it.
  */
 import { changeConfiguration } from '../alignment/configuration/changeConfiguration.ts';
+import type { AuditNote } from '../alignment/governance/auditChain.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { appendAudit } from '../infra/artifacts/audit.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { iterationLine, loadIteration, loadRun, saveCourse, saveRun } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
@@ -34,12 +36,29 @@ export async function changeCourse(
       ? {}
       : { returnedTo: { epoch: returned?.epoch ?? 0, iteration: request.rollBackTo } }),
   });
+  await appendAudit(store, run.runId, auditNote(change), { event: `course/${change.number}` });
   await noteConfiguration(store, run.runId, change);
   return {
     told: change.told,
     configuration: change.configuration,
     plan: runPlan(configuration),
     ...(returned ? { policy: returned.policy } : {}),
+  };
+}
+
+/** The same for a run at work and for one that has ended: both come by here. */
+export function auditNote({ by, operator, kind, cause, told, settings, ...change }: CourseChange): AuditNote {
+  const names = { settings: 'settings changed', rollBack: 'roll back', extend: 'extend', fork: 'fork', stop: 'stop' };
+  return {
+    who: operator ?? by,
+    what: names[kind],
+    ...(cause ? { why: cause } : {}),
+    details: {
+      ...{ told, settings, epoch: change.epoch, iteration: change.iteration },
+      ...(change.returnedTo ? { returnedTo: change.returnedTo } : {}),
+      ...(change.forkedFrom ? { forkedFrom: change.forkedFrom } : {}),
+      configuration: change.configuration.sha256,
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import type {
   PolicyState,
   ArtifactRef,
 } from './types.ts';
+import { noteAudit, type ToldAudit } from './noteAudit.ts';
 import { chooseMethod, type ValidatedPolicy } from './chooseMethod.ts';
 import { planBadBeliefs } from './badBeliefs.ts';
 import { changeCourse } from './changeCourse.ts';
@@ -27,6 +28,7 @@ import { prepareModel } from './prepareModel.ts';
 import { prepareGuardModel } from './prepareGuardModel.ts';
 import { withPulse } from './pulse.ts';
 import { recordIteration, saveRun } from './records.ts';
+import { concludeRelease, judgeRelease, type JudgedRelease, type ReleaseInput } from './release.ts';
 import { sampleCases } from './sampleCases.ts';
 import { requestCancellation, skipBackOff } from './serverRequests.ts';
 import type { PreferenceScoring } from './scorePreferences.ts';
@@ -62,6 +64,9 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
     changeCourse: (run: RunContext, request: CourseRequest) => changeCourse(dependencies, run, request),
+    judgeRelease: (run: RunContext, input: ReleaseInput) => judgeRelease(dependencies, run, input),
+    concludeRelease: (run: RunContext, input: JudgedRelease) => concludeRelease(dependencies, run, input),
+    noteAudit: (run: RunContext, told: ToldAudit) => noteAudit(dependencies, run, told),
     skipBackOff: (workflowIds: string[]) => skipBackOff(workflowIds),
     requestCancellation: (run: RunContext) => requestCancellation(run),
     archiveHistories: (run: RunContext, executionId: string) => archiveHistories(dependencies, run, executionId),

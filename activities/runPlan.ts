@@ -5,7 +5,7 @@ import { validatorJudge } from '../alignment/configuration/validator.ts';
 import type { RunPlan } from './types.ts';
 
 export function runPlan(configuration: Configuration): RunPlan {
-  const { warmStart, iteration, evaluation } = configuration;
+  const { warmStart, iteration, evaluation, release } = configuration;
   const { probe } = evaluation;
   const { guard } = iteration;
   const validator = iteration.method === 'iterative' ? validatorJudge(iteration.preference) : undefined;
@@ -18,6 +18,15 @@ export function runPlan(configuration: Configuration): RunPlan {
     ...(validator ? { validator } : {}),
     probe: probe.harmful + probe.plain + probe.lookAlike > 0,
     ...(guard ? { guard: { patience: 3, action: 'rollBack', rateFactor: 0.5, maxRollBacks: 3, ...guard } } : {}),
+    ...(release
+      ? {
+          release: {
+            approval: release.approval === 'required',
+            onTimeout: release.onTimeout ?? 'wait',
+            ...(release.timeoutHours === undefined ? {} : { timeoutHours: release.timeoutHours }),
+          },
+        }
+      : {}),
     ...(asksGuardModel(configuration) ? { guardModel: true as const } : {}),
   };
 }

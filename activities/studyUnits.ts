@@ -1,7 +1,9 @@
 /** One unit of a study: what is to be done, and what it has come to. */
 import { outcomeOf } from '../alignment/study/outcomes.ts';
 import type { UnitCost } from '../alignment/study/studyFigures.ts';
+import { engineVersion } from '../engine/version.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
+import { appendAudit } from '../infra/artifacts/audit.ts';
 import { listLine, loadRun } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { generatedChains } from './generateChains.ts';
@@ -29,6 +31,13 @@ export async function openStudyUnit(
   const { questions, judge, attacks, units } = await readJson<StudyPlan>(store, plan);
   const { id, evaluation, inference, training } = units[index]!;
   const record = training && (await loadRun<RunRecord>(store, training.run.runId))?.record;
+  if (training && !record) {
+    const { configuration, library } = training.run;
+    const details = { configuration: configuration.sha256, library: library.sha256, engine: engineVersion, unit: id };
+    // Units that differ in how they are asked alone have one run.
+    const note = { who: `study ${studyId}`, what: 'run started', details };
+    await appendAudit(store, training.run.runId, note, { event: 'start/study' });
+  }
   return {
     ...{ id, questions, evaluation },
     ...(judge ? { judge } : {}),

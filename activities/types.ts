@@ -37,6 +37,31 @@ export interface RunPlan {
   guard?: GuardSettings;
   /** A guard model judges responses. */
   guardModel?: true;
+  /** The final policy is promoted by criteria, or by a person. */
+  release?: ReleasePlan;
+}
+
+export interface ReleasePlan {
+  approval: boolean;
+  timeoutHours?: number;
+  onTimeout: 'reject' | 'wait' | 'approve-if-met';
+}
+
+/** What has been decided about the final policy. */
+export interface ReleaseState {
+  status: 'awaiting approval' | 'promoted' | 'rejected' | 'not promoted';
+  /** Digest of the adapter, or of the weights, that it is about. */
+  adapter: string;
+  /** How the criteria were judged (ReleaseVerdict). */
+  verdict: ArtifactRef;
+  met: boolean;
+  /** The same in a few words. */
+  told: string;
+  /** ISO times: when a person was asked, and until when. */
+  askedAt?: string;
+  deadline?: string;
+  timedOut?: true;
+  decision?: { outcome: 'approved' | 'rejected'; by: string; why: string; despite?: string; at: string };
 }
 
 /** What of its Temporal server a run must know. */
@@ -180,12 +205,20 @@ export interface IterationRecord extends IterationLineage, IterationMeasures {
   history?: string;
 }
 
+/** Who asks something of a run, as updates carry it. */
+export interface Asked {
+  /** A name of 1 to 100 characters. */
+  by?: string;
+}
+
 /** What is asked of a run's course: settings changed, iterations given up or added. */
 export interface CourseRequest {
   /** Counts the changes of a run, from 1. */
   number: number;
   kind: 'settings' | 'rollBack' | 'extend' | 'fork' | 'stop';
   by: 'operator' | 'guard';
+  /** The operator's name, where it is known. */
+  operator?: string;
   /** Where the run stands: epoch, and finished iterations. */
   epoch: number;
   iteration: number;
@@ -238,7 +271,8 @@ export interface FinishedStage {
   figures?: Figures;
 }
 
-export type RunState = 'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped' | 'cancelled';
+export type RunState =
+  'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped' | 'cancelled' | 'awaiting approval';
 
 /** Snapshot of a run, answered by the `progress` query and kept in the run's record. */
 export interface RunProgress {
@@ -284,6 +318,8 @@ export interface RunRecord {
   /** How many changes of its course the run has seen. */
   courseChanges?: number;
   forkedFrom?: { runId: string; epoch: number; iteration: number };
+  /** Where the configuration has a section `release`. */
+  release?: ReleaseState;
 }
 
 /** What the workflow tells of its record; the rest follows from the run or stays as it is. */

@@ -8,6 +8,7 @@ import { estimateRun } from '../alignment/plan/estimateRun.ts';
 import { compareLosses } from '../alignment/evaluation/utility.ts';
 import { renderReport } from '../alignment/report/renderReport.ts';
 import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
+import type { ReleaseVerdict } from '../alignment/governance/releaseCriteria.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { listCourse, listIterations, listLine, loadIteration, loadRun } from '../infra/artifacts/runs.ts';
@@ -65,6 +66,7 @@ export async function writeReport(
     ...(await trainingChains(dependencies, run, line)),
     course: course.map(({ told, by, at, epoch, iteration }) => ({ told, by, at, epoch, iteration })),
     ...(await decisions(store, iterations, line)),
+    ...(await toldRelease(store, record)),
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
     planned: estimateRun(configuration),
@@ -78,6 +80,13 @@ export async function writeReport(
     versions: { engine: engineVersion, node: process.versions.node },
   };
   return store.putBytes(renderReport(data), 'report');
+}
+
+async function toldRelease(store: ArtifactStore, { release }: RunRecord): Promise<Pick<ReportData, 'release'>> {
+  if (!release) return {};
+  const { status, decision } = release;
+  const verdict = await readJson<ReleaseVerdict>(store, release.verdict);
+  return { release: { status, verdict, ...(decision ? { decision } : {}) } };
 }
 
 /**

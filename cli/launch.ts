@@ -26,11 +26,15 @@ export async function openOperations(): Promise<CadaOperations> {
     train,
     watch,
     progress: (request) => progress(request).catch(() => undefined),
-    control: (request, verb, ...args) =>
+    control: ({ by, ...request }, verb, ...args) =>
       withRun(request, async (_, handle) => {
-        // Most take no argument; the client's types ask for one wherever an update is named by a text.
+        // A decision says itself who decides.
+        const told = args.some((one) => typeof one === 'object' && 'by' in one) ? args : [...args, { by }];
+        // The client's types ask for one argument wherever an update is named by a text.
         const update = await fitting(verb, handle);
-        return handle.executeUpdate<string, [unknown]>(update, { args: args as [unknown] }).catch(refusedInWords);
+        return handle
+          .executeUpdate<string, [unknown]>(update, { args: told as unknown as [unknown] })
+          .catch(refusedInWords);
       }),
     changeEnded: async (request, asked) => (await import('./operate/course.ts')).changeEnded(request, asked),
     fork: async (request) => (await import('./operate/course.ts')).prepareFork(request),

@@ -1,6 +1,8 @@
 /** The `cada` command: reads the command line, runs one command, turns whatever comes of it into a message and an exit code. */
 import { Command } from 'commander';
 import { addAskCommand, addTryCommand } from './commands/answer.ts';
+import { addApproveCommand, addRejectCommand } from './commands/approve.ts';
+import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addCasesCommand } from './commands/cases.ts';
 import { addCleanCommand } from './commands/clean.ts';
@@ -59,6 +61,8 @@ function buildProgram(context: CommandContext): Command {
   addStatusCommand(program, context);
   addWatchCommand(program, context);
   addControlCommands(program, context);
+  addApproveCommand(program, context);
+  addRejectCommand(program, context);
   program.commandsGroup('Another course for a run');
   addSetCommand(program, context);
   addRollBackCommand(program, context);
@@ -72,6 +76,7 @@ function buildProgram(context: CommandContext): Command {
   addExportCommand(program, context);
   addRunsCommand(program, context);
   addUiCommand(program, context);
+  addAuditCommand(program, context);
   program.commandsGroup('Evaluation');
   addEvaluateCommand(program, context);
   addCompareCommand(program, context);

@@ -6,11 +6,13 @@ import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { Check } from '../infra/doctor/check.ts';
 import type { Garbage } from '../infra/artifacts/garbage.ts';
 import type { Verification, VerifyOptions } from '../infra/artifacts/verify.ts';
+import type { AskedDecision } from '../alignment/governance/decision.ts';
 import type { Headline } from '../alignment/evaluation/comparison.ts';
 import type { Exposure } from '../alignment/evaluation/exposure.ts';
 import type { Rate } from '../alignment/evaluation/figures.ts';
 import type { ReportedExposure } from '../alignment/report/reportData.ts';
 import type { PlannedStage } from '../alignment/plan/plannedStage.ts';
+import type { ToldRelease } from './operate/release.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 
 export interface CadaOperations {
@@ -21,9 +23,9 @@ export interface CadaOperations {
   /** Live progress of a run whose server is up; undefined where none is. Quick: gives up within a second or two. */
   progress(request: RunRequest): Promise<ProgressSnapshot | undefined>;
   /** Pauses, resumes, ... a run on its server; answers with the workflow's sentence. */
-  control(request: RunRequest, verb: ControlVerb, ...args: ControlArgument): Promise<string>;
+  control(request: RunRequest & { by: string }, verb: ControlVerb, ...args: ControlArgument): Promise<string>;
   /** Changes the course of a run that has ended, in the store; `train` then goes on with it. Answers with a sentence. */
-  changeEnded(request: RunRequest, asked: AskedCourse): Promise<string>;
+  changeEnded(request: RunRequest & { by: string }, asked: AskedCourse): Promise<string>;
   /** Makes a run that branches off another one, for `train` to go on with. Answers with its id. */
   fork(request: ForkRequest): Promise<string>;
   /** Serves one task queue until the signal is aborted. */
@@ -81,6 +83,7 @@ export interface ForkRequest extends Omit<RunRequest, 'signal' | 'home'> {
   /** Iteration of the other run after which this one begins; 0 = where its iterations begin. */
   from: number;
   configuration: Configuration;
+  by: string;
 }
 
 /** Another course for a run: see workflows/messages.ts. */
@@ -95,6 +98,8 @@ export interface TrainRequest extends RunRequest {
   detach: boolean;
   /** Stay when the run waits for its operator. */
   wait: boolean;
+  /** Who gives the command, for the audit log. */
+  by: string;
 }
 
 export interface TrainOutcome {
@@ -133,9 +138,11 @@ export type ControlVerb =
   | 'skipBackOff'
   | 'changeSettings'
   | 'rollBack'
-  | 'extend';
-/** What the last three need: settings by name, the iteration to go back to, how many more. */
-export type ControlArgument = (number | Record<string, number>)[];
+  | 'extend'
+  | 'approve'
+  | 'reject';
+/** What the last five need: settings by name, the iteration to go back to, how many more, a decision. */
+export type ControlArgument = (number | Record<string, number> | AskedDecision)[];
 
 export interface Answer {
   /** 'nothing', 'codes', 'codes and cases'; 'base', 'aligned'. */
@@ -195,6 +202,8 @@ export interface RunSummary {
   /** Seconds by stage. */
   spent: Record<string, number>;
   peakMemoryBytes: Record<string, number>;
+  /** Where the configuration has a section `release`, and the run has come so far. */
+  release?: ToldRelease;
   /** What had to be decided to get the model, such as a fallback that was taken. */
   modelNotes?: string[];
   adapterSha256?: string;

@@ -11,6 +11,8 @@ const stageOrder = [
   'iterations',
   'evaluate after',
   'export',
+  'release criteria',
+  'promote',
   'report',
 ];
 

@@ -6,7 +6,9 @@ import { runFolders } from '../infra/paths.ts';
 import type { ProgressSnapshot } from './progress/snapshot.ts';
 import { describeState, describeWork, duration, firstLine, formatFigure } from './progress/wording.ts';
 import { escapeForTerminal } from '../infra/logging/escape.ts';
-import type { CourseChange, RunRecord } from '../activities/types.ts';
+import type { CourseChange, RunRecord, RunState } from '../activities/types.ts';
+import type { ToldRelease } from './operate/release.ts';
+import { describeRelease } from './release.ts';
 import { inStageOrder } from './stageOrder.ts';
 import { plainTable } from './terminal.ts';
 
@@ -26,6 +28,15 @@ export interface StatusJson {
   before: Figures | null;
   after: Figures | null;
   peakMemoryBytes: Figures;
+  /** Only where the configuration has a section `release`, and the run has come so far. */
+  release?: ToldRelease;
+}
+
+/** Scripts know five states. */
+export function stateForScripts(state: RunState): StatusJson['state'] {
+  if (state === 'stopped') return 'done';
+  if (state === 'cancelled') return 'failed';
+  return state === 'awaiting approval' ? 'waiting' : state;
 }
 
 /** @param delivered files of the run that were written to CADA_HOME already; they are named rather than the store's objects. */
@@ -33,8 +44,7 @@ export function statusOf(record: RunRecord, delivered: { report?: string; adapte
   const { policy, report, evaluations } = record;
   return {
     runId: record.runId,
-    // Scripts know five states.
-    state: record.state === 'stopped' ? 'done' : record.state === 'cancelled' ? 'failed' : record.state,
+    state: stateForScripts(record.state),
     iteration: record.iteration,
     iterations: record.iterations,
     adapter: policy?.adapter
@@ -71,6 +81,7 @@ export function describeStatus(
   lines.push(`state      ${state}`, `iteration  ${status.iteration} of ${status.iterations}`);
   if (status.adapter) lines.push(`adapter    ${status.adapter.path}`, `           sha256 ${status.adapter.sha256}`);
   if (status.report) lines.push(`report     ${status.report}`);
+  if (status.release) lines.push(describeRelease(status.release));
   const stages = inStageOrder(status.wallSeconds);
   if (stages.length > 0)
     lines.push(
@@ -92,7 +103,8 @@ export function describeStatus(
 function stateInWords({ state, stage, cause }: RunRecord): string {
   if (state === 'running' || state === 'paused')
     return `${state === 'running' ? 'not finished' : 'paused'}, last seen at stage "${stage}" (its server is not up: \`cada train --resume\` goes on)`;
-  return `${state}${cause ? `: ${firstLine(cause)}` : ''}`;
+  const told = `${state}${cause ? `: ${firstLine(cause)}` : ''}`;
+  return state === 'awaiting approval' ? `${told} (its server is not up: \`cada train --resume\` goes on)` : told;
 }
 
 function figuresTable({ before, after }: StatusJson): string | undefined {

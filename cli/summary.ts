@@ -3,6 +3,7 @@ import prettyBytes from 'pretty-bytes';
 import type { Headline } from '../alignment/evaluation/comparison.ts';
 import type { DeliveredFiles, RunSummary } from './operations.ts';
 import { duration } from './progress/wording.ts';
+import { describeRelease } from './release.ts';
 import { inStageOrder } from './stageOrder.ts';
 import { escapeForTerminal } from '../infra/logging/escape.ts';
 import { plainTable } from './terminal.ts';
@@ -22,6 +23,7 @@ export function describeSummary(summary: RunSummary, files: DeliveredFiles, cont
   return [
     learningTable(summary),
     headlineLines(summary.headlines),
+    summary.release ? describeRelease(summary.release) : '',
     timeTable(summary, context),
     resultLines(summary, files),
     nextCommands(summary, context),

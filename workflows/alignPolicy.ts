@@ -19,6 +19,7 @@ import { goBack, heal, judge, rejectionOf } from './course.ts';
 import { evaluatePolicy } from './evaluatePolicy.ts';
 import { prepareGuardModel } from './guarding.ts';
 import { Interrupted, Operator } from './operator.ts';
+import { releasePolicy } from './release.ts';
 import { runIteration } from './runIteration.ts';
 import {
   cardFigures,
@@ -119,6 +120,8 @@ async function iterate(work: RunAtWork, operator: Operator, stages: RunStages): 
     if (rejection) await heal(work, operator, rejection);
     else if ('policy' in trained) {
       memory.policy = trained.policy;
+      // It was of the policy before.
+      delete memory.release;
       memory.iteration = iteration;
       noteEnginePeak(memory, trained.peakMemoryBytes);
       memory.recent = [...memory.recent, { iteration, figures: cardFigures(trained.figures) }].slice(-recentIterations);
@@ -166,8 +169,10 @@ async function finish(work: RunAtWork, operator: Operator, stages: RunStages): P
     gpu.exportPolicy.executeWithOptions({ summary: 'PEFT adapter and merged safetensors' }, [work.run, final]),
   );
   memory.exported = exported;
+  const { release: plan } = work.plan;
+  if (plan && !(await releasePolicy(work, operator, stages, { plan, exported }))) return;
   memory.report = await stages.run('report', () =>
-    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [work.run, { exported }]),
+    control.writeReport.executeWithOptions({ summary: 'HTML report' }, [work.run, { exported: memory.exported! }]),
   );
   const { progress } = memory;
   for (;;) {

@@ -9,13 +9,24 @@ export function renderCard({ run, plan, memory }: RunAtWork): string {
     '',
     `**${progress.state}** · ${progress.stage} · iteration ${memory.iteration} of ${plan.iterations}`,
   ];
-  if (progress.cause)
+  if (progress.state === 'awaiting approval')
+    lines.push(
+      '',
+      `> ${inline(progress.cause ?? '')}`,
+      '',
+      `Read the report, then \`cada approve\` (update \`approve\`, \`{"by": "who", "why": "the reason"}\`, with \`despite\` where not all criteria are met) or \`cada reject\` (\`reject\`).`,
+    );
+  else if (progress.cause)
     lines.push(
       '',
       `> ${inline(progress.cause)}`,
       '',
       'Mend the cause, then `cada retry` (update `retryStage`); or go back with `cada rollback` (`rollBack`), change settings with `cada set` (`changeSettings`), or end the run with `cada stop` (`stopRun`).',
     );
+  const { release } = memory;
+  if (release?.decision)
+    lines.push('', `- ${release.decision.outcome} by ${inline(release.decision.by)}: ${inline(release.decision.why)}`);
+  else if (release && progress.state !== 'awaiting approval') lines.push('', `- release: ${inline(release.told)}`);
   for (const told of memory.told) lines.push('', `- ${inline(told)}`);
   const evaluations = Object.entries(memory.evaluations);
   if (evaluations.length > 0) {

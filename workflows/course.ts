@@ -53,7 +53,9 @@ export async function goBack(work: RunAtWork, { rollBackTo, policy }: NewCourse)
   memory.policy = policy;
   memory.recent = memory.recent.filter(({ iteration }) => iteration <= rollBackTo);
   delete memory.evaluations['after'];
-  if (memory.progress.state === 'waiting') memory.progress.state = 'running';
+  delete memory.release;
+  delete memory.progress.cause;
+  if (['waiting', 'awaiting approval'].includes(memory.progress.state)) memory.progress.state = 'running';
   // A run that is started anew begins by its record.
   await noteRecord(work);
 }

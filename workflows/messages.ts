@@ -1,5 +1,6 @@
 /** Queries and updates of a run, shared by workflows and their clients. */
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import type { AskedDecision } from '../alignment/governance/decision.ts';
 import type { Figures, RunProgress } from '../activities/types.ts';
 
 /** Snapshot of the run, or of the child that is at work. */
@@ -7,7 +8,7 @@ export const progressQuery = defineQuery<RunProgress>('progress');
 /** Workflow id of the child at work, so that a client can ask it for its shards; null between children. */
 export const activeChildQuery = defineQuery<string | null>('activeChild');
 
-/** Each update answers with a sentence that says what will happen. */
+/** Each update answers with a sentence that says what will happen. After what it needs each may be given `{by}`: who asks (Asked in activities/types.ts). */
 export const pauseUpdate = defineUpdate<string>('pause');
 export const resumeUpdate = defineUpdate<string>('resume');
 export const stopAfterIterationUpdate = defineUpdate<string>('stopAfterIteration');
@@ -23,5 +24,9 @@ export const skipBackOffUpdate = defineUpdate<string>('skipBackOff');
 export const changeSettingsUpdate = defineUpdate<string, [Figures]>('changeSettings');
 /** Goes back to the policy that an iteration left (0: what the iterations started from) and on from there. */
 export const rollBackUpdate = defineUpdate<string, [number]>('rollBack');
+/** Promotes the policy that awaits approval: `{"by": "who", "why": "the reason"}`, and `despite` where not all criteria are met. */
+export const approveUpdate = defineUpdate<string, [AskedDecision]>('approve');
+/** Leaves the policy that awaits approval a candidate. */
+export const rejectUpdate = defineUpdate<string, [AskedDecision]>('reject');
 /** So many iterations more. */
 export const extendUpdate = defineUpdate<string, [number]>('extend');

@@ -8,6 +8,7 @@ import {
   type ArtifactRef,
   type Figures,
   type PolicyState,
+  type ReleaseState,
   type RunContext,
   type RunPlan,
   type RunProgress,
@@ -45,6 +46,8 @@ export interface RunMemory {
   baseAnswers?: ArtifactRef;
   exported?: ArtifactRef;
   report?: ArtifactRef;
+  /** Of the policy that was exported last. */
+  release?: ReleaseState;
   wallSeconds: Figures;
   peakMemoryBytes: Figures;
   progress: RunProgress;
@@ -130,7 +133,7 @@ export function cardFigures(figures: Figures): Figures {
 }
 
 export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
-  const { progress, policy, originAdapter, baseAnswers, exported, report, courseChanges } = memory;
+  const { progress, policy, originAdapter, baseAnswers, exported, report, release, courseChanges } = memory;
   return {
     state: progress.state,
     stage: progress.stage,
@@ -144,6 +147,7 @@ export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
     ...(baseAnswers ? { baseAnswers } : {}),
     ...(exported ? { exported } : {}),
     ...(report ? { report } : {}),
+    ...(release ? { release } : {}),
     wallSeconds: memory.wallSeconds,
     peakMemoryBytes: memory.peakMemoryBytes,
     ...(courseChanges > 0 ? { courseChanges } : {}),

@@ -31,10 +31,10 @@ export const optionalRewardFields = {
   ),
 } satisfies Record<OptionalReward, typeof weight>;
 
-interface RewardSettings {
+export interface RewardSettings {
   rewards: Partial<Record<OptionalReward, number | undefined>>;
   judge?: object | undefined;
-  guardModel?: object | undefined;
+  guardModel?: { requests?: 'harmful' | 'all' | undefined } | undefined;
   ensemble?: EnsembleSettings | undefined;
 }
 

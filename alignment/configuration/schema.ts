@@ -19,6 +19,7 @@ import { iteration } from './iteration.ts';
 import { warmStartMarksField } from './marks.ts';
 import { optionalRewardFields } from './optionalRewards.ts';
 import { ownRewardsField } from './ownRewards.ts';
+import { releaseSchema } from './release.ts';
 import { generationWeights, samplerFields } from './samplers.ts';
 import { findProblems } from './sectionProblems.ts';
 import { teacherSchema } from './teacher.ts';
@@ -238,6 +239,11 @@ export const configurationSchema = z
         'A rubric judge for rewards.graded where CADA_JUDGE_URL and CADA_JUDGE_MODEL name one when the file is read; elsewhere the run is one without judge.',
       ),
     evaluation: evaluation.prefault({}),
+    release: releaseSchema
+      .optional()
+      .describe(
+        'What the final policy must reach, and who must approve it, before it is promoted (docs/governance.md); absent = it is exported, and nothing asked.',
+      ),
     shards: shards.prefault({}),
   })
   .superRefine((configuration, context) =>

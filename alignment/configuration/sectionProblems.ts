@@ -8,6 +8,7 @@ import { marksProblems } from './marks.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { rewardProblems } from './optionalRewards.ts';
 import { ownRewardProblems } from './ownRewards.ts';
+import { releaseProblems } from './release.ts';
 import { samplerProblems } from './samplers.ts';
 import type { Configuration } from './schema.ts';
 
@@ -43,6 +44,7 @@ export function findProblems(
   for (const { section, message } of environmentJudgeProblems(configuration)) complain([section], message);
   for (const { index, message } of ownRewardProblems(configuration.rewards.own))
     complain(['rewards', 'own', index, 'name'], message);
+  for (const { path, message } of releaseProblems(configuration)) complain(['release', ...path], message);
   for (const [section, counts] of [
     ['warmStart', warm.requests],
     ['iteration', rl.requests],

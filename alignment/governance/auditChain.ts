@@ -62,6 +62,8 @@ export function nextEntry(
 export interface BrokenLink {
   number: number;
   fault: string;
+  /** It is not there at all. */
+  removed?: true;
 }
 
 /**
@@ -78,7 +80,7 @@ export function verifyChain(
   let previous: string | null = null;
   for (const [index, { number, entry }] of entries.entries()) {
     const due = index + 1;
-    if (number !== due) return { number: due, fault: 'is missing: it was removed' };
+    if (number !== due) return { number: due, fault: 'is missing: it was removed', removed: true };
     if (!entry) return { number, fault: 'can not be read: it was altered' };
     if (entry.number !== number || entry.runId !== runId)
       return { number, fault: `is not the entry ${number} of this run: it was put in its place` };
@@ -91,7 +93,11 @@ export function verifyChain(
       return { number, fault: 'is not the one that the head names: it was altered' };
   }
   if (head && head.number > entries.length)
-    return { number: entries.length + 1, fault: 'is missing, and the head names a later one: it was removed' };
+    return {
+      number: entries.length + 1,
+      fault: 'is missing, and the head names a later one: it was removed',
+      removed: true,
+    };
   // The first entry may have come without a head, where its writer died between the two.
   if (!head && entries.length > 1)
     return { number: entries.length, fault: 'may not be the newest: the head of the chain was removed' };

@@ -14,6 +14,7 @@ import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import { sourceLines } from './chainSources.ts';
 import { benchmarkRows, evaluationRows, exposureRows } from './evaluationRows.ts';
 import * as format from './format.ts';
+import { criterionCells } from './releaseCard.ts';
 import { reportStyle } from './reportStyle.ts';
 import { markScript, markScriptSource } from './markScript.ts';
 import { changesTemplate, evaluationsTemplate, markTemplate, reportTemplate } from './reportTemplate.ts';
@@ -53,6 +54,7 @@ export function renderReport(data: ReportData): string {
       benchmarks: data.benchmarks ? changeRows(data.benchmarks, benchmarkMeasures) : [],
       exposure: data.exposure ? exposureChangeRows(data.exposure) : [],
     },
+    releaseRows: (data.release?.verdict.criteria ?? []).map(criterionCells),
     samples: samples(data.evaluations),
     trainingSet: data.training?.set ?? '',
     trainingSamples: trainingSamples(data.training?.chains ?? []),

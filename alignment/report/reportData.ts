@@ -5,8 +5,10 @@ import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { Exposure } from '../evaluation/exposure.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
+import type { ReleaseVerdict } from '../governance/releaseCriteria.ts';
 import type { MethodDecision } from '../preferences/chooseMethod.ts';
 import type { SafetyRequest } from '../library/library.ts';
+import type { ToldRelease } from './releaseCard.ts';
 import type { RunEstimate } from '../plan/estimateRun.ts';
 
 /** An answer of one evaluation, with what it was scored. */
@@ -53,6 +55,8 @@ export interface ReportedIteration {
   artifacts: { name: string; sha256: string; uri: string }[];
 }
 
+type ToldDecision = NonNullable<ToldRelease['decision']>;
+
 /** A validator's decision; `givenUp`: the cycle is none of those that the run's policy comes from. */
 export type ReportedDecision = MethodDecision & { givenUp: boolean };
 
@@ -93,6 +97,8 @@ export interface ReportData {
   training?: { set: string; chains: ReportedChain[] };
   /** What its operator or its guard changed about the run while it was at work. Its rejected iterations are not among `iterations`. */
   course?: { told: string; by: string; at: string; epoch: number; iteration: number }[];
+  /** How the release's criteria were judged, and what was decided. */
+  release?: { status: string; verdict: ReleaseVerdict; decision?: ToldDecision };
   /** What the validator of an iterative preference run has decided, cycle by cycle. */
   validator?: ReportedDecision[];
   /** Seconds by stage, as the run measured them. */

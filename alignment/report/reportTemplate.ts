@@ -48,6 +48,17 @@ export const reportTemplate = `<!doctype html>
 <p class="sub">Held-out requests, raw prompt (no codes, no cases), greedy. Brackets: 95 % intervals, Wilson for shares, paired bootstrap for changes.</p>
 </section>
 
+<% if (it.release) { %>
+<section>
+<h2>Release: <%= it.release.status %></h2>
+<% if (it.release.decision) { const d = it.release.decision; %><p><%= d.outcome %> by <%= d.by %>, <%= d.at.slice(0, 16).replace('T', ' ') %> UTC: <%= d.why %></p><% if (d.despite) { %><p>Although not all criteria are met: <%= d.despite %></p><% } %><% } %>
+<% if (it.releaseRows.length > 0) { %><div class="scroll"><table>
+<thead><tr><th>criterion</th><th>asked</th><th>value</th><th></th></tr></thead>
+<tbody><% for (const row of it.releaseRows) { %><tr><% for (const cell of row) { %><td><%= cell %></td><% } %></tr><% } %></tbody>
+</table></div><% } %>
+</section>
+
+<% } %>
 <section>
 <h2>Before and after</h2>
 <%~ include('@evaluations', { evaluations: it.evaluations, rows: it.evaluationRows }) %>

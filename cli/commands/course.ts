@@ -8,6 +8,7 @@ import { placesOf, print } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { AskedCourse } from '../operations.ts';
+import { byOption, operatorName } from '../operatorName.ts';
 import { isOver, requestFor, storeOption } from './operate.ts';
 import { followTraining, withPinnedMarks } from './train.ts';
 
@@ -15,6 +16,7 @@ interface CourseFlags {
   store?: string;
   detach?: true;
   wait?: true;
+  by?: string;
 }
 
 const runArgument = ['<run>', 'run id, or its beginning'] as const;
@@ -29,6 +31,7 @@ export function addSetCommand(program: Command, context: CommandContext): void {
     )
     .argument(...runArgument)
     .argument('<changes...>', 'name=number, as in the configuration')
+    .option(...byOption)
     .option(...storeOption)
     .action(async (named: string, changes: string[], flags: CourseFlags) => {
       const asked: AskedCourse = { kind: 'settings', changes: Object.fromEntries(changes.map(changeOf)) };
@@ -46,6 +49,7 @@ export function addRollBackCommand(program: Command, context: CommandContext): v
     .requiredOption('--to <iteration>', 'number of a finished iteration; 0 is where the iterations began', wholeNumber)
     .option(...detachOption)
     .option(...waitOption)
+    .option(...byOption)
     .option(...storeOption)
     .action(async (named: string, flags: CourseFlags & { to: number }) => {
       await changeCourse(named, { kind: 'rollBack', rollBackTo: flags.to }, flags, context);
@@ -60,6 +64,7 @@ export function addExtendCommand(program: Command, context: CommandContext): voi
     .requiredOption('--iterations <n>', 'how many more', wholeNumber)
     .option(...detachOption)
     .option(...waitOption)
+    .option(...byOption)
     .option(...storeOption)
     .action(async (named: string, flags: CourseFlags & { iterations: number }) => {
       await changeCourse(named, { kind: 'extend', more: flags.iterations }, flags, context);
@@ -81,13 +86,15 @@ export function addForkCommand(program: Command, context: CommandContext): void 
     )
     .option(...detachOption)
     .option(...waitOption)
+    .option(...byOption)
     .option(...storeOption)
     .action(async (named: string, file: string, flags: CourseFlags & { from: number }) => {
       const { readConfiguration } = await import('../../infra/configuration/readConfiguration.ts');
+      const by = operatorName(context, flags.by);
       const { runId, storeUri } = await requestFor(named, flags, context);
       const configuration = await withPinnedMarks(await readConfiguration(file), storeUri, context);
       const operations = await context.operations();
-      const forkId = await operations.fork({ runId, storeUri, from: flags.from, configuration });
+      const forkId = await operations.fork({ runId, storeUri, from: flags.from, configuration, by });
       print(context, `run ${forkId}: from run ${runId}, ${flags.from === 0 ? 'its start' : `iteration ${flags.from}`}`);
       await goOn(forkId, configuration, flags, context);
     });
@@ -100,7 +107,9 @@ async function changeCourse(
   flags: CourseFlags,
   context: CommandContext,
 ): Promise<void> {
-  const { record, ...request } = await requestFor(named, flags, context);
+  const by = operatorName(context, flags.by);
+  const { record, ...places } = await requestFor(named, flags, context);
+  const request = { ...places, by };
   const operations = await context.operations();
   if (!isOver(record)) {
     const [verb, argument] = updateFor(asked);

@@ -27,10 +27,8 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .option('--json', 'for scripts')
     .option(...storeOption)
     .action(async (named: string | undefined, options: StoreOptions) => {
-      const [{ findRun }, { statusOf, describeStatus, deliveredBefore }] = await Promise.all([
-        import('../runs.ts'),
-        import('../status.ts'),
-      ]);
+      const [{ findRun }, { statusOf, stateForScripts, describeStatus, deliveredBefore }, { releaseOf }] =
+        await Promise.all([import('../runs.ts'), import('../status.ts'), import('../operate/release.ts')]);
       const places = placesOf(context, options.store);
       const { store, runId, record } = await findRun(places.storeUri, named);
       // An ended run has no server to ask.
@@ -38,11 +36,13 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
       const operations = ended ? undefined : await context.operations();
       const live = await operations?.progress({ runId, ...places, signal: context.signal });
       const status = statusOf(record, deliveredBefore(places.home, runId));
+      const release = await releaseOf(store, record);
+      if (release) status.release = release;
       // The record is written at the beginning of each stage; a live server knows better.
       if (live)
         Object.assign(status, {
           iteration: live.iteration,
-          ...(live.state === 'stopped' ? {} : { state: live.state }),
+          ...(live.state === 'stopped' ? {} : { state: stateForScripts(live.state) }),
         });
       if (options.json) printJson(context, status);
       else {

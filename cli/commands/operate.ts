@@ -1,6 +1,7 @@
 /** Commands that deal with a run's server or serve one: `watch`, `worker`, `ui`, and the operator's `pause`, `resume`, `retry`, `stop`, `cancel`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { commandName } from '../commandName.ts';
 import { placesOf, print, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
@@ -8,6 +9,8 @@ import { exitCodes } from '../exitCodes.ts';
 import type { RunRecord } from '../../activities/types.ts';
 import { workerKinds } from '../operations.ts';
 import type { ControlVerb, WorkerKind } from '../operations.ts';
+import { byOption, operatorName } from '../operatorName.ts';
+import { approvalHint } from '../release.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
@@ -30,11 +33,19 @@ export function addWatchCommand(program: Command, context: CommandContext): void
         return record.state === 'failed' ? context.setExitCode(exitCodes.failure) : undefined;
       }
       const display = openProgressDisplay(context.stdout);
+      const command = commandName(context.env, process.argv[1], process.cwd());
+      let hinted = false;
       context.signal.addEventListener('abort', () => display.close(), { once: true });
       try {
         const operations = await context.operations();
         const outcome = await operations.watch(request, {
-          snapshot: (snapshot) => display.update(snapshot),
+          snapshot: (snapshot) => {
+            const awaits = snapshot.state === 'awaiting approval';
+            if (awaits && !hinted)
+              display.line(escapeForTerminal(approvalHint(command, request.runId, snapshot.cause, options.store)));
+            hinted = awaits;
+            display.update(snapshot);
+          },
           line: (text) => display.line(escapeForTerminal(text)),
           uiAddress: (address) => display.showUiAddress(address),
         });
@@ -105,12 +116,14 @@ export function addControlCommands(program: Command, context: CommandContext): v
       .command(name)
       .description(description)
       .argument(...runArgument)
+      .option(...byOption)
       .option(...storeOption)
-      .action(async (named: string | undefined, options: { store?: string }) => {
+      .action(async (named: string | undefined, options: { store?: string; by?: string }) => {
+        const by = operatorName(context, options.by);
         const { record, ...request } = await requestFor(named, options, context);
         if (isOver(record)) throw badInput(`Run ${request.runId} is ${record.state}: there is nothing to ${name}.`);
         const operations = await context.operations();
-        print(context, escapeForTerminal(await operations.control(request, verb)));
+        print(context, escapeForTerminal(await operations.control({ ...request, by }, verb)));
       });
   }
 }

@@ -11,6 +11,8 @@ import type { RunReporter, TrainOutcome } from '../operations.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 import { describePlan } from '../plan.ts';
+import { byOption, operatorName } from '../operatorName.ts';
+import { approvalHint } from '../release.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { createRunTimeLeft } from '../progress/runTimeLeft.ts';
 import { firstLine } from '../progress/wording.ts';
@@ -23,6 +25,7 @@ interface TrainOptions {
   wait?: true;
   plan?: true;
   store?: string;
+  by?: string;
 }
 
 export function addTrainCommand(program: Command, context: CommandContext): void {
@@ -39,6 +42,7 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .option('--detach', 'hand the run to an external Temporal server and its workers, and return')
     .option('--wait', 'stay when the run waits for its operator')
     .option('--plan', 'show stages, tokens, time, disk and memory, and start nothing')
+    .option(...byOption)
     .option(
       '--store <address>',
       'artifact store: a folder or s3://bucket/prefix (default: CADA_STORE, else in CADA_HOME)',
@@ -66,18 +70,24 @@ async function train(
 /** Starts or goes on with a run, shows how it proceeds, and ends with what it has come to. */
 export async function followTraining(
   { configuration, ...told }: ToldRun & { configuration: Configuration },
-  options: Pick<TrainOptions, 'detach' | 'wait'> & { verbose?: true },
+  options: Pick<TrainOptions, 'detach' | 'wait' | 'by' | 'store'> & { verbose?: true },
   context: CommandContext,
 ): Promise<void> {
   const { runId, home, storeUri, command } = told;
+  const by = operatorName(context, options.by);
   const estimate = estimateRun(configuration);
   const startedAt = performance.now();
   const secondsSince = (): number => (performance.now() - startedAt) / 1000;
   const display = openProgressDisplay(context.stdout);
   context.signal.addEventListener('abort', () => display.close(), { once: true });
   const timeLeft = createRunTimeLeft(estimate.stages);
+  let hinted = false;
   const reporter: RunReporter = {
     snapshot: (snapshot) => {
+      const awaits = snapshot.state === 'awaiting approval';
+      if (awaits && !hinted)
+        display.line(escapeForTerminal(approvalHint(command, runId, snapshot.cause, options.store)));
+      hinted = awaits;
       const secondsLeft = timeLeft(snapshot, secondsSince());
       display.update({ ...snapshot, ...(secondsLeft === undefined ? {} : { secondsLeft }) });
     },
@@ -92,7 +102,7 @@ export async function followTraining(
     const { detach = false, wait = false } = options;
     const operations = await context.operations();
     outcome = await operations.train(
-      { configuration, runId, home, storeUri, detach, wait, signal: context.signal },
+      { configuration, runId, home, storeUri, detach, wait, by, signal: context.signal },
       reporter,
     );
   } catch (error) {
@@ -213,4 +223,6 @@ async function tellOutcome(
   const { describeSummary } = await import('../summary.ts');
   const told = { runId, command, elapsedSeconds, foundDone: foundDone === true, stopped: state === 'stopped' };
   print(context, `\n${describeSummary(summary, files, told)}`);
+  // For scripts: what ends without a promoted policy is no success.
+  if (summary.release && summary.release.status !== 'promoted') context.setExitCode(exitCodes.failure);
 }

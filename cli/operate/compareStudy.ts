@@ -192,7 +192,7 @@ async function follow(
       if (child?.state === 'waiting' && childId) {
         if (woken.has(childId)) return { state: 'waiting', studyId, runId: childId, cause: child.cause ?? 'unknown' };
         report(`Run ${childId} waits for its operator (${child.cause ?? 'unknown'}); its stage is tried again.`);
-        await wake(client, childId);
+        await wake(client, studyId, childId);
         // It is given time to begin before it counts as waiting again.
         await sleep(5 * pollMs, undefined, { signal });
       }
@@ -219,9 +219,10 @@ async function look(client: Client, handle: WorkflowHandle) {
   return { study, child, childId };
 }
 
-async function wake(client: Client, runId: string): Promise<void> {
+async function wake(client: Client, studyId: string, runId: string): Promise<void> {
   try {
-    await client.workflow.getHandle(runId).executeUpdate(retryStageUpdate);
+    const by = `study ${studyId}`;
+    await client.workflow.getHandle(runId).executeUpdate<string, [unknown]>(retryStageUpdate.name, { args: [{ by }] });
   } catch (error) {
     // It has gone on meanwhile.
     if (!(error instanceof WorkflowUpdateFailedError)) throw error;

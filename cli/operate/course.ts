@@ -1,10 +1,11 @@
 /** Other courses for runs that have ended: more iterations, back to an earlier one, other settings, and runs that branch off one. */
 import { createHash } from 'node:crypto';
-import { changeCourse } from '../../activities/changeCourse.ts';
+import { auditNote, changeCourse } from '../../activities/changeCourse.ts';
 import type { CourseChange, CourseRequest, IterationRecord, RunRecord } from '../../activities/types.ts';
 import { changeProblems } from '../../alignment/configuration/changeableSettings.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { loadRun, saveCourse, saveIteration, saveRun } from '../../infra/artifacts/runs.ts';
 import { configurationDigest } from '../../infra/configuration/runId.ts';
@@ -18,7 +19,7 @@ import { lineOf } from './resuming.ts';
  * @returns a sentence that says what was changed.
  */
 export async function changeEnded(
-  { runId, storeUri }: Pick<RunRequest, 'runId' | 'storeUri'>,
+  { runId, storeUri, by }: Pick<RunRequest, 'runId' | 'storeUri'> & { by?: string },
   asked: AskedCourse,
 ): Promise<string> {
   const store = await openStore(storeUri);
@@ -29,6 +30,7 @@ export async function changeEnded(
   const request: CourseRequest = {
     number: (record.courseChanges ?? 0) + 1,
     by: 'operator',
+    ...(by ? { operator: by } : {}),
     epoch,
     iteration,
     ...asked,
@@ -77,7 +79,13 @@ const originOf = ({ policy, originAdapter }: RunRecord) => ({ model: policy!.mod
  * A run that branches off another after iteration `from`, with a configuration of its own: its iterations up to there are the other's, by reference.
  * The same fork is the same run, so that the same command goes on with it.
  */
-export async function prepareFork({ runId, storeUri, from, configuration }: ForkRequest): Promise<string> {
+export async function prepareFork({
+  runId,
+  storeUri,
+  from,
+  configuration,
+  by,
+}: Omit<ForkRequest, 'by'> & { by?: string }): Promise<string> {
   const store = await openStore(storeUri);
   const parent = (await loadRun<RunRecord>(store, runId))!.record;
   const before = await readJson<Configuration>(store, parent.configuration);
@@ -119,10 +127,11 @@ export async function prepareFork({ runId, storeUri, from, configuration }: Fork
     forkedFrom,
   };
   await copyLine(store, forkId, line);
-  await saveCourse<CourseChange>(store, forkId, 0, {
+  const change = await saveCourse<CourseChange>(store, forkId, 0, {
     number: 0,
     kind: 'fork',
     by: 'operator',
+    ...(by ? { operator: by } : {}),
     epoch: 0,
     iteration: from,
     at: new Date().toISOString(),
@@ -131,6 +140,7 @@ export async function prepareFork({ runId, storeUri, from, configuration }: Fork
     configuration: published,
     forkedFrom,
   });
+  await appendAudit(store, forkId, auditNote(change), { event: 'course/0' });
   // Last: a run is there once it has a record.
   await saveRun(store, forkId, record);
   return forkId;

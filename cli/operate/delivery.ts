@@ -1,4 +1,5 @@
 /** Writes what a run has made (report, adapter, merged model) below its folder in CADA_HOME; files that are there already are kept. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FolderManifest } from '../../activities/plans.ts';
 import { readJson } from '../../activities/inputs.ts';
@@ -26,6 +27,10 @@ export async function deliver({ runId, storeUri, home }: Omit<RunRequest, 'signa
       if (!/^(adapter|merged)\/[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(path)) continue;
       await store.fetchToFile(artifact, join(root, path));
     }
+    // What was promoted once may have trained on since.
+    for (const folder of ['adapter', 'merged'])
+      if (!files.some(({ path }) => path === `${folder}/promoted.json`))
+        await rm(join(root, folder, 'promoted.json'), { force: true });
     // Where every weight was trained there is no adapter.
     if (files.some(({ path }) => path.startsWith('adapter/'))) delivered.adapter = join(root, 'adapter');
     delivered.merged = join(root, 'merged');

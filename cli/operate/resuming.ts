@@ -51,6 +51,7 @@ export async function memoryFromRecord(
       : { evaluations: {} }),
     ...(record.exported ? { exported: record.exported } : {}),
     ...(record.report ? { report: record.report } : {}),
+    ...(record.release ? { release: record.release } : {}),
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
     recent: recent.map(({ iteration, figures }) => ({ iteration, figures: shownFigures(figures) })),

@@ -10,6 +10,7 @@ import { listLine, loadRun } from '../../infra/artifacts/runs.ts';
 import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { badInput } from '../errors.ts';
 import type { RunRequest, RunSummary } from '../operations.ts';
+import { releaseOf } from './release.ts';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 
 export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>): Promise<RunSummary> {
@@ -18,6 +19,7 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
   if (!record) throw badInput(`There is no run "${runId}" in ${store.uri}.`, '`cada runs` lists them.');
   // A run of an older version lacks the settings that have been added since.
   const configuration = configurationSchema.parse(await readConfiguration(store, record));
+  const release = await releaseOf(store, record);
   const names = ['before', 'warm start', 'after'].filter((name) => record.evaluations[name] !== undefined);
   return {
     iterations: record.iteration,
@@ -32,6 +34,7 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
     planned: estimateRun(configuration).stages,
     spent: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
+    ...(release ? { release } : {}),
     ...(record.policy ? { modelNotes: (await readJson<ModelManifest>(store, record.policy.model)).notes } : {}),
     ...(record.policy?.adapter ? { adapterSha256: record.policy.adapter.sha256 } : {}),
   };

@@ -8,6 +8,7 @@ import {
 } from '@temporalio/client';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
 import { cadaCache, runFolders } from '../../infra/paths.ts';
 import {
@@ -28,9 +29,11 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedd
 import type { RunInput } from '../../workflows/alignPolicy.ts';
 import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
 import { stateAttribute, taskQueues, type RunRecord, type ServerTraits } from '../../activities/types.ts';
+import { engineVersion } from '../../engine/version.ts';
 import { badInput, badEnvironment } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
 import { followRun, type FollowOptions } from './following.ts';
+import { packageVersion } from '../packageRoot.ts';
 import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 import { finishedBefore, memoryFromRecord } from './resuming.ts';
@@ -62,10 +65,10 @@ export async function train(request: TrainRequest, report: RunReporter): Promise
         connected,
         store,
         { ...input, server: await traitsOf(connected, report) },
-        record,
+        { record, by: request.by, again: false },
         report,
       );
-      await wake(handle, record, report);
+      await wake(handle, request.by, record, report);
       if (request.detach) {
         report.line(`Run ${runId} is on ${target.address}. Follow it with \`cada watch ${runId}\`.`);
         return { state: 'running' };
@@ -152,8 +155,14 @@ async function trainEmbedded(
     const store = await openStore(storeUri);
     if (!record) await announce(store, input);
     const server: ServerTraits = { searchable: true, archive: false };
-    const handle = await startRun(connected, store, { ...input, server }, record, report);
-    await wake(handle, record, report);
+    const handle = await startRun(
+      connected,
+      store,
+      { ...input, server },
+      { record, by: request.by, again: true },
+      report,
+    );
+    await wake(handle, request.by, record, report);
     return await followToEnd(connected.client, handle, { ...request, onFailedWorker: cluster.failed }, report);
   } finally {
     await connected?.close().catch(() => {});
@@ -180,11 +189,18 @@ async function followToEnd(
 }
 
 /** The command goes on with its run: one that waits for its operator tries the failed stage again, a paused one proceeds. */
-async function wake(handle: WorkflowHandle, record: RunRecord | undefined, report: RunReporter): Promise<void> {
+async function wake(
+  handle: WorkflowHandle,
+  by: string,
+  record: RunRecord | undefined,
+  report: RunReporter,
+): Promise<void> {
   const update = record?.state === 'waiting' ? retryStageUpdate : record?.state === 'paused' ? resumeUpdate : undefined;
   if (!update) return;
   try {
-    report.line(`The run was ${record!.state}: ${await handle.executeUpdate(update)}.`);
+    report.line(
+      `The run was ${record!.state}: ${await handle.executeUpdate<string, [unknown]>(update.name, { args: [{ by }] })}.`,
+    );
   } catch (error) {
     // The record is a moment old, or of a database that is lost: the run is at work already.
     if (!(error instanceof WorkflowUpdateFailedError)) throw error;
@@ -263,15 +279,16 @@ async function startRun(
   { client }: ConnectedClient,
   store: ArtifactStore,
   input: RunInput,
-  record: RunRecord | undefined,
+  start: StartedBy,
   report: RunReporter,
 ): Promise<WorkflowHandle> {
   const { runId } = input.run;
+  const { record } = start;
   // A run that is at work remembers by itself.
   const carried =
     record && !(await isRunning(client, runId)) ? await memoryFromRecord(store, record, input.plan, report) : undefined;
   try {
-    return await client.workflow.start('alignPolicy', {
+    const handle = await client.workflow.start('alignPolicy', {
       workflowId: runId,
       taskQueue: taskQueues.control,
       args: carried ? [input, carried] : [input],
@@ -280,10 +297,37 @@ async function startRun(
       staticSummary: `CADA run ${runId}`,
       memo: { runId },
     });
+    await tellStart(store, input, start, handle.firstExecutionRunId);
+    return handle;
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return client.workflow.getHandle(runId);
     throw error;
   }
+}
+
+interface StartedBy {
+  record: RunRecord | undefined;
+  by: string;
+  /** Workers and server are this command's: nobody else was at work, and an execution that is found goes on by it. */
+  again: boolean;
+}
+
+/** On a server that others use once for each execution, however many commands join it. */
+async function tellStart(
+  store: ArtifactStore,
+  { run }: RunInput,
+  { record, by, again }: StartedBy,
+  executionId: string,
+): Promise<void> {
+  const details = {
+    ...{ configuration: run.configuration.sha256, library: run.library.sha256 },
+    ...{ version: packageVersion(), engine: engineVersion },
+    ...(record
+      ? { state: record.state, stage: record.stage, epoch: record.epoch ?? 0, iteration: record.iteration }
+      : {}),
+  };
+  const note = { who: by, what: record ? 'run resumed' : 'run started', details };
+  await appendAudit(store, run.runId, note, again ? {} : { event: `start/${executionId}` });
 }
 
 async function isRunning(client: Client, runId: string): Promise<boolean> {

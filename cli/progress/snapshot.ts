@@ -1,7 +1,7 @@
 /** A run at one moment, as the live display shows it. The workflows' progress query answers with this shape. */
 export interface ProgressSnapshot {
   runId: string;
-  state: 'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped' | 'cancelled';
+  state: 'running' | 'paused' | 'waiting' | 'done' | 'failed' | 'stopped' | 'cancelled' | 'awaiting approval';
   /** 'prepare', 'evaluate before', 'warm start', 'iteration 2', ... */
   stage: string;
   iteration: number;

@@ -84,5 +84,6 @@ export const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
 export function describeState({ state, cause }: ProgressSnapshot): string | undefined {
   if (state === 'running') return undefined;
   const because = cause ? `: ${escapeForTerminal(firstLine(cause))}` : '';
+  if (state === 'awaiting approval') return `awaits approval${because}`;
   return state === 'waiting' ? `waits for its operator${because}` : `${state}${because}`;
 }

@@ -101,6 +101,7 @@ export class Trace {
       if (key.startsWith(`runs/${runId}/history/`)) return 'history';
       if (key.endsWith('/run.json')) return 'record';
       if (key.startsWith(`runs/${runId}/marks/`)) return 'mark';
+      if (key.startsWith(`runs/${runId}/audit/`)) return 'audit';
       return key.startsWith(`runs/${runId}/course/`) ? 'course' : 'iteration';
     });
   }

@@ -1,6 +1,7 @@
 /** Reads everything that a run has left again, and compares it with what it should be. */
 import type { ArtifactStore } from './artifactStore.ts';
 import { ArtifactCorruptError, ArtifactMissingError } from './errors.ts';
+import { readAudit } from './audit.ts';
 import { Trace, eachAtOnce, indexStore } from './lineage.ts';
 import type { StoreIndex, TracedArtifact } from './lineage.ts';
 import { loadRun } from './runs.ts';
@@ -8,7 +9,7 @@ import { loadRun } from './runs.ts';
 export interface Verification {
   runId: string;
   whole: boolean;
-  /** By kind, in alphabetical order: record, iteration, history and step are documents, all else objects. */
+  /** By kind, in alphabetical order: record, iteration, course, audit, history and step are documents, all else objects. */
   kinds: VerifiedKind[];
   damages: Damage[];
   /** Digests of rotten objects that were removed. */
@@ -84,7 +85,11 @@ export async function verifyRun(
     options.onProgress?.(done);
   });
 
-  const damages = [...documentDamages(trace, index), ...objectDamages(trace, faults, state)];
+  const damages = [
+    ...documentDamages(trace, index),
+    ...(await auditDamages(store, runId)),
+    ...objectDamages(trace, faults, state),
+  ];
   const removed = options.repair ? await removeRotten(store, damages) : [];
   return { runId, whole: damages.length === 0, kinds: countKinds(trace, damages), damages, removed };
 }
@@ -101,7 +106,7 @@ async function faultOf(store: ArtifactStore, artifact: TracedArtifact): Promise<
 }
 
 function documentDamages(trace: Trace, index: StoreIndex): Damage[] {
-  const ofRun = trace.unreadable.filter(({ name }) => trace.documents.has(name));
+  const ofRun = trace.unreadable.filter(({ name, kind }) => trace.documents.has(name) && kind !== 'audit');
   return [
     ...ofRun.map(({ name, kind }): Damage => ({
       name,
@@ -122,6 +127,22 @@ function documentDamages(trace: Trace, index: StoreIndex): Damage[] {
       recovery: 'step',
       remedy: 'counts as absent: the step is computed again, and the manifest replaced, when a run needs it',
     })),
+  ];
+}
+
+/** The audit log is a chain: its first broken link is told. */
+async function auditDamages(store: ArtifactStore, runId: string): Promise<Damage[]> {
+  const { broken } = await readAudit(store, runId);
+  if (!broken) return [];
+  return [
+    {
+      name: `runs/${runId}/audit/${broken.number}.json`,
+      kind: 'audit',
+      fault: broken.removed ? 'missing' : 'rotten',
+      referredBy: ['the chain of the audit log'],
+      recovery: 'none',
+      remedy: `the entry ${broken.fault}. It can't be computed again: restore the folder audit/ from a copy of the store`,
+    },
   ];
 }
 
@@ -173,6 +194,7 @@ function countKinds(trace: Trace, damages: Damage[]): VerifiedKind[] {
   for (const { kind, bytes } of trace.artifacts.values()) count(kind, bytes);
   for (const { kind } of damages) {
     if (kind === 'step') count('step', 0); // an unreadable one
+    if (!kinds.has(kind)) kinds.set(kind, { kind, artifacts: 0, bytes: 0, damaged: 0 });
     kinds.get(kind)!.damaged++;
   }
   return [...kinds.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));

@@ -13,6 +13,7 @@ import { compareEvaluations } from '../../alignment/evaluation/comparison.ts';
 import { evaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 import { renderReport } from '../../alignment/report/renderReport.ts';
+import { releaseSection } from '../../alignment/report/releaseCard.ts';
 import type { ReportData } from '../../alignment/report/reportData.ts';
 import { renderError } from '../../cli/errors.ts';
 import { main } from '../../cli/main.ts';
@@ -165,6 +166,14 @@ test('the report: nothing of a text becomes markup, whatever it is the text of',
       },
     ],
     ...{ wallSeconds: { [html]: 1 }, peakMemoryBytes: { [html]: 1 }, planned: estimateRun(configuration) },
+    release: {
+      status: html,
+      verdict: {
+        met: false,
+        criteria: [{ figure: html, over: null, asked: html, value: 1, interval: null, n: 1, met: false }],
+      },
+      decision: { outcome: html, by: html, why: html, despite: html, at: html },
+    },
     used: { generatedTokens: 1, trainedTokens: null, storeBytes: 1 },
     ...{ exported: [{ path: html, sha256: html, bytes: 1 }], versions: { [html]: html } },
   };
@@ -195,6 +204,16 @@ test("the card of the Temporal UI: a failure's text makes no markup, no picture 
   expect(card).not.toMatch(/!\[|\]\(|<b>|^# Heading/m);
   expect(card).not.toMatch(unsafe);
   expect(card).toContain('evil.example');
+  memory.progress.state = 'awaiting approval';
+  expect(renderCard({ run, plan, memory } as unknown as Parameters<typeof renderCard>[0])).not.toMatch(/!\[|\]\(|<b>/);
+});
+
+test('the model card: what a person wrote who decided makes no markup', () => {
+  const decision = { outcome: 'approved', by: markdown, why: `${markdown}${terminal}`, despite: html, at: 'now' };
+  const section = releaseSection({ status: 'promoted', decision }, { met: true, criteria: [] });
+  expect(section).not.toMatch(/(?<!\\)!\[|(?<!\\)<b>|(?<!\\)<script|^# Heading/m);
+  expect(section).not.toMatch(unsafe);
+  expect(section).toContain('evil.example');
 });
 
 test('names of exported files that climb out of the folder, or hide, are not written', async () => {

@@ -31,6 +31,8 @@ export interface TestTrainOptions {
   signal?: AbortSignal;
   /** Stay when the run waits for its operator. */
   wait?: boolean;
+  /** Who gives the command. */
+  by?: string;
   /** Hand it to the server and return. */
   detach?: boolean;
   onSnapshot?: (snapshot: RunProgress) => void;
@@ -108,6 +110,7 @@ export async function createInstallation(changes: Record<string, unknown> = {}):
           configuration: options.configuration ?? configuration,
           detach: options.detach ?? false,
           wait: options.wait ?? false,
+          by: options.by ?? 'tester',
         },
         reporter,
       );

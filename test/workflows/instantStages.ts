@@ -20,6 +20,7 @@ import type {
   RunContext,
   RunRecord,
 } from '../../activities/types.ts';
+import type { ScoredChain } from '../../alignment/chains/chain.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { memoryFromRecord } from '../../cli/operate/resuming.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -44,6 +45,8 @@ export interface Script {
   /** Figures of an iteration's step and rewards. */
   figures?: (step: Step) => Figures;
   generationShards: number;
+  /** Answers of an evaluation: what its figures are of. */
+  answers?: (name: string) => { scored: ScoredChain }[];
   /** Nothing is kept of what was asked for. */
   forgetful?: boolean;
 }
@@ -261,11 +264,17 @@ function instantActivities(store: ArtifactStore, cluster: Pick<InstantCluster, '
     },
     summariseEvaluation: async (_run: RunContext, { name }: { name: string }) => {
       await called('summariseEvaluation');
-      return { artifact: await put('evaluation', { name }), figures: { format: 1 } };
+      const answers = cluster.script.answers?.(name) ?? [];
+      return { artifact: await put('evaluation', { name, answers }), figures: { format: 1 } };
     },
     exportPolicy: async (_run: RunContext, policy: PolicyState) => {
       await called('exportPolicy');
-      return put('export', { adapter: policy.adapter!.sha256 });
+      const card = await store.putBytes('# Card\n', 'export');
+      const files = [
+        { path: 'adapter/README.md', artifact: card },
+        { path: 'adapter/adapter_model.safetensors', artifact: policy.adapter! },
+      ];
+      return put('export', { files });
     },
     writeReport: async (run: RunContext, { exported }: { exported: ArtifactRef }) => {
       await called('writeReport');

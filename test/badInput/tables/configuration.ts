@@ -367,6 +367,55 @@ export const configurationFiles: BadInput[] = [
     'rewards: { own: [{ name: a, file: a.js, weight: 1, code: "" }, { name: a, file: b.js, weight: 1, code: "" }] }',
     'rewards.own[1].name: "a" is the name of another one above',
   ),
+  lines(
+    'a release by a figure that no evaluation has',
+    'release: { criteria: [{ figure: refusal/harmfull, atLeast: 0.8 }] }',
+    'run.yaml:2:',
+    'release.criteria[0].figure: there is no figure "refusal/harmfull" in the final evaluation of this configuration',
+    'it has format, reward, refusal/harmful, refusal/plain, refusal/look-alike, utility/loss',
+  ),
+  lines(
+    'a release by a benchmark that is not evaluated',
+    'release: { criteria: [{ figure: xstest/refusal/look-alike, atMost: 0.2 }] }',
+    'release.criteria[0].figure: there is no figure "xstest/refusal/look-alike"',
+  ),
+  lines(
+    'a criterion without a limit',
+    'release: { criteria: [{ figure: format }] }',
+    'release.criteria[0].atMost: has no limit: give it atMost, atLeast or both',
+  ),
+  lines(
+    'a criterion that nothing meets',
+    'release: { criteria: [{ figure: format, atLeast: 0.9, atMost: 0.1 }] }',
+    'release.criteria[0].atLeast: no value is at least 0.9 and at most 0.1',
+  ),
+  lines(
+    'a change over a warm start that is not evaluated',
+    'evaluation: { afterWarmStart: false }\nrelease: { criteria: [{ figure: format, over: warmStart, atLeast: 0 }] }',
+    'run.yaml:3:',
+    "release.criteria[0].over: the warm-started policy is not evaluated: use 'base'",
+  ),
+  lines(
+    'a release of nothing',
+    'release: {}',
+    'release.criteria: nothing is asked: add criteria, or approval: required',
+  ),
+  lines(
+    'a time limit for nobody',
+    'release: { criteria: [{ figure: format, atLeast: 0 }], timeoutHours: 3 }',
+    'release.timeoutHours: nobody is waited for: add approval: required',
+  ),
+  lines(
+    'a way out without a time limit',
+    'release: { approval: required, onTimeout: reject }',
+    'release.onTimeout: there is no time limit: add timeoutHours',
+  ),
+  lines(
+    'an approval by criteria that are not there',
+    'release: { approval: required, timeoutHours: 3, onTimeout: approve-if-met }',
+    'release.onTimeout: without criteria everything would be approved',
+  ),
+  lines('an approval by nobody', 'release: { approval: maybe }', 'release.approval: ', 'only required'),
   lines('a model that is a null byte', 'model: { source: "a\\0b" }', 'model.source: '),
   {
     name: 'a file that is not there',
