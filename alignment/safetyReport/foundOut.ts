@@ -11,7 +11,8 @@ import {
   type MeasuredBy,
 } from '../report/evaluationRows.ts';
 import * as format from '../report/format.ts';
-import { list, table, text, type Section } from './blocks.ts';
+import { list, table, text, type Block, type Section } from './blocks.ts';
+import { criterionCells } from '../report/releaseCard.ts';
 import type { SafetyData } from './safetyData.ts';
 
 /** What a set must be able to show, or it is called small. */
@@ -124,11 +125,12 @@ function changeRows({ fromBefore, fromWarmStart }: NonNullable<SafetyData['compa
   ];
 }
 
-export function decisions({ audit }: SafetyData): Section {
+export function decisions({ audit, release, configuration }: SafetyData): Section {
   const { entries, broken, head } = audit;
   return {
     title: 'Release criteria, approvals and other decisions',
     blocks: [
+      ...(release ? releaseBlocks(release) : [text(unjudged(configuration.release))]),
       table(
         ['entry', 'at', 'who', 'what', 'why'],
         entries.map(({ number, at, who, what, why }) => [String(number), minute(at), who, what, why ?? '']),
@@ -146,6 +148,33 @@ export function decisions({ audit }: SafetyData): Section {
         : []),
     ],
   };
+}
+
+function unjudged(asked: SafetyData['configuration']['release']): string {
+  return asked
+    ? 'The configuration has release criteria or asks for approval; the run has not come to that yet.'
+    : 'The configuration has no release criteria and asks for no approval.';
+}
+
+function releaseBlocks({ status, verdict, decision }: NonNullable<SafetyData['release']>): Block[] {
+  return [
+    text(`Status of the final model: ${status}.`),
+    ...(decision
+      ? [
+          text(
+            `${decision.outcome} by ${decision.by}, ${minute(decision.at)}: ${decision.why}${decision.despite === undefined ? '' : ` (although not all criteria are met: ${decision.despite})`}`,
+          ),
+        ]
+      : []),
+    table(
+      ['criterion', 'asked', 'value', 'n', 'met'],
+      verdict.criteria.map((criterion) => {
+        const [name, asked, value, met] = criterionCells(criterion);
+        return [name, asked, value, String(criterion.n), met];
+      }),
+      'No criterion was set.',
+    ),
+  ];
 }
 
 export function reviewers({ marks }: SafetyData): Section {

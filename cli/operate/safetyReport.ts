@@ -9,6 +9,7 @@ import { usedResources } from '../../activities/usedResources.ts';
 import { comparisons } from '../../activities/writeReport.ts';
 import { contaminationTable, librarySources } from '../../alignment/benchmarks/contamination.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
+import type { ReleaseVerdict } from '../../alignment/governance/releaseCriteria.ts';
 import type { Mark } from '../../alignment/feedback/marks.ts';
 import { requestsById } from '../../alignment/library/requestsById.ts';
 import type { Library } from '../../alignment/library/library.ts';
@@ -64,13 +65,15 @@ export async function gatherSafety({ store, runId, record, savedAt }: FoundRun):
     ...comparedBy(configuration, evaluations),
     marks: await listMarks<Mark>(store, runId),
     audit: {
-      entries: audit.entries.map(({ number, at, who, what, why }) => ({
-        ...{ number, at, who, what },
-        ...(why === undefined ? {} : { why }),
-      })),
+      entries: audit.entries.map(({ number, at, who, what, why, details }) => {
+        // Some say in their details, in words, what was found.
+        const words = why ?? details['told'];
+        return { number, at, who, what, ...(typeof words === 'string' ? { why: words } : {}) };
+      }),
       ...(audit.broken ? { broken: audit.broken } : {}),
       ...(audit.head ? { head: audit.head } : {}),
     },
+    ...(await releaseOf(store, record)),
     course: (await listCourse<CourseChange>(store, runId)).map(({ told, by, at, epoch, iteration }) => ({
       ...{ told, by, at, epoch, iteration },
     })),
@@ -109,6 +112,13 @@ async function evaluationsOf(store: ArtifactStore, record: RunRecord): Promise<R
       evaluations.push({ ...(await readJson<EvaluationArtifact>(store, artifact)), sha256: artifact.sha256 });
   }
   return evaluations;
+}
+
+async function releaseOf(store: ArtifactStore, { release }: RunRecord): Promise<Pick<SafetyData, 'release'>> {
+  if (!release) return {};
+  const { status, decision } = release;
+  const verdict = await readJson<ReleaseVerdict>(store, release.verdict);
+  return { release: { status, verdict, ...(decision ? { decision } : {}) } };
 }
 
 function comparedBy(

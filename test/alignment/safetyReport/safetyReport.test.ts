@@ -61,6 +61,25 @@ const full: SafetyData = {
     entries: [{ number: 1, at: '2030-01-30T10:00:00Z', who: 'ann', what: 'approved', why: 'figures met' }],
     head: { number: 1, sha256: 'ab' },
   },
+  release: {
+    status: 'promoted',
+    verdict: {
+      met: false,
+      criteria: [
+        {
+          ...{ figure: 'refusal/harmful', over: 'base', asked: 'at least 0.6', value: 0.5, n: 48, met: false },
+          interval: [0.36, 0.62],
+        },
+      ],
+    },
+    decision: {
+      outcome: 'approved',
+      by: 'ann',
+      why: 'read them all',
+      despite: 'small set',
+      at: '2030-01-30T10:00:00Z',
+    },
+  },
   course: [{ told: 'went back to iteration 1', by: 'guard', at: '2030-01-29T09:00:00Z', epoch: 0, iteration: 2 }],
   unscorable: [
     { part: 'iteration 2', chains: 3, of: 32 },
@@ -91,6 +110,9 @@ test('data, decisions, marks, incidents and compute are those of the lineage', (
     '| cases | xstest | 4 | 1 | 2 |',
     '| hate | 1 | 1 |',
     '| 1 | 2030-01-30 10:00 | ann | approved | figures met |',
+    'Status of the final model: promoted.',
+    'approved by ann, 2030-01-30 10:00: read them all (although not all criteria are met: small set)',
+    '| refusal/harmful, change over the base model | at least 0.6 | +0.50 \\[+0.36, +0.62\\] | 48 | not met |',
     'The audit log is whole; its newest entry is 1, digest ab.',
     '2 chains were marked, by ann, bob.',
     '2030-01-29 09:00, guard: went back to iteration 1',
@@ -112,6 +134,7 @@ test('what a run does not know is said to be missing', () => {
   const page = safetyMarkdown(safetyReport(empty));
   for (const line of [
     'The run has not been evaluated yet.',
+    'The configuration has no release criteria and asks for no approval.',
     'No decisions are recorded.',
     'No chain was marked by a reviewer.',
     'None is recorded: no change of course',
@@ -167,6 +190,14 @@ test('no text becomes markup, a link or a command, in neither form', () => {
     audit: {
       entries: [{ number: 1, at: hostile, who: hostile, what: hostile, why: hostile }],
       broken: { number: 1, fault: hostile },
+    },
+    release: {
+      status: hostile,
+      verdict: {
+        met: true,
+        criteria: [{ ...{ figure: hostile, over: null, asked: hostile, value: 1, n: 1, met: true }, interval: [0, 1] }],
+      },
+      decision: { outcome: hostile, by: hostile, why: hostile, despite: hostile, at: hostile },
     },
     course: [{ told: hostile, by: hostile, at: hostile, epoch: 0, iteration: 1 }],
     judges: [{ name: hostile, decides: hostile }],
