@@ -126,7 +126,10 @@ function changeRows({ fromBefore, fromWarmStart }: NonNullable<SafetyData['compa
 }
 
 export function decisions({ audit, release, configuration }: SafetyData): Section {
-  const { entries, broken, head } = audit;
+  const { broken, head } = audit;
+  // A page of marks would hide the decisions.
+  const entries = audit.entries.filter(({ what }) => what !== 'mark' && what !== 'marks imported');
+  const marking = audit.entries.length - entries.length;
   return {
     title: 'Release criteria, approvals and other decisions',
     blocks: [
@@ -136,6 +139,7 @@ export function decisions({ audit, release, configuration }: SafetyData): Sectio
         entries.map(({ number, at, who, what, why }) => [String(number), minute(at), who, what, why ?? '']),
         'No decisions are recorded.',
       ),
+      ...(marking > 0 ? [text(`${marking} more entries are about marks of reviewers: see there.`)] : []),
       ...(broken
         ? [
             text(

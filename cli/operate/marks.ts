@@ -6,7 +6,7 @@ import { checkMarkWords, parseMarkLines, type Mark, type MarkLine } from '../../
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
-import { listMarks, saveMark } from '../../infra/artifacts/marks.ts';
+import { listMarks, saveMarks } from '../../infra/artifacts/marks.ts';
 import { badInput } from '../errors.ts';
 import type { FoundRun } from '../runs.ts';
 import { chainsOf, unfinished, type StoredChain } from './chains.ts';
@@ -23,7 +23,12 @@ export async function markChain(
     throw badInput(`The mark cannot be kept: ${(error as Error).message}.`);
   }
   const chain = await new ChainFinder(run.store, run.record).find(line.chain);
-  return { mark: await keep(run, { ...line, at: now.toISOString() }, chain), chain };
+  const [mark] = await saveMarks(run.store, run.runId, [markOf({ ...line, at: now.toISOString() }, chain)]);
+  const { number, as, by, note } = mark!;
+  const why = note === undefined ? {} : { why: note };
+  const told = { who: by, what: 'mark', ...why, details: { mark: number, chain: chain.name, as } };
+  await appendAudit(run.store, run.runId, told, { event: `mark-${number}` });
+  return { mark: mark!, chain };
 }
 
 export interface ImportedMarks {
@@ -46,13 +51,25 @@ export async function importMarks(run: FoundRun, file: string, now: Date): Promi
   for (const line of lines)
     found.push({ line: { ...line, at: line.at ?? now.toISOString() }, chain: await finder.find(line.chain) });
   const before = new Set((await listMarks<Mark>(run.store, run.runId)).map(sameness));
-  const kept: Mark[] = [];
-  let known = 0;
-  for (const { line, chain } of found) {
-    if (before.has(sameness({ ...line, chain: chain.name }))) known++;
-    else kept.push(await keep(run, line, chain));
+  const fresh = found.filter(({ line, chain }) => !before.has(sameness({ ...line, chain: chain.name })));
+  const kept = await saveMarks(
+    run.store,
+    run.runId,
+    fresh.map(({ line, chain }) => markOf(line, chain)),
+  );
+  const [first, last] = [kept[0], kept.at(-1)];
+  if (first && last) {
+    // One entry for all: a page may hold hundreds.
+    const who = [...new Set(kept.map(({ by }) => by))].sort().join(', ');
+    const details = { marks: kept.length, from: first.number, to: last.number };
+    await appendAudit(
+      run.store,
+      run.runId,
+      { who, what: 'marks imported', details },
+      { event: `mark-${first.number}` },
+    );
   }
-  return { kept, known };
+  return { kept, known: found.length - fresh.length };
 }
 
 export async function readMarkFile(file: string, now: Date): Promise<MarkLine[]> {
@@ -70,18 +87,9 @@ type Unnumbered = Omit<MarkLine, 'run' | 'at'> & { at: string };
 
 const sameness = ({ chain, as, by, at, note }: Unnumbered): string => JSON.stringify([chain, as, by, at, note ?? null]);
 
-/** In the store and, as a decision of a person, in the run's audit log. */
-async function keep({ store, runId }: FoundRun, { as, by, at, note }: Unnumbered, chain: StoredChain): Promise<Mark> {
+function markOf({ as, by, at, note }: Unnumbered, chain: StoredChain): Omit<Mark, 'number'> {
   const said = { as, by: by.trim(), at, ...(note ? { note } : {}) };
-  const mark = await saveMark(store, runId, { chain: chain.name, ...said, textSha256: textDigest(chain.text) });
-  const details = { mark: mark.number, chain: mark.chain, as };
-  await appendAudit(
-    store,
-    runId,
-    { who: mark.by, what: 'mark', ...(note ? { why: note } : {}), details },
-    { event: `mark-${mark.number}` },
-  );
-  return mark;
+  return { chain: chain.name, ...said, textSha256: textDigest(chain.text) };
 }
 
 export const textDigest = (text: string): string => sha256(text);

@@ -2,17 +2,24 @@
 import type { ArtifactStore } from './artifactStore.ts';
 import { checkSegment } from './keys.ts';
 
-/** Keeps a mark under the next free number: of two writers at once each gets a number of its own. */
-export async function saveMark<T extends object>(
+/** Keeps marks, each under the next free number: of two writers at once each gets numbers of its own. */
+export async function saveMarks<T extends object>(
   store: ArtifactStore,
   runId: string,
-  mark: T,
-): Promise<T & { number: number }> {
-  for (let number = Math.max(0, ...(await marksOf(store, runId)).map((place) => place.number)) + 1; ; number++) {
-    const numbered = { ...mark, number };
-    const { adopted } = await store.putDocument(keyOf(runId, number), numbered, 'ifAbsent');
-    if (!adopted) return numbered;
+  marks: readonly T[],
+): Promise<(T & { number: number })[]> {
+  let number = Math.max(0, ...(await marksOf(store, runId)).map((place) => place.number));
+  const kept: (T & { number: number })[] = [];
+  for (const mark of marks) {
+    for (;;) {
+      number += 1;
+      const numbered = { ...mark, number };
+      if ((await store.putDocument(keyOf(runId, number), numbered, 'ifAbsent')).adopted) continue;
+      kept.push(numbered);
+      break;
+    }
   }
+  return kept;
 }
 
 /** By number. */

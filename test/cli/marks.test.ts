@@ -93,6 +93,8 @@ describe('marks', { timeout: 400_000 }, () => {
       names.length,
     );
     expect(await json('marks', 'import', runId, 'page.jsonl')).toEqual({ runId, kept: [], known: names.length });
+    const imported = (await readAudit(store, runId)).entries.filter(({ what }) => what === 'marks imported');
+    expect(imported.map(({ who, details }) => [who, details['marks']])).toEqual([['carla', names.length]]);
   });
 
   test('become drafts of cases and requests to draft; what is evaluated on does not', async () => {
@@ -181,7 +183,7 @@ test(
       expect(shown).toMatch(/iterations(<\/td><td>| \| )6\1.*24/);
       expect(shown).toMatch(/rules of the library \(judges\/refusal\.json, version \d+\)/);
       expect(shown).toContain('474');
-      expect(shown).toMatch(/ann.*mark/);
+      expect(shown).toMatch(/chains were marked, by .*ann/);
       expect(shown).not.toContain(run.cwd);
       expect(shown).not.toContain('\u001b');
     }

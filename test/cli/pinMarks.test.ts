@@ -12,7 +12,7 @@ import type { MarkedChains } from '../../alignment/feedback/markedChains.ts';
 import { pinMarks } from '../../cli/operate/pinMarks.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
-import { saveMark } from '../../infra/artifacts/marks.ts';
+import { saveMarks } from '../../infra/artifacts/marks.ts';
 import { saveIteration, saveRun } from '../../infra/artifacts/runs.ts';
 import { makeChain, makeScored } from '../alignment/makeChain.ts';
 import { libraryFiles, makeRequest } from '../alignment/makeLibrary.ts';
@@ -39,7 +39,7 @@ const pinned = async (configuration: Configuration): Promise<MarkedChains> => {
   return JSON.parse(new TextDecoder().decode(bytes)) as MarkedChains;
 };
 const mark = (chain: string, as: string, text: string) =>
-  saveMark(store, 'demo', { chain, as, by: 'ann', at: new Date().toISOString(), textSha256: sha256(text) });
+  saveMarks(store, 'demo', [{ chain, as, by: 'ann', at: new Date().toISOString(), textSha256: sha256(text) }]);
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'cada-pin-'));

@@ -58,7 +58,10 @@ const full: SafetyData = {
     { number: 2, chain: 'after/b/0', as: 'right', by: 'bob', at: '2030-01-01T00:00:00Z', textSha256: '' },
   ],
   audit: {
-    entries: [{ number: 1, at: '2030-01-30T10:00:00Z', who: 'ann', what: 'approved', why: 'figures met' }],
+    entries: [
+      { number: 1, at: '2030-01-30T10:00:00Z', who: 'ann', what: 'approved', why: 'figures met' },
+      { number: 2, at: '2030-01-30T11:00:00Z', who: 'bob', what: 'mark', why: 'a note' },
+    ],
     head: { number: 1, sha256: 'ab' },
   },
   release: {
@@ -114,6 +117,7 @@ test('data, decisions, marks, incidents and compute are those of the lineage', (
     'approved by ann, 2030-01-30 10:00: read them all (although not all criteria are met: small set)',
     '| refusal/harmful, change over the base model | at least 0.6 | +0.50 \\[+0.36, +0.62\\] | 48 | not met |',
     'The audit log is whole; its newest entry is 1, digest ab.',
+    '1 more entries are about marks of reviewers',
     '2 chains were marked, by ann, bob.',
     '2030-01-29 09:00, guard: went back to iteration 1',
     '1 iterations were computed and given up',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openStore, type ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
 import { findGarbage, removeGarbage } from '../../../infra/artifacts/garbage.ts';
-import { listMarks, saveMark } from '../../../infra/artifacts/marks.ts';
+import { listMarks, saveMarks } from '../../../infra/artifacts/marks.ts';
 import { saveRun } from '../../../infra/artifacts/runs.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
 
@@ -18,8 +18,11 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('writers at once each keep their mark, under a number of its own', async () => {
-  const writers = Array.from({ length: 12 }, (_, writer) => saveMark(store, 'kept', { by: `w${writer % 3}` }));
-  const saved = await Promise.all(writers);
+  const writers = Array.from({ length: 6 }, (_, writer) => {
+    const mark = { by: `w${writer % 3}` };
+    return saveMarks(store, 'kept', [mark, mark]);
+  });
+  const saved = (await Promise.all(writers)).flat();
   expect(saved.map(({ number }) => number).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   const listed = await listMarks<{ number: number; by: string }>(store, 'kept');
   expect(listed.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
@@ -27,7 +30,7 @@ test('writers at once each keep their mark, under a number of its own', async ()
 });
 
 test('marks of a kept run survive garbage collection, those of a forgotten one go with it', async () => {
-  await saveMark(store, 'forgotten', { by: 'ann' });
+  await saveMarks(store, 'forgotten', [{ by: 'ann' }]);
   const garbage = await findGarbage(store, { olderThanMs: 0, forget: ['forgotten'] });
   expect(garbage.documents).toEqual(['runs/forgotten/marks/1.json', 'runs/forgotten/run.json']);
   await removeGarbage(store, garbage);
