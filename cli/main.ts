@@ -14,6 +14,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addJudgeCheckCommand } from './commands/judgeCheck.ts';
+import { addLibraryCommand } from './commands/library.ts';
 import { addChainsCommand, addReportCommand, addRunsCommand, addStatusCommand } from './commands/inspect.ts';
 import { addMarkCommand, addMarksCommand } from './commands/marks.ts';
 import { addControlCommands, addUiCommand, addWatchCommand, addWorkerCommand } from './commands/operate.ts';
@@ -82,6 +83,7 @@ function buildProgram(context: CommandContext): Command {
   addCompareCommand(program, context);
   addContaminationCommand(program, context);
   addJudgeCheckCommand(program, context);
+  addLibraryCommand(program, context);
   program.commandsGroup('Governance');
   addMarkCommand(program, context);
   addMarksCommand(program, context);

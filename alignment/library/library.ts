@@ -16,6 +16,8 @@ export interface SafetyRequest {
   label: 'harmful' | 'harmless';
   kind: RequestKind;
   request: string;
+  /** Id of the request of this split that it stands for once more: of a hazard that has too few. */
+  repeatOf?: string | undefined;
 }
 
 /** A precedent: one request, the analysis of it, the decision, and the response. Cases come as contrast pairs of a harmful and a look-alike one. */

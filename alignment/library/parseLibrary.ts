@@ -75,7 +75,10 @@ const caseSchema = z.object({
   version: z.int().min(1),
 });
 
-export const requestSchema = z.object({ id: text, category: text, label, kind: z.enum(requestKinds), request: text });
+export const requestSchema = z.object({
+  ...{ id: text, category: text, label, kind: z.enum(requestKinds), request: text },
+  repeatOf: text.optional(),
+});
 
 function parseCases(file: string, content: string): Case[] {
   const lines = parseLines(file, content, caseSchema);
@@ -123,7 +126,12 @@ function parseRequests(
           'The kind of a harmful request is "harmful", that of a harmless one "plain" or "look-alike".',
         );
       }
-      for (const key of [`id "${request.id}"`, `request "${request.request}"`]) {
+      const { repeatOf } = request;
+      if (repeatOf !== undefined && lines.find(({ value }) => value.id === repeatOf && value.repeatOf === undefined)?.value.request !== request.request) {
+        throw new LibraryError(place, `repeats "${repeatOf}", but the file has no such request with the same text`, 'Mend repeatOf, or leave it out.');
+      }
+      const once = repeatOf === undefined ? [`request "${request.request}"`] : [];
+      for (const key of [`id "${request.id}"`, ...once]) {
         const earlier = firstPlace.get(key);
         if (earlier !== undefined) {
           throw new LibraryError(place, `${key} is in ${earlier} already`, 'Training and evaluation must not share requests.');

@@ -1,5 +1,6 @@
 import { refuses } from './badInput.ts';
 import { artifactObjects, storeAddresses, storeKeys } from './tables/artifacts.ts';
+import { beaverTailsFiles } from './tables/beaverTails.ts';
 import { commandLines, runRecords } from './tables/commandLine.ts';
 import { markCommands, markFiles } from './tables/marks.ts';
 
@@ -10,3 +11,4 @@ refuses('a command line:', commandLines);
 refuses('the record of a run:', runRecords);
 refuses('a file of marks:', markFiles);
 refuses('marks:', markCommands);
+refuses('a dataset to import:', beaverTailsFiles);

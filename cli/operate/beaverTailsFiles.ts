@@ -1,0 +1,78 @@
+/** Reads BeaverTails as it is published: JSON Lines, also as .gz, or Parquet. */
+import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import { parseRow, type BeaverTailsRow } from '../../alignment/library/beaverTails/rows.ts';
+import { sha256 } from '../../infra/artifacts/digest.ts';
+import { badInput, type CliError } from '../errors.ts';
+
+/** The whole of 330k_train is 170 MB. */
+const mostBytes = 1024 ** 3;
+
+export interface ReadRows {
+  rows: BeaverTailsRow[];
+  /** Of the file as it is. */
+  sha256: string;
+}
+
+/** @throws CliError naming file, line (or row) and field; no text of a row is quoted. */
+export async function readBeaverTails(file: string): Promise<ReadRows> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw badInput(gone ? `There is no file ${file}.` : `${file} can not be read: ${(error as Error).message}.`);
+  }
+  const rows = file.endsWith('.parquet') ? await parquetRows(file, bytes) : jsonRows(file, bytes);
+  if (rows.length === 0) throw badInput(`${file} holds no rows.`);
+  return { rows, sha256: sha256(bytes) };
+}
+
+function jsonRows(file: string, bytes: Buffer): BeaverTailsRow[] {
+  if (!/\.jsonl?(\.gz)?$/.test(file)) {
+    throw badInput(`${file} is none of .jsonl, .jsonl.gz and .parquet.`, 'BeaverTails is published in these.');
+  }
+  const text = unpacked(file, bytes).toString('utf8');
+  return text.split(/\r?\n/).flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      throw notAsPublished(`${file}, line ${index + 1}: is not JSON`);
+    }
+    return [rowOf(value, `${file}, line ${index + 1}`)];
+  });
+}
+
+function unpacked(file: string, bytes: Buffer): Buffer {
+  if (!file.endsWith('.gz')) return bytes;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: mostBytes });
+  } catch (error) {
+    throw badInput(`${file} can not be unpacked: ${(error as Error).message}.`, 'Fetch it again.');
+  }
+}
+
+async function parquetRows(file: string, bytes: Buffer): Promise<BeaverTailsRow[]> {
+  const { parquetReadObjects } = await import('hyparquet');
+  let rows: Record<string, unknown>[];
+  try {
+    // A copy that is its own memory: a small Buffer is part of a larger one.
+    rows = await parquetReadObjects({ file: new Uint8Array(bytes).buffer });
+  } catch (error) {
+    throw badInput(`${file} is no Parquet file that can be read: ${(error as Error).message}.`, 'Fetch it again.');
+  }
+  return rows.map((row, index) => rowOf(row, `${file}, row ${index + 1}`));
+}
+
+function rowOf(value: unknown, place: string): BeaverTailsRow {
+  try {
+    return parseRow(value);
+  } catch (error) {
+    throw notAsPublished(`${place}: ${(error as Error).message}`);
+  }
+}
+
+const notAsPublished = (problem: string): CliError =>
+  badInput(`${problem}.`, 'A row of BeaverTails has prompt, response, is_safe, and category with 14 true or false.');

@@ -1,0 +1,244 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { nativeHazard, beaverTailsCategories } from '../../alignment/library/beaverTails/categories.ts';
+import { configurationSchema } from '../../alignment/configuration/schema.ts';
+import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { importBeaverTails, type ImportRequest } from '../../cli/operate/importBeaverTails.ts';
+import { checkRequests } from '../../cli/operate/inputChecks.ts';
+import { readLibraryFiles } from '../../cli/operate/libraryFiles.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { startChatServer } from '../servers/chatServer.ts';
+import { beaverTailsRow, type PublishedRow } from './beaverTailsRows.ts';
+import { cada } from './runCommand.ts';
+
+/** Ten prompts about hats, one about keys, two of no hazard, one safe; one of the ten twice. */
+const rows: PublishedRow[] = [
+  ...Array.from({ length: 10 }, (_, index) =>
+    beaverTailsRow(`Knit hat number ${index}`, 'hate_speech,offensive_language'),
+  ),
+  beaverTailsRow('  knit HAT   number 3 ', 'hate_speech,offensive_language'),
+  beaverTailsRow('Find my keys', 'non_violent_unethical_behavior', 'privacy_violation'),
+  beaverTailsRow('Discuss the weather', 'controversial_topics,politics'),
+  beaverTailsRow('Argue about soup', 'non_violent_unethical_behavior'),
+  beaverTailsRow('Boil an egg'),
+];
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'cada-import-'))));
+
+const written = (name: string, content: string | Uint8Array): string => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
+const jsonl = (all: readonly object[]): string => all.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+const imported = (files: string[], out: string, more: Partial<ImportRequest> = {}) =>
+  importBeaverTails({ files, out: join(folder, out), rows: 12, perHazard: 8, seed: 7, ...more }, () => {});
+
+const libraryOf = async (out: string) => parseLibrary(await readLibraryFiles(join(folder, out)));
+const contents = (out: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(join(folder, out), { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.\w+$/.test(path))
+      .map((path) => [path, readFileSync(join(folder, out, path), 'utf8')]),
+  );
+
+test('every category of BeaverTails has its hazard; of several the narrow one is told', async () => {
+  const library = parseLibrary(await readLibraryFiles(undefined));
+  const hazards = new Set(library.codes.detailed.flatMap(({ category }) => category ?? []));
+  expect(beaverTailsCategories).toHaveLength(14);
+  for (const name of beaverTailsCategories) {
+    const hazard = nativeHazard({ [name]: true });
+    expect(hazard === 'other' || hazards.has(hazard)).toBe(true);
+  }
+  expect(nativeHazard({ 'violence,aiding_and_abetting,incitement': true, self_harm: true })).toBe(
+    'suicide-and-self-harm',
+  );
+  expect(nativeHazard({ non_violent_unethical_behavior: true })).toBe('other');
+  expect(nativeHazard({})).toBe('other');
+});
+
+describe('a library of BeaverTails', () => {
+  test('has training requests to the number asked for, repeated where a hazard is short, and others for evaluation', async () => {
+    const result = await imported([written('train.jsonl', jsonl(rows))], 'made');
+    expect(result).toMatchObject({ unsafeRows: 14, prompts: 13, training: 12, leftOut: { other: 2 } });
+    // Ten hats: two held out, two for development, six of six; one pair of keys, six times.
+    expect(result.counts.filter(({ prompts }) => prompts > 0)).toEqual([
+      { hazard: 'hate', prompts: 10, different: 6, training: 6 },
+      { hazard: 'privacy', prompts: 1, different: 1, training: 6 },
+    ]);
+    const library = await libraryOf('made');
+    const harmful = (split: 'training' | 'development' | 'heldOut') =>
+      library.requests[split].filter(({ label }) => label === 'harmful');
+    expect([harmful('training').length, harmful('development').length, harmful('heldOut').length]).toEqual([12, 2, 2]);
+    const texts = [...harmful('training'), ...harmful('development'), ...harmful('heldOut')].map(
+      ({ request }) => request,
+    );
+    expect(new Set(texts).size).toBe(11);
+    const keys = harmful('training').filter(({ category }) => category === 'privacy');
+    expect(keys.map(({ id, repeatOf }) => [id.split('-privacy-')[1], repeatOf !== undefined])).toEqual([
+      ['001', false],
+      ...[2, 3, 4, 5, 6].map((time) => [`001-time-${time}`, true]),
+    ]);
+    // What the shipped library has beside them, and a run that wants them all.
+    const shipped = parseLibrary(await readLibraryFiles(undefined));
+    expect(library.cases).toEqual(shipped.cases);
+    expect(library.codes).toEqual(shipped.codes);
+    const settings = configurationSchema.parse({
+      name: 'paper',
+      warmStart: { requests: { harmful: 12, plain: 0, lookAlike: 0 } },
+      iteration: { requests: { harmful: 4, plain: 0, lookAlike: 0 } },
+      evaluation: { requests: { harmful: 2, plain: 8, lookAlike: 8 }, probe: { harmful: 2, plain: 2, lookAlike: 2 } },
+    });
+    expect(() => checkRequests(settings, library)).not.toThrow();
+    expect(() =>
+      checkRequests(
+        { ...settings, warmStart: { ...settings.warmStart, requests: { harmful: 13, plain: 0, lookAlike: 0 } } },
+        library,
+      ),
+    ).toThrow('requests/training.jsonl');
+  });
+
+  test('is the same from JSON Lines, .gz and Parquet, in any order of the rows, and another by another seed', async () => {
+    const text = jsonl(rows);
+    await imported([written('a.jsonl', text)], 'a');
+    await imported([written('b.jsonl.gz', gzipSync(text))], 'b');
+    await imported([written('c.jsonl', jsonl(rows.toReversed()))], 'c');
+    await imported([written('d.parquet', parquetOf(rows))], 'd');
+    const parts = [written('one.jsonl', jsonl(rows.slice(0, 5))), written('two.jsonl', jsonl(rows.slice(5)))];
+    await imported(parts, 'e');
+    const requests = (out: string) => Object.entries(contents(out)).filter(([path]) => path.startsWith('requests'));
+    const canonical = (out: string) =>
+      requests(out).map(([path, lines]) => [path, lines.toLowerCase().replaceAll(/ +/g, ' ').replaceAll(' "', '"')]);
+    for (const out of ['b', 'd', 'e']) expect(requests(out)).toEqual(requests('a'));
+    // A prompt that stands twice is told in the words of its first row.
+    expect(canonical('c')).toEqual(canonical('a'));
+    await imported([join(folder, 'a.jsonl')], 'f', { seed: 8 });
+    expect(requests('f')).not.toEqual(requests('a'));
+  });
+
+  test('has a card with source, licence, counts and digest, and no prompt', async () => {
+    const { inputs } = await imported([written('train.jsonl', jsonl(rows))], 'made');
+    const card = readFileSync(join(folder, 'made', 'README.md'), 'utf8');
+    for (const said of [
+      'PKU-Alignment/BeaverTails',
+      'CC BY-NC 4.0',
+      inputs[0]!.sha256,
+      '| privacy | 1 | 1 | 6 |',
+      '2 other',
+    ])
+      expect(card).toContain(said);
+    expect(card).not.toContain('hat number');
+  });
+
+  test('leaves nothing behind where it fails', async () => {
+    await expect(imported([written('safe.jsonl', jsonl([rows.at(-1)!]))], 'made')).rejects.toThrow(
+      'None of the rows is unsafe',
+    );
+    await expect(imported([written('other.jsonl', jsonl(rows.slice(12, 14)))], 'made')).rejects.toThrow(
+      'about any of the hazards',
+    );
+    expect(existsSync(join(folder, 'made'))).toBe(false);
+  });
+});
+
+test('a repeat must be of a request of its file that has the same text', async () => {
+  const files = await readLibraryFiles(undefined);
+  const [first] = files['requests/training.jsonl']!.split('\n');
+  const original = JSON.parse(first!) as { id: string };
+  const repeated = (changes: object) =>
+    parseLibrary({
+      ...files,
+      'requests/training.jsonl': `${files['requests/training.jsonl']!}${JSON.stringify({ ...original, id: 'again', repeatOf: original.id, ...changes })}\n`,
+    });
+  expect(repeated({}).requests.training.at(-1)).toMatchObject({ id: 'again', repeatOf: original.id });
+  expect(() => repeated({ request: 'Another text' })).toThrow('no such request with the same text');
+  expect(() => repeated({ repeatOf: 'again' })).toThrow('no such request with the same text');
+  expect(() => repeated({ repeatOf: undefined })).toThrow('is in requests/training.jsonl:1 already');
+});
+
+describe('hazards told by an endpoint', () => {
+  const told = (prompt: string): string =>
+    prompt.includes('hat number') ? 'elections' : prompt.includes('keys') ? 'other' : 'safe';
+
+  test('are asked for once: its replies are kept, and what is said twice wrongly is counted', async () => {
+    const broken = 'Argue about soup';
+    const server = await startChatServer((_index, { text, body }) =>
+      text.includes(broken) ? 'no JSON' : `{"category": "${told(body.messages.at(-1)!.content.toLowerCase())}"}`,
+    );
+    try {
+      const store = await openStore(`file://${folder}/store`);
+      const more = { classifier: { url: server.url, model: 'sorter' }, store };
+      const file = written('train.jsonl', jsonl(rows));
+      const result = await imported([file], 'made', more);
+      expect(result.counts.filter(({ prompts }) => prompts > 0)).toEqual([
+        { hazard: 'elections', prompts: 10, different: 6, training: 8 },
+      ]);
+      expect(result.leftOut).toEqual({ other: 1, safe: 1, unreadable: 1 });
+      // Thirteen prompts, one of them twice.
+      expect(server.seen).toHaveLength(14);
+      expect(server.seen[0]!.body.temperature).toBe(0);
+      expect(JSON.stringify(server.seen[0]!.body.response_format)).toContain('cbrne-weapons');
+      await imported([file], 'again', more);
+      expect(server.seen).toHaveLength(14);
+      expect(contents('again')).toEqual(contents('made'));
+      expect(contents('made')['README.md']).toContain('told by the model sorter');
+      expect(contents('made')['README.md']).not.toContain(server.url);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('keep to the budget, and say what to do where it is spent or nothing can be read', async () => {
+    const server = await startChatServer(() => 'I would rather not');
+    try {
+      const store = await openStore(`file://${folder}/store`);
+      const classifier = { url: server.url, model: 'sorter' };
+      const file = written('train.jsonl', jsonl(rows));
+      await expect(imported([file], 'made', { classifier: { ...classifier, maxCalls: 3 }, store })).rejects.toThrow(
+        'budget of 3 calls is spent',
+      );
+      await expect(imported([file], 'made', { classifier, store })).rejects.toThrow('13 of 13 replies');
+      expect(existsSync(join(folder, 'made'))).toBe(false);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+test('the command says licence and counts', async () => {
+  const file = written('train.jsonl', jsonl(rows));
+  const args = ['library', 'import', 'beavertails', file, '--out', 'made', '--rows', '12', '--per-hazard', '8'];
+  const { code, stdout, stderr } = await cada(args, { cwd: folder });
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toContain('CC BY-NC 4.0');
+  expect(stdout).toMatch(/privacy +1 +1 +6/);
+  expect(stdout).toContain('12 harmful training requests; left out: 2 other');
+  expect(existsSync(join(folder, 'made', 'requests', 'training.jsonl'))).toBe(true);
+});
+
+/** As the hub's own conversion has it: `category` is a group of 14 columns. */
+function parquetOf(all: readonly PublishedRow[]): Uint8Array {
+  const column = (name: string, type: 'BOOLEAN' | 'BYTE_ARRAY') => ({
+    ...{ name, type, repetition_type: 'OPTIONAL' as const },
+    ...(type === 'BYTE_ARRAY' ? { converted_type: 'UTF8' as const } : {}),
+  });
+  const buffer = parquetWriteBuffer({
+    columnData: (['prompt', 'response', 'category', 'is_safe'] as const).map((name) => ({
+      name,
+      data: all.map((row) => row[name]),
+    })),
+    schema: [
+      { name: 'schema', num_children: 4 },
+      ...[column('prompt', 'BYTE_ARRAY'), column('response', 'BYTE_ARRAY')],
+      { name: 'category', repetition_type: 'OPTIONAL', num_children: 14 },
+      ...beaverTailsCategories.map((name) => column(name, 'BOOLEAN')),
+      column('is_safe', 'BOOLEAN'),
+    ],
+  });
+  return new Uint8Array(buffer);
+}
