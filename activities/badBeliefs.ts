@@ -5,7 +5,7 @@ import { badBeliefPrompt, badBeliefSeed } from '../alignment/deliberation/badBel
 import { createRuleJudge } from '../alignment/judges/ruleJudge.ts';
 import type { Library } from '../alignment/library/library.ts';
 import { requestsById } from '../alignment/library/requestsById.ts';
-import { guidedPrompt } from '../alignment/prompts/guidedPrompt.ts';
+import { guidedPrompt, promptSettings } from '../alignment/prompts/guidedPrompt.ts';
 import { rightVerdict } from '../alignment/rewards/outcomeReward.ts';
 import { judgedText } from '../alignment/rewards/scoreChain.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
@@ -30,7 +30,6 @@ export async function planBadBeliefs(
   const own = await readJson<GenerationPlan>(store, input.plan);
   const { purpose } = own;
   const round = purpose.kind === 'iteration' ? `${purpose.iteration}.${purpose.epoch}` : purpose.kind;
-  const { codes, layout } = configuration.cases;
   const planned = new Set<string>();
   const promptFor = (item: GenerationItem): GenerationItem[] => {
     const { requestId } = item;
@@ -38,9 +37,7 @@ export async function planBadBeliefs(
     planned.add(requestId);
     const request = requests.get(requestId)!;
     const { messages, sharedMessages } =
-      item.guidance === 'cases'
-        ? item
-        : guidedPrompt(request, [], library.codes, { codes, layout, headings: configuration.chain });
+      item.guidance === 'cases' ? item : guidedPrompt(request, [], library.codes, promptSettings(configuration));
     const seeds = [deriveSeed(configuration.seed, badBeliefSeed, round, requestId)];
     const prompt = { messages: badBeliefPrompt(messages, request.label), sharedMessages };
     return [{ ...item, guidance: 'cases', ...prompt, firstSample: 0, seeds }];

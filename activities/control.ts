@@ -19,6 +19,7 @@ import { collectRewards } from './collectRewards.ts';
 import { deliberate, type DeliberationInput } from './deliberate.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { archiveHistories } from './histories.ts';
+import type { HistoryOwner } from '../infra/artifacts/runs.ts';
 import { planPreferences, type PreferencesInput } from './planPreferences.ts';
 import { planPreferenceUpdate } from './planPreferenceUpdate.ts';
 import { planUpdate } from './planUpdate.ts';
@@ -69,7 +70,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     noteAudit: (run: RunContext, told: ToldAudit) => noteAudit(dependencies, run, told),
     skipBackOff: (workflowIds: string[]) => skipBackOff(workflowIds),
     requestCancellation: (run: RunContext) => requestCancellation(run),
-    archiveHistories: (run: RunContext, executionId: string) => archiveHistories(dependencies, run, executionId),
+    archiveHistories: (run: Pick<RunContext, 'runId'>, executionId: string, owner?: HistoryOwner) =>
+      archiveHistories(dependencies, run, executionId, owner),
     openStudyUnit: (study: StudyInput, unit: number) => openStudyUnit(dependencies, study, unit),
     recordStudyUnit: (study: StudyInput, unit: AnsweredUnit) => recordStudyUnit(dependencies, study, unit),
     summariseStudy: (study: StudyInput, failed: FailedUnit[]) => summariseStudy(dependencies, study, failed),

@@ -1,6 +1,6 @@
 /**
- * Keeps the histories of a run's workflows in the store: the embedded server goes with its run, and a shared one forgets closed workflows after its
- * retention. They can be read (`runs/<id>/history/*.json`), shown by the Temporal UI, and replayed.
+ * Keeps the histories of workflows in the store: the embedded server goes with its run, and a shared one forgets closed workflows after its
+ * retention. They can be read (`runs/<id>/history/*.json`, or `histories/<id>/*.json` of a study and the like), shown by the Temporal UI, and replayed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
@@ -8,7 +8,7 @@ import type { Client } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import pLimit from 'p-limit';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
-import { listHistories, saveHistory } from '../infra/artifacts/runs.ts';
+import { listHistories, saveHistory, type HistoryOwner } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { RunContext } from './types.ts';
 
@@ -21,23 +21,39 @@ export interface Execution {
 const fetchesAtOnce = 4;
 const pollMs = 500;
 
+/** Where histories come from and go to. */
+interface Keeping {
+  client: Client;
+  store: ArtifactStore;
+  /** Of the workflow that children belong to. */
+  id: string;
+  owner: HistoryOwner;
+  onProgress?: (saved: number) => void;
+}
+
 /**
- * Saves the history of every closed execution of the run and of its children that the store does not hold yet.
+ * Saves the history of every closed execution of a workflow and of its children that the store does not hold yet.
  * @returns how many were saved.
  * @throws where server or store fail; calling again goes on with what is missing.
  */
-export async function keepHistories(client: Client, store: ArtifactStore, runId: string): Promise<number> {
+export async function keepHistories(
+  client: Client,
+  store: ArtifactStore,
+  id: string,
+  owner: HistoryOwner = 'run',
+): Promise<number> {
   let saved = 0;
-  for await (const execution of executionsOf(client, runId))
-    saved += await keepExecution(client, store, runId, execution);
+  for await (const execution of executionsOf(client, id))
+    saved += await keepExecution({ client, store, id, owner }, execution);
   return saved;
 }
 
-/** Waits until one execution of a run has ended, then keeps its history and those of its children: for runs that no command follows. */
+/** Waits until one execution of a workflow has ended, then keeps its history and those of its children: for work that no command follows. */
 export async function archiveHistories(
   { store, log }: ActivityDependencies,
-  { runId }: RunContext,
+  { runId }: Pick<RunContext, 'runId'>,
   executionId: string,
+  owner: HistoryOwner = 'run',
 ): Promise<number> {
   const { client, cancellationSignal, heartbeat } = Context.current();
   const handle = client.workflow.getHandle(runId, executionId);
@@ -45,29 +61,27 @@ export async function archiveHistories(
     heartbeat('waits for the end');
     await sleep(pollMs, undefined, { signal: cancellationSignal });
   }
-  const saved = await keepExecution(client, store, runId, { workflowId: runId, executionId }, heartbeat);
+  const keeping = { client, store, id: runId, owner, onProgress: heartbeat };
+  const saved = await keepExecution(keeping, { workflowId: runId, executionId });
   log.info({ runId, executionId, saved }, 'histories kept');
   return saved;
 }
 
-async function keepExecution(
-  client: Client,
-  store: ArtifactStore,
-  runId: string,
-  execution: Execution,
-  onProgress: (saved: number) => void = () => undefined,
-): Promise<number> {
-  const known = new Set(await listHistories(store, runId));
+async function keepExecution(keeping: Keeping, execution: Execution): Promise<number> {
+  const { client, store, id, owner, onProgress } = keeping;
+  const known = new Set(await listHistories(store, id, owner));
   const limit = pLimit(fetchesAtOnce);
   let saved = 0;
   const keep = async (one: Execution, history: History): Promise<void> => {
-    const name = historyName(runId, one);
+    const name = historyName(id, one);
     if (known.has(name) || !isClosed(history)) return;
-    await saveHistory(store, runId, name, JSON.parse(historyToJSON(history)));
-    onProgress(++saved);
+    await saveHistory(store, id, name, JSON.parse(historyToJSON(history)), owner);
+    onProgress?.(++saved);
   };
   const keepChild = async (child: Execution): Promise<void> => {
-    if (!known.has(historyName(runId, child))) await keep(child, await fetchHistory(client, child));
+    // The runs of a study are named by themselves, and have children of their own.
+    if (!child.workflowId.startsWith(`${id}/`)) saved += await keepHistories(client, store, child.workflowId);
+    else if (!known.has(historyName(id, child))) await keep(child, await fetchHistory(client, child));
   };
   const history = await fetchHistory(client, execution);
   await Promise.all(childrenOf(history).map((child) => limit(() => keepChild(child))));

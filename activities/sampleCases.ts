@@ -10,7 +10,7 @@ import { usesEmbeddings } from '../alignment/configuration/caseSampling.ts';
 import type { Case, Library, SafetyRequest } from '../alignment/library/library.ts';
 import { samplersOf, type Samplers } from '../alignment/configuration/samplers.ts';
 import { writtenRefusal } from '../alignment/cases/writtenRefusal.ts';
-import { guidedPrompt, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
+import { guidedPrompt, promptSettings, rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import { deriveSeed } from '../infra/artifacts/seeds.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { ArtifactRef, GenerationPurpose, RunContext, ShardedPlan } from './types.ts';
@@ -224,11 +224,7 @@ function guidedItem(
   choose: CaseChoice,
 ): GenerationItem {
   const cases = choose(request, deriveSeed(configuration.seed, round, 'cases'));
-  const guided = guidedPrompt(request, cases, library.codes, {
-    codes: configuration.cases.codes,
-    layout: configuration.cases.layout,
-    headings: configuration.chain,
-  });
+  const guided = guidedPrompt(request, cases, library.codes, promptSettings(configuration));
   return {
     requestId: request.id,
     rawMessages: rawPrompt(request).messages,

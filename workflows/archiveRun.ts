@@ -4,13 +4,18 @@ import { archive } from './stages.ts';
 import type { RunAtWork } from './runMemory.ts';
 import { takesNewerBuilds } from './versioning.ts';
 import type { RunContext } from '../activities/types.ts';
+import type { HistoryOwner } from '../infra/artifacts/runs.ts';
 
 takesNewerBuilds(archiveRun);
 
-export async function archiveRun(run: RunContext, executionId: string): Promise<number> {
-  return archive.archiveHistories.executeWithOptions({ summary: 'histories of the run and of its children' }, [
-    run,
-    executionId,
+export async function archiveRun(
+  run: Pick<RunContext, 'runId'>,
+  executionId: string,
+  owner?: HistoryOwner,
+): Promise<number> {
+  const asked = owner === undefined ? ([run, executionId] as const) : ([run, executionId, owner] as const);
+  return archive.archiveHistories.executeWithOptions({ summary: 'histories of the workflow and of its children' }, [
+    ...asked,
   ]);
 }
 
@@ -19,11 +24,20 @@ export async function archiveAfterwards(work: RunAtWork): Promise<void> {
   const { run, server } = work;
   if (!server.archive || work.archived) return;
   work.archived = true;
+  await startArchiver([run]);
+}
+
+/** The same of a study. */
+export async function archiveStudyAfterwards(studyId: string): Promise<void> {
+  await startArchiver([{ runId: studyId }, 'other work']);
+}
+
+async function startArchiver([run, owner]: [Pick<RunContext, 'runId'>, HistoryOwner?]): Promise<void> {
   const { workflowId, runId: executionId } = workflowInfo();
   await startChild(archiveRun, {
     workflowId: `${workflowId}/archive-${executionId.slice(0, 8)}`,
     parentClosePolicy: ParentClosePolicy.ABANDON,
-    args: [run, executionId],
+    args: owner === undefined ? [run, executionId] : [run, executionId, owner],
     staticSummary: 'keeps the histories in the store',
   });
 }

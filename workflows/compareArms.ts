@@ -9,6 +9,7 @@ import { alignPolicy } from './alignPolicy.ts';
 import { evaluateSuites } from './evaluateSuites.ts';
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
+import { archiveStudyAfterwards } from './archiveRun.ts';
 import { control } from './stages.ts';
 import { endsOnItsBuild } from './versioning.ts';
 
@@ -78,6 +79,7 @@ export async function compareArms(study: StudyInput, server: ServerTraits): Prom
 
   progress.stage = 'figures';
   await control.summariseStudy.executeWithOptions({ summary: 'figures of all units' }, [study, failed]);
+  if (server.archive) await archiveStudyAfterwards(studyId);
   progress.stage = 'done';
   progress.state = 'done';
   return failed;
@@ -92,7 +94,10 @@ async function train({ run, plan }: OpenedUnit['training'] & object, server: Ser
     staticSummary: `CADA run ${run.runId}`,
     memo: { runId: run.runId },
   });
-  if (record.state !== 'done' || !record.policy) throw new Error(`run ${run.runId} was ${record.state} before its end`);
+  if (record.state !== 'done' || !record.policy) {
+    const cause = record.cause === undefined ? '' : `: ${record.cause}`;
+    throw new Error(`run ${run.runId} was ${record.state} before its end${cause}`);
+  }
   return record.policy;
 }
 

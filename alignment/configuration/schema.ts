@@ -19,6 +19,7 @@ import { iteration } from './iteration.ts';
 import { warmStartMarksField } from './marks.ts';
 import { optionalRewardFields } from './optionalRewards.ts';
 import { ownRewardsField } from './ownRewards.ts';
+import { formatExamples } from '../prompts/formatExamples.ts';
 import { releaseSchema } from './release.ts';
 import { generationWeights, samplerFields } from './samplers.ts';
 import { findProblems } from './sectionProblems.ts';
@@ -113,6 +114,14 @@ const cases = z.strictObject({
     .enum(['simple', 'detailed', 'none'])
     .default('simple')
     .describe('Codes in the system message of a guided prompt.'),
+  formatExamples: z
+    .int()
+    .min(0)
+    .max(formatExamples.length)
+    .optional()
+    .describe(
+      'Exchanges about plain facts, before the cases, that show the two parts of a chain and nothing else: for models that do not follow the headings where they see no cases. Absent = none.',
+    ),
 });
 
 const lora = z.strictObject({

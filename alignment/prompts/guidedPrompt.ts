@@ -3,6 +3,7 @@ import { formatChain } from '../chains/chain.ts';
 import type { ChainFormat } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Case, CodeText, Library, SafetyRequest } from '../library/library.ts';
+import { shownFormat } from './formatExamples.ts';
 import { fillFormat } from './formatWords.ts';
 
 export interface ChatMessage {
@@ -20,7 +21,17 @@ export interface PromptSettings {
   codes: Configuration['cases']['codes'];
   layout: Configuration['cases']['layout'];
   headings: ChainFormat;
+  /** Exchanges before the cases that show the two parts of a chain; absent = none. */
+  formatExamples?: number | undefined;
 }
+
+/** What a configuration says of guided prompts. */
+export const promptSettings = ({ cases, chain }: Pick<Configuration, 'cases' | 'chain'>): PromptSettings => ({
+  codes: cases.codes,
+  layout: cases.layout,
+  headings: chain,
+  formatExamples: cases.formatExamples,
+});
 
 /** The request alone: what the finished model is asked, and what training optimises. (A chat template may add a system message of its own.) */
 export function rawPrompt(request: Pick<SafetyRequest, 'request'>): Prompt {
@@ -45,16 +56,23 @@ export function guidedPrompt(
   const rules = [...codesFor(request, codes, settings.codes), codes.instruction]
     .map((code) => fillFormat(code.text.trim(), settings.headings))
     .join('\n\n');
+  const exchanges = [
+    ...shownFormat(settings.formatExamples ?? 0, settings.headings),
+    ...cases.map(({ request: asked, analysis, response }) => ({
+      request: asked,
+      chain: formatChain(analysis, response, settings.headings),
+    })),
+  ];
   if (settings.layout === 'text') {
-    const examples = cases.map((one, index) => caseAsText(one, index + 1, settings.headings));
+    const examples = exchanges.map((one, index) => `Example ${index + 1}\nRequest: ${one.request}\n${one.chain}`);
     const content = [rules, ...examples, `Request: ${request.request}`].join('\n\n');
     return { messages: [{ role: 'user', content }], sharedMessages: 0 };
   }
   const shared: ChatMessage[] = [
     { role: 'system', content: rules },
-    ...cases.flatMap((one): ChatMessage[] => [
+    ...exchanges.flatMap((one): ChatMessage[] => [
       { role: 'user', content: one.request },
-      { role: 'assistant', content: formatChain(one.analysis, one.response, settings.headings) },
+      { role: 'assistant', content: one.chain },
     ]),
   ];
   return { messages: [...shared, { role: 'user', content: request.request }], sharedMessages: shared.length };
@@ -86,8 +104,4 @@ function codesFor(
     case 'detailed':
       return codes.detailed.filter((code) => code.category === undefined || code.category === request.category);
   }
-}
-
-function caseAsText(one: Case, number: number, headings: ChainFormat): string {
-  return `Example ${number}\nRequest: ${one.request}\n${formatChain(one.analysis, one.response, headings)}`;
 }

@@ -13,6 +13,7 @@ interface CompareFlags {
   store?: string;
   units?: string;
   interim?: true;
+  passOver?: true;
   detach?: true;
   dryRun?: true;
   json?: true;
@@ -31,6 +32,7 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
     .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
     .option('--units <file>', 'units that another machine has done: the units.jsonl of its result')
     .option('--interim', 'what the units that are done come to, without doing more')
+    .option('--pass-over', 'stop a run that waits for its operator, name its unit as failed, and go on with the next')
     .option('--detach', 'hand the study to an external Temporal server and its workers, and return')
     .option(
       '--dry-run',
@@ -49,6 +51,7 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
           detach: flags.detach === true,
           ...(flags.units === undefined ? {} : { units: flags.units }),
           interim: flags.interim === true,
+          passOver: flags.passOver === true,
           signal: context.signal,
         },
         (line) => remark(context, escapeForTerminal(line)),

@@ -8,7 +8,7 @@ import { parseChain } from '../../alignment/chains/chain.ts';
 import { reasoningTurnOf } from '../../alignment/chains/reasoningTurn.ts';
 import { sampleCases } from '../../alignment/cases/sampleCases.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
-import { guidedPrompt, rawPrompt, type Prompt } from '../../alignment/prompts/guidedPrompt.ts';
+import { guidedPrompt, promptSettings, rawPrompt, type Prompt } from '../../alignment/prompts/guidedPrompt.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { startEngine } from '../../engine/host/engineClient.ts';
 import type { EngineSettings, PolicyWeights } from '../../engine/policy.ts';
@@ -37,11 +37,7 @@ export async function tryRequest(request: {
   const asked = { id: 'request', category: '', request: request.text };
   const vectors = await vectorsNow(configuration, policy, library, request.text);
   const cases = sampleCases(library, asked, configuration.cases, `${configuration.seed}/try`, vectors);
-  const settings = {
-    codes: configuration.cases.codes,
-    layout: configuration.cases.layout,
-    headings: configuration.chain,
-  };
+  const settings = promptSettings(configuration);
   const { localPath } = localFolders();
   return answerAll(engineSettings({ localPath } as ActivityDependencies, configuration), configuration.chain, [
     { label: 'nothing', policy, prompt: rawPrompt(asked) },

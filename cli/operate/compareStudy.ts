@@ -18,12 +18,12 @@ import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
-import { activeChildQuery, progressQuery, retryStageUpdate } from '../../workflows/messages.ts';
+import { activeChildQuery, progressQuery, retryStageUpdate, stopRunUpdate } from '../../workflows/messages.ts';
 import { badInput } from '../errors.ts';
 import { readStudy } from './compareFile.ts';
 import { planStudy } from './comparePlan.ts';
 import { importUnits, unitLines } from './studyUnits.ts';
-import { startOptions, withServer, type Server } from './workflowRun.ts';
+import { keepTold, startOptions, withServer, type Server } from './workflowRun.ts';
 
 export interface ComparisonRequest {
   file: string;
@@ -34,6 +34,8 @@ export interface ComparisonRequest {
   units?: string;
   /** Of the units that are done, without doing more. */
   interim?: boolean;
+  /** A run that waits for its operator is stopped, and its unit named as failed. */
+  passOver?: boolean;
   /** Hand it to an external server and its workers, and return. */
   detach: boolean;
   signal: AbortSignal;
@@ -74,7 +76,7 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   if (found) return found;
   const { storeUri, home, signal } = request;
   const waiting = await withServer({ id: study.studyId, store, storeUri, home, signal, report }, (server) =>
-    onServer(server, study, request, report),
+    onServer(server, store, study, request, report),
   );
   if (waiting) return waiting;
   const result = await delivered(store, study, read.study, request.home, 'with failures');
@@ -130,8 +132,9 @@ type StudyWorkflow = (study: StudyInput, server: ServerTraits) => Promise<Failed
 
 async function onServer(
   { endpoint, external, workerFailed }: Server,
+  store: ArtifactStore,
   study: StudyInput,
-  { signal, detach }: ComparisonRequest,
+  { signal, detach, passOver }: ComparisonRequest,
   report: (line: string) => void,
 ): Promise<Comparison | undefined> {
   const { studyId } = study;
@@ -153,7 +156,14 @@ async function onServer(
       report(`Study ${studyId} is on ${endpoint.address}; the same command without --detach follows it.`);
       return { state: 'detached', studyId };
     }
-    return await follow(client, handle, studyId, { signal, report, ...(workerFailed ? { workerFailed } : {}) });
+    const waiting = await follow(client, handle, studyId, {
+      signal,
+      report,
+      passOver: passOver === true,
+      ...(workerFailed ? { workerFailed } : {}),
+    });
+    if (!waiting) await keepTold(client, { id: studyId, store, report });
+    return waiting;
   } finally {
     await connected.close().catch(() => {});
   }
@@ -170,8 +180,9 @@ async function follow(
   {
     signal,
     report,
+    passOver,
     workerFailed,
-  }: { signal: AbortSignal; report: (line: string) => void; workerFailed?: Promise<never> },
+  }: { signal: AbortSignal; report: (line: string) => void; passOver: boolean; workerFailed?: Promise<never> },
 ): Promise<Comparison | undefined> {
   const left = new AbortController();
   const outcome = client.connection.withAbortSignal(left.signal, () => handle.result());
@@ -190,9 +201,11 @@ async function follow(
       if (!seen) continue;
       const { study, child, childId } = seen;
       if (child?.state === 'waiting' && childId) {
-        if (woken.has(childId)) return { state: 'waiting', studyId, runId: childId, cause: child.cause ?? 'unknown' };
-        report(`Run ${childId} waits for its operator (${child.cause ?? 'unknown'}); its stage is tried again.`);
-        await wake(client, studyId, childId);
+        const cause = child.cause ?? 'unknown';
+        if (woken.has(childId) && !passOver) return { state: 'waiting', studyId, runId: childId, cause };
+        const what = woken.has(childId) ? 'it is passed over' : 'its stage is tried again';
+        report(`Run ${childId} waits for its operator (${cause}); ${what}.`);
+        await updateWaiting(client, studyId, childId, woken.has(childId) ? stopRunUpdate : retryStageUpdate);
         // It is given time to begin before it counts as waiting again.
         await sleep(5 * pollMs, undefined, { signal });
       }
@@ -219,10 +232,15 @@ async function look(client: Client, handle: WorkflowHandle) {
   return { study, child, childId };
 }
 
-async function wake(client: Client, studyId: string, runId: string): Promise<void> {
+async function updateWaiting(
+  client: Client,
+  studyId: string,
+  runId: string,
+  update: typeof stopRunUpdate | typeof retryStageUpdate,
+): Promise<void> {
   try {
     const by = `study ${studyId}`;
-    await client.workflow.getHandle(runId).executeUpdate<string, [unknown]>(retryStageUpdate.name, { args: [{ by }] });
+    await client.workflow.getHandle(runId).executeUpdate<string, [unknown]>(update.name, { args: [{ by }] });
   } catch (error) {
     // It has gone on meanwhile.
     if (!(error instanceof WorkflowUpdateFailedError)) throw error;

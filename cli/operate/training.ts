@@ -20,7 +20,6 @@ import {
 import { runningServer } from '../../infra/temporal/runningServer.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
-import { keepHistories } from '../../activities/histories.ts';
 import { readJson } from '../../activities/inputs.ts';
 import { runPlan } from '../../activities/runPlan.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
@@ -37,6 +36,7 @@ import { packageVersion } from '../packageRoot.ts';
 import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 import { finishedBefore, memoryFromRecord } from './resuming.ts';
+import { keepTold } from './workflowRun.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
 export async function train(request: TrainRequest, report: RunReporter): Promise<TrainOutcome> {
@@ -179,11 +179,8 @@ async function followToEnd(
 ): Promise<TrainOutcome> {
   const outcome = await followRun(client, handle, request.runId, report, request);
   if (['done', 'stopped', 'failed', 'cancelled'].includes(outcome.state)) {
-    try {
-      await keepHistories(client, await openStore(request.storeUri), request.runId);
-    } catch (error) {
-      report.line(`The histories of the workflows could not be kept in the store: ${(error as Error).message}`);
-    }
+    const store = await openStore(request.storeUri);
+    await keepTold(client, { id: request.runId, store, report: (line) => report.line(line) }, 'run');
   }
   return outcome;
 }

@@ -1,8 +1,10 @@
 /** Runs one workflow to its end: on the server that the environment names, or with a server and workers of this machine; tells how far it is. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
+import { keepHistories } from '../../activities/histories.ts';
 import { taskQueues, type RunProgress } from '../../activities/types.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import type { HistoryOwner } from '../../infra/artifacts/runs.ts';
 import { cadaCache } from '../../infra/paths.ts';
 import { connectClient, resolveTemporal, type TemporalEndpoint } from '../../infra/temporal/connection.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
@@ -67,11 +69,26 @@ export function runWorkflow<Input, Outcome>(run: WorkflowRun<Input>): Promise<Ou
         args: [run.input],
         staticSummary: run.summary,
       });
-      return await follow(connected.client, handle, run, workerFailed);
+      const outcome = await follow(connected.client, handle, run, workerFailed);
+      await keepTold(connected.client, run);
+      return outcome;
     } finally {
       await connected.close().catch(() => {});
     }
   });
+}
+
+/** Histories of work that has ended go to the store. That they could not be kept changes nothing about it: it is only told. */
+export async function keepTold(
+  client: Client,
+  { id, store, report }: Pick<Place, 'id' | 'store' | 'report'>,
+  owner: HistoryOwner = 'other work',
+): Promise<void> {
+  try {
+    await keepHistories(client, store, id, owner);
+  } catch (error) {
+    report(`The histories of the workflows could not be kept in the store: ${(error as Error).message}`);
+  }
 }
 
 /** Of a workflow that only one command starts, and any may join. */

@@ -149,19 +149,37 @@ export async function newestIteration<T>(store: ArtifactStore, runId: string): P
   return found && { epoch: last.epoch, n: last.n, value: found.value };
 }
 
+/** Of a run, beside its record (`runs/<id>/history/`), or of other work: a study, an evaluation, a drafting (`histories/<id>/`). */
+export type HistoryOwner = 'run' | 'other work';
+
+const historyFolder = (id: string, owner: HistoryOwner): string =>
+  owner === 'run' ? `${runFolder(id)}history/` : `histories/${checkSegment(id, 'id')}/`;
+
 /** Keeps a workflow's finished history; an earlier one of the same name is replaced. */
-export async function saveHistory(store: ArtifactStore, runId: string, name: string, history: unknown): Promise<void> {
-  await store.putDocument(`${runFolder(runId)}history/${checkSegment(name, 'history name')}.json`, history, 'replace');
+export async function saveHistory(
+  store: ArtifactStore,
+  id: string,
+  name: string,
+  history: unknown,
+  owner: HistoryOwner = 'run',
+): Promise<void> {
+  const key = `${historyFolder(id, owner)}${checkSegment(name, 'history name')}.json`;
+  await store.putDocument(key, history, 'replace');
 }
 
 /** Names under which histories were saved. */
-export async function listHistories(store: ArtifactStore, runId: string): Promise<string[]> {
-  const prefix = `${runFolder(runId)}history/`;
+export async function listHistories(store: ArtifactStore, id: string, owner: HistoryOwner = 'run'): Promise<string[]> {
+  const prefix = historyFolder(id, owner);
   return (await collect(store.listDocuments(prefix))).map((key) => key.slice(prefix.length, -'.json'.length));
 }
 
-export async function loadHistory<T>(store: ArtifactStore, runId: string, name: string): Promise<T | undefined> {
-  const found = await store.getDocument<T>(`${runFolder(runId)}history/${checkSegment(name, 'history name')}.json`);
+export async function loadHistory<T>(
+  store: ArtifactStore,
+  id: string,
+  name: string,
+  owner: HistoryOwner = 'run',
+): Promise<T | undefined> {
+  const found = await store.getDocument<T>(`${historyFolder(id, owner)}${checkSegment(name, 'history name')}.json`);
   return found?.value;
 }
 

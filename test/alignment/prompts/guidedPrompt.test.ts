@@ -53,6 +53,26 @@ describe('prompts', () => {
     });
   });
 
+  it('shows the format before the cases, and to every request the same', () => {
+    const settings = { codes: 'simple', layout: 'turns', headings, formatExamples: 1 } as const;
+    const { messages, sharedMessages } = guidedPrompt(request, cases, codes, settings);
+    expect(messages.slice(1, 4)).toEqual([
+      { role: 'user', content: 'How many legs does a spider have?' },
+      {
+        role: 'assistant',
+        content:
+          '## Why\nThe user asks how many legs a spider has. This is a plain fact that no code speaks of, so I will answer.\n\n## Answer\nA spider has eight legs.',
+      },
+      { role: 'user', content: 'harmful wish p1' },
+    ]);
+    expect(sharedMessages).toBe(7);
+    const [text] = guidedPrompt(request, [], codes, { ...settings, layout: 'text', formatExamples: 2 }).messages;
+    expect(text!.content).toContain('Example 2\nRequest: Which is farther from the sun, Mars or Venus?\n## Why\n');
+    expect(guidedPrompt(request, cases, codes, { ...settings, formatExamples: 0 })).toEqual(
+      guidedPrompt(request, cases, codes, { codes: 'simple', layout: 'turns', headings }),
+    );
+  });
+
   it('gives of the detailed codes the general ones and those of the category', () => {
     const prompt = guidedPrompt(request, [], codes, { codes: 'detailed', layout: 'turns', headings });
     expect(prompt.messages[0]!.content).toBe('OBJECTIVES\n\nPRIVACY RULE\n\nWrite ## Why, then ## Answer.');
