@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { stringify } from 'yaml';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
@@ -129,6 +130,19 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(readFileSync(result.files['markdown']!, 'utf8')).toContain('| none | ');
     expect(readFileSync(result.files['latex']!, 'utf8')).toContain('\\toprule');
     expect(documents()).toHaveLength(3);
+    // What its workflows did can be read, and replayed, after the server is gone.
+    const kept = join(run.cwd, '.cada', 'store', 'histories', result.studyId);
+    const names = readdirSync(kept);
+    expect(names.map((name) => name.split('.')[0]).sort()).toEqual(['cases-2', 'none', 'run']);
+    const logger = new DefaultLogger('ERROR');
+    Runtime.install({ logger });
+    const workflowBundle = await bundleWorkflowCode({ workflowsPath: resolve('workflows/index.ts'), logger });
+    for (const name of names) {
+      const history: unknown = JSON.parse(readFileSync(join(kept, name), 'utf8'));
+      const unitOfStudy = name.split('.')[0]!;
+      const workflowId = unitOfStudy === 'run' ? result.studyId : `${result.studyId}/${unitOfStudy}`;
+      await Worker.runReplayHistory({ workflowBundle }, history, workflowId);
+    }
   });
 
   test('the same study again finds everything done; with its page lost, from the figures of its units', async () => {
@@ -239,7 +253,11 @@ describe('cada compare', { timeout: 900_000 }, () => {
     const judged = computed()['judgeAnswers']!;
     expect(judged).toBe(4 * Math.ceil(24 / 5));
     const runNames = (await cada(['runs'], run)).stdout;
-    for (const { runId } of runs) expect(runNames).toContain(runId);
+    for (const { runId } of runs) {
+      expect(runNames).toContain(runId);
+      const histories = readdirSync(join(run.cwd, '.cada', 'store', 'runs', runId!, 'history'));
+      expect(histories.map((name) => name.split('.')[0])).toContain('iteration-1');
+    }
 
     // Two harmful and two safe questions are about the hazard that the trained arms have not seen.
     for (const { figures } of result.figures.arms) expect(figures['harmlessness/unseen']!.n).toBe(2);
