@@ -21,7 +21,8 @@ const readsAtOnce = 8;
 
 export interface AppendOptions {
   /**
-   * Names what is told: where it is in the log already, nothing is added. Attempts of one activity give the same.
+   * Names what is told: where it is in the log already, nothing is added. Attempts of one activity give the same. To see to that the log is read: who
+   * tells each thing once leaves it out.
    * @default a new one
    */
   event?: string;
@@ -43,10 +44,11 @@ export async function appendAudit(
   store: ArtifactStore,
   runId: string,
   note: AuditNote,
-  { event = randomUUID(), now = new Date() }: AppendOptions = {},
+  { event: named, now = new Date() }: AppendOptions = {},
 ): Promise<AuditEntry> {
-  const known = await knownEntry(store, runId, event);
+  const known = named === undefined ? undefined : await knownEntry(store, runId, named);
   if (known) return known;
+  const event = named ?? randomUUID();
   let head = (await store.getDocument<AuditHead>(headKey(runId)))?.value;
   for (;;) {
     const entry = nextEntry(runId, head, note, { at: now.toISOString(), event });
