@@ -91,7 +91,8 @@ export async function watch(request: RunRequest, report: RunReporter): Promise<T
     if (resolveTemporal(process.env).kind === 'external' || (await endpointOf(request))) throw error;
     const record = (await loadRun<RunRecord>(await openStore(request.storeUri), request.runId))?.record;
     if (!record) throw error;
-    if (record.state === 'running') report.line('The command that ran it was stopped; `cada train --resume` goes on.');
+    if (['running', 'awaiting approval'].includes(record.state))
+      report.line('The command that ran it was stopped; `cada train --resume` goes on.');
     return { state: record.state, ...(record.cause ? { cause: record.cause } : {}) };
   }
 }
