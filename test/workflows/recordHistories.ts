@@ -1,5 +1,5 @@
 /**
- * Records the histories that replay.test.ts replays: `node test/workflows/recordHistories.ts` (`--steered`: the latter only). Those of a whole run on the tiny model, and those of runs that
+ * Records the histories that replay.test.ts replays: `node test/workflows/recordHistories.ts` (`--steered`: the latter only; `--governed`: those with an audit log and a release only). Those of a whole run on the tiny model, and those of runs that
  * were steered, on stages without work. To be done again when workflows change in a way that old histories need not survive (docs/upgrades.md).
  * Addresses, machine and process names are replaced: a replay does not look at them.
  */
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { WorkflowHandle } from '@temporalio/client';
 import { format } from 'prettier';
+import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { listHistories, loadHistory } from '../../infra/artifacts/runs.ts';
 import * as messages from '../../workflows/messages.ts';
 import { eventually } from '../servers/temporalServer.ts';
@@ -25,8 +26,9 @@ const neutralStore = 's3://bucket/cada';
 const folder = join(import.meta.dirname, 'histories');
 
 await mkdir(folder, { recursive: true });
-if (!process.argv.includes('--steered')) await recordWholeRun();
-await recordSteeredRuns();
+if (!process.argv.some((flag) => ['--steered', '--governed'].includes(flag))) await recordWholeRun();
+if (!process.argv.includes('--governed')) await recordSteeredRuns();
+await recordGovernedRuns();
 process.exit(0);
 
 async function recordWholeRun(): Promise<void> {
@@ -67,6 +69,45 @@ async function recordSteeredRuns(): Promise<void> {
   } finally {
     await cluster.stop();
   }
+}
+
+/** Runs as they are since there is an audit log: their updates are told in it. */
+async function recordGovernedRuns(): Promise<void> {
+  const cluster = await startInstantCluster();
+  try {
+    for (const [what, handle] of [
+      ['audited', await audited(cluster)],
+      ['released', await released(cluster)],
+    ] as const) {
+      const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
+      await write(`alignPolicy-${what}`, history, cluster.store.uri, cluster.home);
+    }
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function audited(cluster: InstantCluster): Promise<WorkflowHandle> {
+  const handle = await cluster.start('recorded-audited', instantConfiguration({ count: 1 }));
+  await handle.executeUpdate<string, [unknown]>(messages.pauseUpdate.name, { args: [{ by: 'Ann' }] });
+  await eventually('it holds', async () => (await cluster.record('recorded-audited')).state === 'paused');
+  await handle.executeUpdate(messages.resumeUpdate);
+  await handle.result();
+  return handle;
+}
+
+/** Its time limit passes, then it is approved. */
+async function released(cluster: InstantCluster): Promise<WorkflowHandle> {
+  const release = { approval: 'required', timeoutHours: 0.001, onTimeout: 'wait' };
+  const configuration = configurationSchema.parse({ ...instantConfiguration({ count: 1 }), release });
+  const handle = await cluster.start('recorded-released', configuration);
+  await eventually('its time is over', async () => {
+    const { release: asked } = await cluster.record('recorded-released');
+    return asked?.timedOut === true;
+  });
+  await handle.executeUpdate(messages.approveUpdate, { args: [{ by: 'Ann', why: 'read the report' }] });
+  await handle.result();
+  return handle;
 }
 
 async function heldInTheMiddle(cluster: InstantCluster): Promise<WorkflowHandle> {
@@ -118,7 +159,8 @@ async function write(name: string, history: unknown, store: string, ownFolder: s
 function scrubbed(value: unknown, store: string, key = ''): unknown {
   if (Array.isArray(value)) return value.map((one) => scrubbed(one, store));
   if (typeof value === 'string') {
-    if (key === 'identity') return 'process';
+    // Sticky queues are named after their process too.
+    if (key === 'identity' || /^\d+@/.test(value)) return 'process';
     return key === 'data' ? withNeutralStore(value, store) : value;
   }
   if (typeof value !== 'object' || value === null) return value;

@@ -20,8 +20,10 @@ async function replay(histories: Record<string, HistoryJson>): Promise<ReplayRes
   return results;
 }
 
-test('finished, in the middle, continued, paused, rolled back, guarded: every workflow replays its recorded history', async () => {
-  const steered = ['continued', 'guarded', 'middle', 'paused', 'rolledBack'].map((what) => `alignPolicy-${what}`);
+test('finished, in the middle, continued, paused, rolled back, guarded, audited, released: every workflow replays its recorded history', async () => {
+  const steered = ['audited', 'continued', 'guarded', 'middle', 'paused', 'released', 'rolledBack'].map(
+    (what) => `alignPolicy-${what}`,
+  );
   expect(names.sort()).toEqual(['alignPolicy', ...steered, 'evaluatePolicy', 'runIteration', 'warmStartPolicy']);
   // The run's children are named after it.
   const idOf = (name: string): string =>
