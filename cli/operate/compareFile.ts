@@ -48,13 +48,22 @@ export function configurationOf(
     model: { ...(merged['model'] as object | undefined), source: modelSource(model, file) },
   };
   const parsed = configurationSchema.safeParse({ ...merged, ...own });
+  const where = arm ? `the configuration of arm "${arm.name}"` : 'base';
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const where = arm ? `the configuration of arm "${arm.name}"` : 'base';
     throw badInput(
       `${file}, ${where}: ${issue!.path.join('.')}: ${issue!.message}.`,
       'docs/configuration.md lists the settings.',
     );
+  }
+  for (const section of ['warmStart', 'iteration'] as const) {
+    // A study is named by its settings: marks that are made while it is at work must not be another study.
+    const { marks } = parsed.data[section];
+    if (marks && marks.chains === undefined)
+      throw badInput(
+        `${file}, ${where}: ${section}.marks: a study takes marks by their digest.`,
+        'Write marks.chains beside marks.of: `cada plan` of the configuration tells it.',
+      );
   }
   const configuration = judgedBy(parsed.data, arm, file);
   const { library } = configuration;

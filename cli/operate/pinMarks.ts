@@ -67,8 +67,9 @@ async function publishMarked(
     model: model!,
     chains: usable.sort((a, b) => compare(a.run, b.run) || compare(a.chain, b.chain)),
   };
-  report(`${usable.length} marked chains of ${named}`);
-  return (await store.putBytes(canonicalJson(artifact), 'marked-chains')).sha256;
+  const { sha256 } = await store.putBytes(canonicalJson(artifact), 'marked-chains');
+  report(`${usable.length} marked chains of ${named}, ${sha256}`);
+  return sha256;
 }
 
 function unusable(

@@ -73,6 +73,15 @@ test('a file of an arm that is not there is named', async () => {
   await expect(readStudy(file)).rejects.toThrow(`There is no file ${join(folder, 'gone.yaml')}`);
 });
 
+test('an arm takes marks by their digest alone: those of now would be others tomorrow', async () => {
+  const read = await readStudy(join('studies', 'training-arms.yaml'));
+  const marks = { of: 'demo', chains: 'ab'.repeat(32) };
+  const arm = { ...read.study.arms[0]!, configuration: { warmStart: { marks } } };
+  expect(configurationOf(read, 'Owner/model', arm, 1).warmStart.marks).toEqual(marks);
+  const unsettled = { ...arm, configuration: { warmStart: { marks: { of: 'demo' } } } };
+  expect(() => configurationOf(read, 'Owner/model', unsettled, 1)).toThrow('a study takes marks by their digest');
+});
+
 describe('hazards that a study withholds', () => {
   const studyWith = async (changes: object) => {
     const file = join(mkdtempSync(join(tmpdir(), 'cada-study-')), 'study.yaml');

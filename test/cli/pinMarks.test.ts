@@ -125,7 +125,7 @@ test('what figures are made of, what is withheld and what was written anew is le
     'warmStart.marks: 1/t2/0 is left out: the run has another chain of this name since it was marked',
     expect.stringContaining('1/soon/0 is left out: it is evaluated on: request "soon"') as string,
     'warmStart.marks: after/h1/0 is left out: it answers a request that figures are made of',
-    'warmStart.marks: 1 marked chains of demo',
+    expect.stringMatching(/^warmStart\.marks: 1 marked chains of demo, [0-9a-f]{64}$/) as string,
   ]);
 });
 
