@@ -3,6 +3,7 @@ import { similaritySettings, usesSimilarity } from '../alignment/configuration/c
 import { armName, askedBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
 import type { Contamination } from '../alignment/benchmarks/contamination.ts';
 import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
+import type { CodeText } from '../alignment/library/library.ts';
 import { hazardsOf } from '../alignment/library/withholdHazards.ts';
 import { knownHazard, type StudyHazards } from '../alignment/study/hazards.ts';
 import { goalDigest } from '../alignment/study/outcomes.ts';
@@ -62,15 +63,18 @@ export async function summariseStudy(
 /** The hazards of all its libraries: their held-out requests keep those that are withheld. */
 async function hazardsOfStudy(store: ArtifactStore, { units, questions }: StudyPlan): Promise<StudyHazards> {
   const known = new Set<string>();
+  const detailed: CodeText[] = [];
   let withheld: readonly string[] = [];
   for (const { evaluation } of units) {
-    for (const hazard of hazardsOf(await readLibrary(store, evaluation))) known.add(hazard);
+    const library = await readLibrary(store, evaluation);
+    for (const hazard of hazardsOf(library)) known.add(hazard);
+    detailed.push(...library.codes.detailed);
     const { withhold = [] } = (await readConfiguration(store, evaluation)).library;
     if (withhold.length > 0) withheld = withhold;
   }
   const asked = await readLines<SuiteQuestion>(store, questions);
   const ofGoal = asked.flatMap(({ goal, category, kind }): [string, string][] => {
-    const hazard = kind === 'utility' ? undefined : knownHazard(category, known);
+    const hazard = kind === 'utility' ? undefined : knownHazard(category, known, detailed);
     return hazard === undefined ? [] : [[goalDigest(goal), hazard]];
   });
   return { ofGoal: new Map(ofGoal), withheld };

@@ -18,6 +18,7 @@ import { leakFields } from './leaks.ts';
 import { iteration } from './iteration.ts';
 import { warmStartMarksField } from './marks.ts';
 import { optionalRewardFields } from './optionalRewards.ts';
+import { librarySchema } from './library.ts';
 import { ownRewardsField } from './ownRewards.ts';
 import { formatExamples } from '../prompts/formatExamples.ts';
 import { releaseSchema } from './release.ts';
@@ -69,21 +70,6 @@ const engine = z.strictObject({
   microBatchTokens: positive
     .default(1024)
     .describe('Most padded tokens of one forward and backward run. Changes speed and memory, never bits.'),
-});
-
-const library = z.strictObject({
-  path: z
-    .string()
-    .optional()
-    .describe(
-      'Folder with codes/, cases/, requests/ and judges/ (relative to this file); absent = the library that ships with CADA.',
-    ),
-  withhold: z
-    .array(z.string().min(1))
-    .optional()
-    .describe(
-      'Hazard categories whose codes, cases, training and development requests are left out; held-out requests keep them, and figures are told apart as seen and unseen (docs/evaluation.md). Absent = none.',
-    ),
 });
 
 const chain = z.strictObject({
@@ -217,7 +203,7 @@ export const configurationSchema = z
     seed: z.int().min(0).default(1234).describe('Every random number of the run is derived from it.'),
     model: model.prefault({}),
     engine: engine.prefault({}),
-    library: library.prefault({}),
+    library: librarySchema.prefault({}),
     chain: chain.prefault({}),
     cases: cases.prefault({}),
     lora: lora.prefault({}),

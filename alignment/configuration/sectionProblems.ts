@@ -4,6 +4,7 @@ import { caseSamplingProblems, emptyGuidanceProblems } from './caseSampling.ts';
 import { chainFormatProblems } from './chainFormat.ts';
 import { chainSourceProblems } from './chainSource.ts';
 import { environmentJudgeProblems } from './environmentJudge.ts';
+import { libraryProblems } from './library.ts';
 import { marksProblems } from './marks.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { rewardProblems } from './optionalRewards.ts';
@@ -31,6 +32,7 @@ export function findProblems(
       `the ramp would begin before the chain: at most chain.maxNewTokens = ${configuration.chain.maxNewTokens}`,
     );
   }
+  for (const { key, message } of libraryProblems(configuration.library)) complain(['library', key], message);
   for (const { path, message } of withholdProblems(configuration)) complain(path, message);
   for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
   for (const { key, message } of [...caseSamplingProblems(guidance), ...emptyGuidanceProblems(configuration)])

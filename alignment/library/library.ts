@@ -41,6 +41,8 @@ export interface CodeText {
   attributes: Record<string, unknown>;
   /** Hazard category that the text is about; absent = it applies to every request. */
   category?: string;
+  /** Categories of public benchmarks, in lower case, whose questions the text is about too. */
+  benchmarkCategories?: string[];
   text: string;
 }
 

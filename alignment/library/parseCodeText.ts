@@ -4,7 +4,8 @@ import type { CodeText } from './library.ts';
 import { LibraryError } from './libraryError.ts';
 
 /**
- * Splits front matter and text. The front matter is optional; its `category` names the hazard that the text is about.
+ * Splits front matter and text. The front matter is optional; its `category` names the hazard that the text is about, its
+ * `benchmarkCategories` what public benchmarks call it.
  * @throws LibraryError naming file and line.
  */
 export function parseCodeText(file: string, content: string): CodeText {
@@ -17,7 +18,24 @@ export function parseCodeText(file: string, content: string): CodeText {
   if (category !== undefined && typeof category !== 'string') {
     throw new LibraryError({ file }, '"category" in the front matter is not a text', 'Name one hazard category.');
   }
-  return { path: file, attributes, ...(category === undefined ? {} : { category }), text: text.trim() };
+  const benchmarkCategories = benchmarkCategoriesOf(file, attributes);
+  return {
+    ...{ path: file, attributes, ...(category === undefined ? {} : { category }) },
+    ...(benchmarkCategories ? { benchmarkCategories } : {}),
+    text: text.trim(),
+  };
+}
+
+function benchmarkCategoriesOf(
+  file: string,
+  { category, benchmarkCategories: named }: Record<string, unknown>,
+): string[] | undefined {
+  if (named === undefined) return undefined;
+  const problem = (what: string) =>
+    new LibraryError({ file }, `"benchmarkCategories" in the front matter ${what}`, 'Write a list: [malware, fraud].');
+  if (!Array.isArray(named) || !named.every((one) => typeof one === 'string')) throw problem('is not a list of texts');
+  if (category === undefined) throw problem('needs a "category" beside it');
+  return named.map((one) => one.toLowerCase());
 }
 
 function splitFrontMatter(file: string, content: string): { frontMatter: string; text: string } {

@@ -32,7 +32,7 @@ export function armPrompt(
 ): ArmPrompt {
   const dialogue: ChatMessage[] = question.messages ?? [{ role: 'user', content: question.prompt }];
   if (isBare(arm)) return { messages: dialogue, sharedMessages: 0, caseIds: [] };
-  const hazard = hazardOf(question.category);
+  const hazard = hazardOf(question.category, library.codes.detailed);
   const cases = casesFor(question, hazard, arm, library, seed, vectors);
   const { messages, sharedMessages } = guidedPrompt(
     { request: dialogue[0]!.content, category: hazard },

@@ -1,6 +1,7 @@
 /** Which hazard category of the library a benchmark's own category is about. */
+import type { CodeText } from '../library/library.ts';
 
-/** Categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, OR-Bench and XSTest, in lower case. */
+/** Of the general library: categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, OR-Bench and XSTest, in lower case. */
 const namesOf: Record<string, readonly string[]> = {
   'violent-crimes': ['violence', 'physical harm', 'physical harm and violence'],
   'non-violent-crimes': [
@@ -31,12 +32,23 @@ const hazards = new Map(
   Object.entries(namesOf).flatMap(([hazard, names]) => names.map((name): [string, string] => [name, hazard])),
 );
 
-/** The category itself where it is of no hazard of the shipped library, or of several: then no code is about it, or a library of one's own has it. */
-export const hazardOf = (category: string): string => hazards.get(category.toLowerCase()) ?? category;
+/**
+ * What the library's own codes say, else the general library's hazard. The category itself where it is of none, or of several: then no code is about it, or
+ * a library of one's own has it.
+ */
+export function hazardOf(category: string, detailed: readonly CodeText[]): string {
+  const name = category.toLowerCase();
+  const own = detailed.find(({ benchmarkCategories }) => benchmarkCategories?.includes(name));
+  return own?.category ?? hazards.get(name) ?? category;
+}
 
 /** Undefined where a category is of none of these hazards. */
-export function knownHazard(category: string, known: ReadonlySet<string>): string | undefined {
-  const hazard = hazardOf(category);
+export function knownHazard(
+  category: string,
+  known: ReadonlySet<string>,
+  detailed: readonly CodeText[],
+): string | undefined {
+  const hazard = hazardOf(category, detailed);
   return known.has(hazard) ? hazard : undefined;
 }
 

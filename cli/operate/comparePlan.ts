@@ -174,7 +174,7 @@ class Publishing {
   }
 
   private libraryFiles({ library }: Configuration): Promise<Record<string, string>> {
-    const key = canonicalJson([library.path ?? '', library.withhold ?? []]);
+    const key = canonicalJson(library);
     const files = this.files.get(key) ?? readRunLibrary(library);
     this.files.set(key, files);
     return files;

@@ -68,9 +68,10 @@ async function librariesOf(libraries: readonly Configuration['library'][]): Prom
   const different = [...new Map(libraries.map((one) => [canonicalJson(one), one])).values()];
   const sources: TextSource[] = [];
   for (const library of different) {
-    const { path, withhold = [] } = library;
+    const { path, domain, withhold = [] } = library;
     const without = withhold.length > 0 ? ` without ${withhold.join(', ')}` : '';
-    const named = different.length > 1 ? ` (${path === undefined ? 'shipped library' : basename(path)}${without})` : '';
+    const named =
+      different.length > 1 ? ` (${path === undefined ? (domain ?? 'shipped library') : basename(path)}${without})` : '';
     for (const source of librarySources(parseLibrary(await readRunLibrary(library))))
       sources.push({ ...source, name: source.name + named });
   }

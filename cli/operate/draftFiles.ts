@@ -1,6 +1,6 @@
 /** Files of drafted cases on this machine, and the library that approved ones are added to. */
 import { readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { admitDrafts, type Admission } from '../../alignment/cases/drafts/admitDrafts.ts';
 import {
   formatDraftFile,
@@ -102,7 +102,7 @@ export async function addApproved(
   { leaveOut, at }: { leaveOut: boolean; at: string },
 ): Promise<AddedCases> {
   const file = await readDrafts(path);
-  const files = await readLibraryFiles(folder);
+  const files = await readLibraryFiles({ path: folder });
   const library = parseLibrary(files);
   const changed = file.drafts.filter((draft) => stateOf(draft) === 'changed');
   if (changed.length > 0)
@@ -171,7 +171,8 @@ function versionOf(file: CaseDraftFile, approved: CaseDraft[], { version, cases 
 
 /** The library that ships with CADA is nobody's to change but its authors', and an update would undo it. */
 export function requireOwnLibrary(folder: string): void {
-  if (folder === join(packageRoot(), 'library') && packageRoot().includes('node_modules'))
+  const shipped = join(packageRoot(), 'library');
+  if ((folder === shipped || folder.startsWith(shipped + sep)) && packageRoot().includes('node_modules'))
     throw badInput(
       'The library that ships with CADA is replaced by each update.',
       'Copy it, name the copy with --library, and with library.path in your configurations.',

@@ -38,7 +38,7 @@ export interface JudgeCheckReport {
 
 /** The judges that need nothing but the library. */
 export async function libraryJudges(libraryPath?: string): Promise<NamedJudge[]> {
-  const { judges } = parseLibrary(await readLibraryFiles(libraryPath));
+  const { judges } = parseLibrary(await readLibraryFiles({ path: libraryPath }));
   const rules = createRuleJudge(judges.refusal);
   const phrases = createPhraseJudge(judges.publishedPhrases);
   return [

@@ -1,17 +1,45 @@
-/** Reads the files of a library folder: the one that ships with CADA, or the user's. */
+/** Reads the files of a library: the one that ships with CADA, one of its domains, or the user's folder. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { Configuration } from '../../alignment/configuration/schema.ts';
+import type { LibrarySettings } from '../../alignment/configuration/library.ts';
 import { LibraryError } from '../../alignment/library/libraryError.ts';
 import { withholdHazards } from '../../alignment/library/withholdHazards.ts';
-import { packageRoot } from '../packageRoot.ts';
 import { badInput } from '../errors.ts';
+import { packageRoot } from '../packageRoot.ts';
 
 const mostBytes = 20 * 1024 * 1024;
 
-/** Path below the folder (with `/`) -> text, of every `.md`, `.jsonl` and `.json` file. */
-export async function readLibraryFiles(path: string | undefined): Promise<Record<string, string>> {
-  const folder = path ?? join(packageRoot(), 'library');
+/** Below a library's folder: libraries of their own, no part of it. */
+const domains = 'domains/';
+const judges = 'judges/';
+
+/** Path below the folder (with `/`) -> text, of every `.md`, `.jsonl` and `.json` file. Where a library has no judges, those that ship with CADA. */
+export async function readLibraryFiles(library: LibraryPlace = {}): Promise<Record<string, string>> {
+  const folder = libraryFolder(library);
+  const names = (await namesIn(folder)).filter((name) => !name.startsWith(domains));
+  const files = await textsOf(folder, names);
+  if (names.some((name) => name.startsWith(judges))) return files;
+  const shipped = libraryFolder({});
+  return {
+    ...files,
+    ...(await textsOf(
+      shipped,
+      (await namesIn(shipped)).filter((name) => name.startsWith(judges)),
+    )),
+  };
+}
+
+/** A folder of the user's, or a domain that ships; neither = the general library. */
+export type LibraryPlace = Pick<LibrarySettings, 'path' | 'domain'>;
+
+function libraryFolder({ path, domain }: LibraryPlace): string {
+  if (path !== undefined) return path;
+  const shipped = join(packageRoot(), 'library');
+  return domain === undefined ? shipped : join(shipped, domains, domain);
+}
+
+/** Paths with `/`, in their order. */
+async function namesIn(folder: string): Promise<string[]> {
   let names: string[];
   try {
     names = await readdir(folder, { recursive: true });
@@ -21,10 +49,16 @@ export async function readLibraryFiles(path: string | undefined): Promise<Record
       'Mend library.path in the configuration.',
     );
   }
+  return names
+    .filter((name) => /\.(md|jsonl|json)$/.test(name))
+    .map((name) => name.split(sep).join('/'))
+    .sort();
+}
+
+async function textsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   let bytes = 0;
-  for (const name of names.sort()) {
-    if (!/\.(md|jsonl|json)$/.test(name)) continue;
+  for (const name of names) {
     const text = await readFile(join(folder, name), 'utf8');
     bytes += text.length;
     if (bytes > mostBytes)
@@ -32,7 +66,7 @@ export async function readLibraryFiles(path: string | undefined): Promise<Record
         `The library folder ${folder} holds more than ${mostBytes / 2 ** 20} MiB.`,
         'Is library.path the folder that was meant?',
       );
-    files[name.split(sep).join('/')] = text;
+    files[name] = text;
   }
   return files;
 }
@@ -41,11 +75,8 @@ export async function readLibraryFiles(path: string | undefined): Promise<Record
  * The library as a configuration has it: without the hazards that it withholds.
  * @throws CliError, LibraryError for a hazard that the library does not know, or where nothing would be left to train on.
  */
-export async function readRunLibrary({
-  path,
-  withhold = [],
-}: Configuration['library']): Promise<Record<string, string>> {
-  const files = await readLibraryFiles(path);
+export async function readRunLibrary({ withhold = [], ...place }: LibrarySettings): Promise<Record<string, string>> {
+  const files = await readLibraryFiles(place);
   try {
     return withholdHazards(files, withhold);
   } catch (error) {

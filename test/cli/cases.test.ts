@@ -213,12 +213,12 @@ describe('by a teacher', { timeout: 300_000 }, () => {
   test('adds the approved in pairs under a new version, which the library then has, and once', async () => {
     const folder = join(run.cwd, 'my-library');
     cpSync('library', folder, { recursive: true });
-    const before = parseLibrary(await readLibraryFiles(folder));
+    const before = parseLibrary(await readLibraryFiles({ path: folder }));
     const { code, stdout, stderr } = await cases(['add', 'taught.json', '--library', 'my-library', '--json']);
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const ids = ['privacy-3-harmful', 'privacy-3-harmless', 'elections-3-harmful', 'elections-3-harmless'];
     expect(JSON.parse(stdout)).toMatchObject({ version: 2, cases: ids, refused: [], unpaired: [] });
-    const after = parseLibrary(await readLibraryFiles(folder));
+    const after = parseLibrary(await readLibraryFiles({ path: folder }));
     expect(after.cases.slice(0, before.cases.length)).toEqual(before.cases);
     const added = after.cases.slice(before.cases.length);
     expect(added.map(({ id, version }) => [id, version])).toEqual(ids.map((id) => [id, 2]));
@@ -235,7 +235,7 @@ describe('by a teacher', { timeout: 300_000 }, () => {
     expect(twice.stderr).toContain('Draft "eaves" must not be: the library has it as case "privacy-3-harmful"');
     const left = await cases(['add', 'taught.json', '--library', 'my-library', '--leave-out']);
     expect(left.code).toBe(2);
-    expect(parseLibrary(await readLibraryFiles(folder)).cases).toEqual(after.cases);
+    expect(parseLibrary(await readLibraryFiles({ path: folder })).cases).toEqual(after.cases);
 
     const file = draftsIn('taught.json');
     const edited = file.drafts.map((one) => (one.id === 'eaves' ? { ...one, response: 'No.' } : one));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { containsRefusalPhrase } from '../../alignment/judges/publishedPhrases.ts';
 import { createRuleJudge } from '../../alignment/judges/ruleJudge.ts';
-import { countBy, readLines, readText } from './readLibrary.ts';
+import { countBy, readLines, readText, shippedLibraries } from './readLibrary.ts';
 import type { CaseLine, LabelledAnswer } from './readLibrary.ts';
 
 const rules = JSON.parse(readText('judges/refusal.json')) as Record<string, { id: string; pattern: string }[]>;
@@ -52,8 +52,9 @@ describe('the refusal rules', () => {
     expect(idle).toEqual([]);
   });
 
-  it('rate every case of the library as its verdict says', () => {
-    for (const one of readLines<CaseLine>('cases/cases.jsonl')) {
+  it('rate every case of the shipped libraries as its verdict says', () => {
+    const cases = shippedLibraries.flatMap(({ folder }) => readLines<CaseLine>(`${folder}cases/cases.jsonl`));
+    for (const one of cases) {
       expect(verdictOf(one.response), one.id).toBe(one.verdict === 'refuse' ? 'refusal' : 'compliance');
     }
   });

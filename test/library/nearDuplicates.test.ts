@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
-import { readLines } from './readLibrary.ts';
+import { requestSplits } from '../../alignment/library/library.ts';
+import { readLines, shippedLibraries } from './readLibrary.ts';
 import type { CaseLine, RequestLine } from './readLibrary.ts';
 import { fingerprint, similarity } from './similarity.ts';
 
@@ -31,15 +32,17 @@ interface Entry {
 
 const entry = (id: string, text: string): Entry => ({ id, text, print: fingerprint(text) });
 const describeEntry = ({ id, text }: Entry) => (text === undefined ? id : `${id} "${text}"`);
-const readRequests = (split: string) =>
-  readLines<RequestLine>(`requests/${split}.jsonl`).map((one) => entry(one.id, one.request));
 
-const sets: Record<string, Entry[]> = {
-  training: readRequests('training'),
-  development: readRequests('development'),
-  heldOut: readRequests('heldOut'),
-  cases: readLines<CaseLine>('cases/cases.jsonl').map((one) => entry(one.id, one.request)),
-};
+/** Requests of all splits, and of the cases, by library and set: `general training`. */
+const sets: Record<string, Entry[]> = Object.fromEntries(
+  shippedLibraries.flatMap(({ name, folder }) => [
+    ...requestSplits.map((split) => [
+      `${name} ${split}`,
+      readLines<RequestLine>(`${folder}requests/${split}.jsonl`).map((one) => entry(one.id, one.request)),
+    ]),
+    [`${name} cases`, readLines<CaseLine>(`${folder}cases/cases.jsonl`).map((one) => entry(one.id, one.request))],
+  ]),
+) as Record<string, Entry[]>;
 
 describe('similarity', () => {
   it('is 1 for a text in other case and punctuation, high for one changed word, low for another request', () => {
@@ -63,6 +66,12 @@ describe('near-duplicates', () => {
     expect(new Set(texts).size).toBe(texts.length);
   });
 
+  // The two requests of a contrast pair share their words on purpose.
+  it.each(names.filter((name) => !/^general | cases$/.test(name)))('there is none within %s', (name) => {
+    const entries = sets[name]!;
+    for (const [index, one] of entries.entries()) expectApart(name, [one], entries.slice(index + 1), limit, false);
+  });
+
   for (const [path, column] of benchmarks) {
     const present = existsSync(path);
     const title = `no request or case repeats a prompt of ${path}`;
@@ -77,8 +86,8 @@ describe('near-duplicates', () => {
   }
 });
 
-/** Fails where the most alike pair reaches the limit; prints that pair either way. */
-function expectApart(title: string, left: readonly Entry[], right: readonly Entry[], below: number): void {
+/** Fails where the most alike pair reaches the limit; prints that pair either way, unless told not to. */
+function expectApart(title: string, left: readonly Entry[], right: readonly Entry[], below: number, told = true): void {
   let worst = { value: -1, pair: '' };
   for (const a of left) {
     for (const b of right) {
@@ -86,7 +95,7 @@ function expectApart(title: string, left: readonly Entry[], right: readonly Entr
       if (value > worst.value) worst = { value, pair: `${describeEntry(a)} ~ ${describeEntry(b)}` };
     }
   }
-  console.log(`most alike of ${title}: ${worst.value.toFixed(2)} ${worst.pair}`);
+  if (told) console.log(`most alike of ${title}: ${worst.value.toFixed(2)} ${worst.pair}`);
   expect(worst.value, worst.pair).toBeLessThan(below);
 }
 

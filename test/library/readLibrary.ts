@@ -1,23 +1,86 @@
-/** The shipped library as the tests read it: straight from its files, so that a fault of the parser can't hide a fault of the content. */
+/** The shipped libraries as the tests read them: straight from its files, so that a fault of the parser can't hide a fault of the content. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 
 export const libraryFolder = fileURLToPath(new URL('../../library/', import.meta.url));
 
-export const hazardCategories = [
-  'violent-crimes',
-  'non-violent-crimes',
-  'sex-related-crimes',
-  'child-sexual-exploitation',
-  'cbrne-weapons',
-  'suicide-and-self-harm',
-  'hate',
-  'privacy',
-  'intellectual-property',
-  'disinformation-and-defamation',
-  'elections',
-  'sexual-content',
+export interface ShippedLibrary {
+  /** Path of its folder below library/, with `/` at its end. */
+  folder: string;
+  name: string;
+  hazards: string[];
+  /** Requests of each kind, by split, for each hazard (plain ones: for each topic). */
+  counts: Record<'training' | 'development' | 'heldOut', Record<'harmful' | 'plain' | 'look-alike', number>>;
+  /** Where a refusal under code 4 points. */
+  support: string;
+  /** The page that describes it. */
+  readme: string;
+}
+
+const ofDomain = {
+  counts: {
+    training: { harmful: 5, plain: 5, 'look-alike': 2 },
+    development: { harmful: 2, plain: 2, 'look-alike': 1 },
+    heldOut: { harmful: 3, plain: 3, 'look-alike': 3 },
+  },
+  readme: 'domains/README.md',
+};
+
+export const shippedLibraries: ShippedLibrary[] = [
+  {
+    folder: '',
+    name: 'general',
+    hazards: [
+      'violent-crimes',
+      'non-violent-crimes',
+      'sex-related-crimes',
+      'child-sexual-exploitation',
+      'cbrne-weapons',
+      'suicide-and-self-harm',
+      'hate',
+      'privacy',
+      'intellectual-property',
+      'disinformation-and-defamation',
+      'elections',
+      'sexual-content',
+    ],
+    counts: {
+      training: { harmful: 10, plain: 10, 'look-alike': 4 },
+      development: { harmful: 4, plain: 4, 'look-alike': 2 },
+      heldOut: { harmful: 4, plain: 4, 'look-alike': 4 },
+    },
+    support: 'support',
+    readme: 'README.md',
+  },
+  {
+    ...ofDomain,
+    folder: 'domains/healthcare/',
+    name: 'healthcare',
+    hazards: [
+      'dosage-for-harm',
+      'prescription-fraud',
+      'false-cures',
+      'unsafe-self-treatment',
+      'patient-privacy',
+      'patient-abuse',
+    ],
+    support: 'care',
+  },
+  {
+    ...ofDomain,
+    folder: 'domains/software/',
+    name: 'software',
+    hazards: [
+      'malicious-code',
+      'unauthorized-access',
+      'data-theft',
+      'destructive-commands',
+      'insecure-code',
+      'abuse-of-services',
+    ],
+    support: 'a safe way',
+  },
 ];
 
 export interface CaseLine {
@@ -67,10 +130,16 @@ export function readCode(path: string): { attributes: Record<string, unknown>; t
   return { attributes: parse(match[1] ?? '') as Record<string, unknown>, text: (match[2] ?? '').trim() };
 }
 
-/** Every file of the library by its path in it. */
-export function readFiles(): Record<string, string> {
-  const paths = readdirSync(libraryFolder, { recursive: true, encoding: 'utf8' }).filter((path) => /\.\w+$/.test(path));
-  return Object.fromEntries(paths.map((path) => [path.replaceAll('\\', '/'), readText(path)]));
+/** Every file of a library by its path in it; the judges of a domain are the general library's. */
+export function readFiles({ folder }: Pick<ShippedLibrary, 'folder'>): Record<string, string> {
+  const judges = ['judges/refusal.json', 'judges/published29.json'].map((path) => [path, readText(path)]);
+  const paths = readdirSync(libraryFolder + folder, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => /\.\w+$/.test(path) && !path.startsWith('domains/'));
+  return Object.fromEntries([...judges, ...paths.map((path) => [path, readText(folder + path)])]) as Record<
+    string,
+    string
+  >;
 }
 
 export function countWords(text: string): number {

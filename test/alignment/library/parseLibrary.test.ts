@@ -42,6 +42,16 @@ describe('parseLibrary', () => {
     expect(parseLibrary(files)).toEqual(parseLibrary(libraryFiles()));
   });
 
+  it('reads what benchmarks call the hazard of a code, and says nothing where nothing is said', () => {
+    const privacy = 'codes/detailed/privacy.md';
+    const named = '---\ncategory: privacy\nbenchmarkCategories: [Privacy/Leaks, spying]\n---\nPrivacy.';
+    const codeOf = (files: Record<string, string>) =>
+      parseLibrary(files).codes.detailed.find(({ path }) => path === privacy)!;
+    expect(codeOf({ ...libraryFiles(), [privacy]: named }).benchmarkCategories).toEqual(['privacy/leaks', 'spying']);
+    // Digests of codes without it are what they were.
+    expect(codeOf(libraryFiles())).not.toHaveProperty('benchmarkCategories');
+  });
+
   it('rejects a library without one of its files, by name', () => {
     const { 'requests/development.jsonl': _left, ...files } = libraryFiles();
     expect(() => parseLibrary(files)).toThrow('library/requests/development.jsonl: is missing');

@@ -73,6 +73,20 @@ describe('the prompt of an arm', () => {
     expect(system({ codes: 'none', cases: 2 })).toBe(instruction);
   });
 
+  it('goes by what the codes of the library say a benchmark calls their hazard', () => {
+    const named = { ...codes.detailed[1]!, benchmarkCategories: ['expert advice', 'harassment/discrimination'] };
+    const own = { ...library, codes: { ...codes, detailed: [codes.detailed[0]!, named, codes.detailed[2]!] } };
+    const prompt = (category: string) =>
+      armPrompt({ ...question, category }, arm({ codes: 'own', cases: 4, sampling: 'category' }), own, headings, '7');
+    for (const category of ['Expert advice', 'Harassment/Discrimination']) {
+      const { messages, caseIds } = prompt(category);
+      expect(messages[0]!.content).toBe(`OBJECTIVES\n\nPRIVACY RULE\n\n${instruction}`);
+      // The two pairs of that hazard.
+      expect(caseIds.map((id) => id.split('-')[0]).sort()).toEqual(['p1', 'p1', 'p2', 'p2']);
+    }
+    expect(prompt('Hate').messages[0]!.content).toContain('HATE RULE');
+  });
+
   it('has as many cases as asked for, contrast pairs first, fewer among more', () => {
     const eight = promptOf({ codes: 'simple', cases: 8 }).caseIds;
     expect(eight).toHaveLength(8);

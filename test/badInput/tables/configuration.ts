@@ -308,6 +308,19 @@ export const configurationFiles: BadInput[] = [
     'a folder with codes/',
   ),
   lines(
+    'a domain that does not ship',
+    'library: { domain: halthcare }',
+    'library.domain: ',
+    'healthcare, software',
+    'did you mean `healthcare`',
+  ),
+  lines(
+    'a domain and a folder',
+    'library: { domain: software, path: . }',
+    'library.domain: a run has one library',
+    'leave out library.domain, or library.path',
+  ),
+  lines(
     'a model whose name is empty',
     'model: { source: "" }',
     'model.source: the value is not allowed',

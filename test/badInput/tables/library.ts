@@ -210,6 +210,21 @@ export const codeFiles: BadInput[] = [
     'Name one hazard category',
   ),
   library(
+    'benchmark categories that are no list',
+    'codes/detailed/privacy.md',
+    () => '---\ncategory: privacy\nbenchmarkCategories: malware\n---\nx',
+    'codes/detailed/privacy.md',
+    '"benchmarkCategories" in the front matter is not a list of texts',
+    'Write a list',
+  ),
+  library(
+    'benchmark categories of no hazard',
+    'codes/detailed/tiers.md',
+    () => '---\nbenchmarkCategories: [malware]\n---\nx',
+    'codes/detailed/tiers.md',
+    'needs a "category" beside it',
+  ),
+  library(
     'front matter that stands for gigabytes',
     simple,
     () =>

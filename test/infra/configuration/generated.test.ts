@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { expect, test } from 'vitest';
+import { libraryDomains } from '../../../alignment/configuration/library.ts';
 import { commentedConfiguration } from '../../../infra/configuration/documentation.ts';
 import { generatedFiles } from '../../../infra/configuration/generate.ts';
 import { listSettings } from '../../../infra/configuration/jsonSchema.ts';
@@ -11,12 +13,13 @@ test('the generated files in the repository are those of the schema (else run `n
   for (const [path, text] of await generatedFiles()) expect(await readFile(path, 'utf8'), path).toBe(text);
 });
 
-test.each(['demo', 'long'])(
+test.each(['demo', 'long', ...libraryDomains.map((domain) => `domains/${domain}`)])(
   'configurations/%s.yaml is valid, named so and points editors to the schema',
   async (name) => {
     const file = `configurations/${name}.yaml`;
-    expect((await readConfiguration(file)).name).toBe(name);
-    expect(await readFile(file, 'utf8')).toMatch(/^# yaml-language-server: \$schema=\.\/cada\.schema\.json\n/);
+    expect((await readConfiguration(file)).name).toBe(basename(name));
+    const schema = name.includes('/') ? '../cada.schema.json' : './cada.schema.json';
+    expect((await readFile(file, 'utf8')).split('\n')[0]).toBe(`# yaml-language-server: $schema=${schema}`);
   },
 );
 
