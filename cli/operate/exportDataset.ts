@@ -12,6 +12,7 @@ import {
   type DatasetConfig,
   type DatasetFacts,
 } from '../../alignment/dataset/datasetCard.ts';
+import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { requestKinds } from '../../alignment/library/library.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
@@ -75,7 +76,9 @@ type Written = Pick<ExportedDataset, 'configs' | 'chosen'>;
 
 async function writeConfigs(folder: string, source: DatasetSource, request: DatasetRequest): Promise<Written> {
   const written: Written = { configs: {}, chosen: 0 };
-  const configurations = await Promise.all(source.line.map((one) => configurationOf(source, one)));
+  // One after the other: most are the same one, which is read once.
+  const configurations: Configuration[] = [];
+  for (const one of source.line) configurations.push(await configurationOf(source, one));
   for (const config of datasetConfigs) {
     if (request.only !== undefined && request.only !== config) continue;
     const file = join(folder, datasetFile(config));
