@@ -1,5 +1,6 @@
 /** Sections of a safety report about what a model was made from and how: purpose, base, data, codes and cases, judges, method. */
 import { stringify } from 'yaml';
+import type { Configuration } from '../configuration/schema.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { placesInWords } from '../prompts/formatWords.ts';
 import { sourceLines } from '../report/chainSources.ts';
@@ -53,7 +54,7 @@ export function trainingData(data: SafetyData): Section {
     title: 'Training data',
     blocks: [
       text(
-        `Requests are those of the ${configuration.library.path === undefined ? 'library that ships with CADA' : "user's own library"}, digest ${librarySha256}. Chains of the warm start were written by ${writer}, those of iterations by the policy.`,
+        `Requests are those of the ${libraryInWords(configuration.library)}, digest ${librarySha256}. Chains of the warm start were written by ${writer}, those of iterations by the policy.`,
       ),
       table(
         ['part', 'requests', ...requestKinds, 'chains'],
@@ -167,6 +168,11 @@ export function judges({ judges: all, configuration }: SafetyData): Section {
         : []),
     ],
   };
+}
+
+function libraryInWords({ path, domain }: Configuration['library']): string {
+  if (path !== undefined) return "user's own library";
+  return domain === undefined ? 'library that ships with CADA' : `library of ${domain} that ships with CADA`;
 }
 
 export function method({ configuration, configurationSha256 }: SafetyData): Section {

@@ -21,7 +21,7 @@ import { hasSuite } from './benchmarkFiles.ts';
 import { configurationOf, type ReadStudy } from './compareFile.ts';
 import { checkFigures, checkPrompts, questionsOfSuite } from './comparePlan.ts';
 import { checkLocalModel, checkRequests } from './inputChecks.ts';
-import { readLibraryFiles } from './libraryFiles.ts';
+import { readLibraryFiles, type LibraryPlace } from './libraryFiles.ts';
 
 export interface DryUnit {
   unit: string;
@@ -57,9 +57,9 @@ export async function dryRun(read: ReadStudy, data: string | undefined): Promise
 
   const libraries = new Map<string, Library | undefined>();
   const libraryOf = async ({ library }: Configuration): Promise<Library | undefined> => {
-    const path = library.path ?? '';
-    if (!libraries.has(path)) libraries.set(path, await libraryAt(library.path, unchecked));
-    return libraries.get(path);
+    const place = library.path ?? library.domain ?? '';
+    if (!libraries.has(place)) libraries.set(place, await libraryAt(library, unchecked));
+    return libraries.get(place);
   };
   const asked = await libraryOf(configurationOf(read, study.models[0]!));
   if (asked) checkPrompts(study, questions, asked);
@@ -164,8 +164,8 @@ function settingsOf(read: ReadStudy, { arm: name, model, seed }: StudyUnit) {
   return { arm, configuration: untouched ? configurationOf(read, model) : configurationOf(read, model, arm, seed!) };
 }
 
-async function libraryAt(path: string | undefined, unchecked: Set<string>): Promise<Library | undefined> {
-  if (path === undefined || existsSync(path)) return parseLibrary(await readLibraryFiles(path));
+async function libraryAt({ path, domain }: LibraryPlace, unchecked: Set<string>): Promise<Library | undefined> {
+  if (path === undefined || existsSync(path)) return parseLibrary(await readLibraryFiles({ path, domain }));
   unchecked.add(`library ${path}: there is no such folder here, so requests and cases are not counted`);
   return undefined;
 }

@@ -42,7 +42,7 @@ async function publishMarked(
   report: (line: string) => void,
 ): Promise<string> {
   const store = await openStore(storeUri);
-  const library = parseLibrary(await readLibraryFiles(configuration.library.path));
+  const library = parseLibrary(await readLibraryFiles(configuration.library));
   const { chains, skipped } = await findMarkedChains(storeUri, named, new Date());
   const usable: MarkedChain[] = [];
   for (const marked of chains) {
