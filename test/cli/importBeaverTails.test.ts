@@ -39,7 +39,7 @@ const jsonl = (all: readonly object[]): string => all.map((row) => `${JSON.strin
 const imported = (files: string[], out: string, more: Partial<ImportRequest> = {}) =>
   importBeaverTails({ files, out: join(folder, out), rows: 12, perHazard: 8, seed: 7, ...more }, () => {});
 
-const libraryOf = async (out: string) => parseLibrary(await readLibraryFiles(join(folder, out)));
+const libraryOf = async (out: string) => parseLibrary(await readLibraryFiles({ path: join(folder, out) }));
 const contents = (out: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(join(folder, out), { recursive: true, encoding: 'utf8' })
