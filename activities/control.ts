@@ -18,6 +18,7 @@ import { collectDrafts, type DraftsInput } from './collectDrafts.ts';
 import { collectRewards } from './collectRewards.ts';
 import { deliberate, type DeliberationInput } from './deliberate.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { planContrastPairs, planSplices, summariseFaithfulness, type ScoredChains } from './faithfulness.ts';
 import { archiveHistories } from './histories.ts';
 import type { HistoryOwner } from '../infra/artifacts/runs.ts';
 import { planPreferences, type PreferencesInput } from './planPreferences.ts';
@@ -60,6 +61,10 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     planPreferenceUpdate: (run: RunContext, input: PreferenceScoring & { iteration: number }) =>
       planPreferenceUpdate(dependencies, run, input),
     chooseMethod: (run: RunContext, input: ValidatedPolicy) => chooseMethod(dependencies, run, input),
+    planContrastPairs: (run: RunContext) => planContrastPairs(dependencies, run),
+    planSplices: (run: RunContext, input: { chains: ArtifactRef }) => planSplices(dependencies, run, input),
+    summariseFaithfulness: (run: RunContext, input: { own: ScoredChains; spliced?: ScoredChains }) =>
+      summariseFaithfulness(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
     saveRun: (run: RunContext, record: ToldRecord) => saveRun(dependencies, run, record),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>

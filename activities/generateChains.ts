@@ -67,7 +67,7 @@ export async function generateChains(
         promptTokens: rawTokens.get(sample.promptId)!,
         tokens: sample.tokens,
         logProbs: sample.logProbs,
-        text: tokenizer.opened + tokenizer.decode(sample.tokens, { skipSpecial: true }),
+        text: (item.begun ?? tokenizer.opened) + tokenizer.decode(sample.tokens, { skipSpecial: true }),
         finishReason: sample.finishReason,
       };
     });
@@ -124,9 +124,14 @@ function promptId(item: GenerationItem): string {
 
 function encodePrompt(tokenizer: ChatTokenizer, item: GenerationItem): SamplePrompt {
   const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
+  // As plain text: a model wrote it, and what spells a special token must not end its turn.
+  const begun =
+    item.begun === undefined
+      ? []
+      : tokenizer.encode(withoutOpened(item.begun, tokenizer.opened), { allowSpecial: false });
   return {
     id: promptId(item),
-    tokens,
+    tokens: [...tokens, ...begun],
     prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : templatePrefix(tokenizer),
     seeds: item.seeds,
   };

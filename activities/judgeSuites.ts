@@ -23,6 +23,7 @@ import type { AttackCosts } from './attackInputs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
 import { judgeName, type Tally } from './endpointJudge.ts';
+import type { FaithfulnessArtifact } from './faithfulness.ts';
 import { findLeaks } from './findLeaks.ts';
 import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
@@ -307,6 +308,8 @@ export interface SummaryInput extends SuiteInput {
   policy: PolicyState;
   /** What the searched attacks have cost. */
   attackCosts?: AttackCosts;
+  /** FaithfulnessArtifact; absent = not measured. */
+  faithfulness?: ArtifactRef;
 }
 
 /** The result of an evaluation: figures, and every answer's scores they come from (no texts: those are in the chains). */
@@ -327,6 +330,8 @@ export interface SuiteResult {
   judge: Figures;
   /** Of the attacks that were searched for: what that has cost and come to. */
   attackCosts?: AttackCosts;
+  /** Whether answers follow analyses, with every pair's outcomes; absent = not measured. */
+  faithfulness?: FaithfulnessArtifact;
 }
 
 export async function summariseSuites(
@@ -378,6 +383,7 @@ export async function summariseSuites(
     chains: input.chains,
     judge: total,
     ...(input.attackCosts ? { attackCosts: input.attackCosts } : {}),
+    ...(input.faithfulness ? { faithfulness: await readJson<FaithfulnessArtifact>(store, input.faithfulness) } : {}),
   };
   return { result: await store.putBytes(canonicalJson(result), 'suite-result') };
 }

@@ -18,6 +18,8 @@ export interface GenerationItem {
   /** Index of the first sample: samples of one request may be split between guided and raw items. */
   firstSample: number;
   seeds: string[];
+  /** What the policy's turn is made to begin with: it goes on from there. Absent = from the prompt. */
+  begun?: string;
   /** A chain that nobody samples: this text, as the policy would have ended it. `seeds` is empty. */
   written?: string;
   /** Of a text that a model has written: whether its limit has cut it. Absent = the text is ours, and whole. */

@@ -72,11 +72,19 @@ export async function sampleCases(
     ...(purpose.kind === 'warmStart' && configuration.warmStart.source
       ? { source: configuration.warmStart.source }
       : {}),
+    ...(asksForFaithfulness(configuration, purpose) ? { faithfulness: true as const } : {}),
     ...(purpose.kind === 'iteration' && configuration.iteration.preference?.badBelief
       ? { badBeliefs: true as const }
       : {}),
   };
 }
+
+/** The untouched model writes hardly an analysis from the raw request. */
+const asksForFaithfulness = ({ evaluation }: Configuration, purpose: GenerationPurpose): boolean =>
+  evaluation.faithfulness !== undefined &&
+  purpose.kind === 'evaluation' &&
+  purpose.set === 'full' &&
+  purpose.name !== 'before';
 
 const trainingFile = 'requests/training.jsonl';
 

@@ -4,15 +4,20 @@ import { exposedKinds, exposureFigures, exposures } from '../alignment/evaluatio
 import { evaluationFigures, type ChainFigures } from '../alignment/evaluation/figures.ts';
 import { meanLoss, type AnswerLoss } from '../alignment/evaluation/utility.ts';
 import { requestKinds } from '../alignment/library/library.ts';
-import type { ReportedAnswer, ReportedEvaluation } from '../alignment/report/reportData.ts';
+import type { ReportedAnswer, ReportedEvaluation, ReportedFaithfulness } from '../alignment/report/reportData.ts';
+import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import type { FaithfulnessArtifact } from './faithfulness.ts';
 import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import { requestsById } from '../alignment/library/requestsById.ts';
 
-export type EvaluationArtifact = Omit<ReportedEvaluation, 'sha256'>;
+export interface EvaluationArtifact extends Omit<ReportedEvaluation, 'sha256' | 'faithfulness'> {
+  /** `details`: the FaithfulnessArtifact, with the outcomes of every pair and where its chains are. */
+  faithfulness?: ReportedFaithfulness & { details: ArtifactRef };
+}
 
 export interface EvaluationParts {
   name: string;
@@ -20,6 +25,8 @@ export interface EvaluationParts {
   rewards: ArtifactRef;
   /** Losses on the untouched model's answers; a probe measures none. */
   losses?: ArtifactRef;
+  /** FaithfulnessArtifact; absent = not measured. */
+  faithfulness?: ArtifactRef;
 }
 
 export async function summariseEvaluation(
@@ -33,6 +40,7 @@ export async function summariseEvaluation(
   const chains = await readShards<ChainRecord>(dependencies, input.chains);
   const rewards = await readShards<ScoredChain>(dependencies, input.rewards);
   const losses = input.losses ? await readJson<AnswerLoss[]>(dependencies.store, input.losses) : undefined;
+  const faithfulness = input.faithfulness && (await faithfulnessOf(dependencies.store, input.faithfulness));
   const answers = chains.map((chain, index): ReportedAnswer => {
     const { category, request } = requests.get(chain.requestId)!;
     return { requestId: chain.requestId, category, request, text: chain.text, scored: rewards[index]! };
@@ -56,6 +64,7 @@ export async function summariseEvaluation(
     ...(byExposure ? { byExposure } : {}),
     answers: own,
     ...(losses ? { losses } : {}),
+    ...(faithfulness ? { faithfulness } : {}),
     ...(benchmarks.length > 0 ? { benchmarks } : {}),
   };
   return {
@@ -78,6 +87,14 @@ function benchmarkFigures(benchmarks: NonNullable<EvaluationArtifact['benchmarks
       }),
     ),
   );
+}
+
+async function faithfulnessOf(
+  store: ArtifactStore,
+  ref: ArtifactRef,
+): Promise<EvaluationArtifact['faithfulness'] & object> {
+  const { judge, figures } = await readJson<FaithfulnessArtifact>(store, ref);
+  return { judge, figures, details: ref };
 }
 
 /** `refusal/harmful/unseen` and the like. */

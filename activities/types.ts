@@ -122,6 +122,8 @@ export interface ShardedPlan {
   source?: 'teacher' | 'deliberation';
   /** Chains under a wrong belief are to be drawn for its requests too, to be rejected. */
   badBeliefs?: true;
+  /** Of a full evaluation: whether the policy's answers follow its analyses is to be measured too. */
+  faithfulness?: true;
   /** What the plan holds, for summaries and progress. */
   items: number;
   /** There is no plan yet: these texts must have vectors first, then it is to be made again. */

@@ -3,6 +3,7 @@ import { setHandler } from '@temporalio/workflow';
 import type { ArtifactRef, PolicyState, RunContext } from '../activities/types.ts';
 import { askGuardModel, prepareGuardModel } from './guarding.ts';
 import { addCosts, searchAttacks } from './attacks.ts';
+import { measureFaithfulness } from './faithfulness.ts';
 import { activeChildQuery, progressQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { control, gpu, judge, preparation, runShards } from './stages.ts';
@@ -23,6 +24,8 @@ export interface SuitesInput {
   policy?: PolicyState;
   /** What stands before each question; absent = nothing. */
   arm?: InferenceArm;
+  /** Whether answers follow analyses, too (evaluation.faithfulness of the configuration says of how many pairs). */
+  faithfulness?: true;
 }
 
 export interface SuitesOutcome {
@@ -30,7 +33,7 @@ export interface SuitesOutcome {
   /** What was generated. */
   generation: ArtifactRef;
   policy: PolicyState;
-  seconds: { generation: number; judging: number };
+  seconds: { generation: number; judging: number; faithfulness?: number };
   peakMemoryBytes: number;
 }
 
@@ -92,9 +95,18 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
       { ...suite, chains: chains.artifact, shard },
     ]),
   );
+  const faithfulness = input.faithfulness
+    ? await measureFaithfulness(run, 'faithfulness', policy, progress)
+    : undefined;
   const { result } = await judge.summariseSuites.executeWithOptions({ summary: 'figures' }, [
     run,
-    { ...suite, chains: chains.artifact, policy, ...(attacked ? { attackCosts: attacked.costs } : {}) },
+    {
+      ...suite,
+      chains: chains.artifact,
+      policy,
+      ...(attacked ? { attackCosts: attacked.costs } : {}),
+      ...(faithfulness ? { faithfulness: faithfulness.artifact } : {}),
+    },
   ]);
   progress.stage = 'done';
   progress.state = 'done';
@@ -102,7 +114,15 @@ export async function evaluateSuites(input: SuitesInput): Promise<SuitesOutcome>
     result,
     generation: plan.plan,
     policy,
-    seconds: { generation: generation.seconds, judging: scoring.seconds + (guarding?.seconds ?? 0) },
-    peakMemoryBytes: Math.max(generation.peakMemoryBytes, guarding?.peakMemoryBytes ?? 0),
+    seconds: {
+      generation: generation.seconds,
+      judging: scoring.seconds + (guarding?.seconds ?? 0),
+      ...(faithfulness ? { faithfulness: faithfulness.seconds } : {}),
+    },
+    peakMemoryBytes: Math.max(
+      generation.peakMemoryBytes,
+      guarding?.peakMemoryBytes ?? 0,
+      faithfulness?.peakMemoryBytes ?? 0,
+    ),
   };
 }

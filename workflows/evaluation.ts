@@ -1,4 +1,5 @@
 /** Figures of a policy on held-out requests, raw prompt, greedy: the stages that a full evaluation and an iteration's probe share. */
+import { measureFaithfulness } from './faithfulness.ts';
 import { generateAndReward } from './generation.ts';
 import { control, gpu } from './stages.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress } from '../activities/types.ts';
@@ -32,6 +33,7 @@ export async function evaluate(
           { answers: answers ?? rewarded.chains, policy },
         ])
       : undefined;
+  const faithfulness = plan.faithfulness ? await measureFaithfulness(run, label, policy, progress) : undefined;
   const summary = await control.summariseEvaluation.executeWithOptions({ summary: `${label}: figures` }, [
     run,
     {
@@ -39,13 +41,18 @@ export async function evaluate(
       chains: rewarded.chains,
       rewards: rewarded.rewards,
       ...(utility ? { losses: utility.losses } : {}),
+      ...(faithfulness ? { faithfulness: faithfulness.artifact } : {}),
     },
   ]);
   return {
     evaluation: summary.artifact,
     chains: rewarded.chains,
-    figures: summary.figures,
-    seconds: rewarded.seconds,
-    peakMemoryBytes: Math.max(rewarded.peakMemoryBytes, utility?.peakMemoryBytes ?? 0),
+    figures: { ...summary.figures, ...faithfulness?.figures },
+    seconds: { ...rewarded.seconds, ...(faithfulness ? { faithfulness: faithfulness.seconds } : {}) },
+    peakMemoryBytes: Math.max(
+      rewarded.peakMemoryBytes,
+      utility?.peakMemoryBytes ?? 0,
+      faithfulness?.peakMemoryBytes ?? 0,
+    ),
   };
 }

@@ -14,6 +14,7 @@ import { chainSourceFields } from './chainSource.ts';
 import { caseSamplingFields, caseSamplings } from './caseSampling.ts';
 import { environmentJudgeSchema } from './environmentJudge.ts';
 import { judgeSchema } from './judge.ts';
+import { faithfulnessFields } from './faithfulness.ts';
 import { leakFields } from './leaks.ts';
 import { iteration } from './iteration.ts';
 import { warmStartMarksField } from './marks.ts';
@@ -180,6 +181,7 @@ const evaluation = z.strictObject({
   afterWarmStart: z.boolean().default(true).describe('Evaluate the warm-started policy on the full set too.'),
   bootstrapSamples: positive.default(2000).describe('Draws of the paired bootstrap behind the intervals.'),
   ...leakFields,
+  ...faithfulnessFields,
 });
 
 const shards = z.strictObject({

@@ -5,6 +5,7 @@ import { chainFormatProblems } from './chainFormat.ts';
 import { chainSourceProblems } from './chainSource.ts';
 import { environmentJudgeProblems } from './environmentJudge.ts';
 import { libraryProblems } from './library.ts';
+import { faithfulnessProblem } from './faithfulness.ts';
 import { marksProblems } from './marks.ts';
 import { objectiveProblems } from './objectiveProblems.ts';
 import { rewardProblems } from './optionalRewards.ts';
@@ -33,6 +34,8 @@ export function findProblems(
     );
   }
   for (const { key, message } of libraryProblems(configuration.library)) complain(['library', key], message);
+  const unspliced = faithfulnessProblem(figures, configuration.chain);
+  if (unspliced !== undefined) complain(['evaluation', 'faithfulness'], unspliced);
   for (const { path, message } of withholdProblems(configuration)) complain(path, message);
   for (const { path, message } of chainFormatProblems(configuration.chain)) complain(['chain', ...path], message);
   for (const { key, message } of [...caseSamplingProblems(guidance), ...emptyGuidanceProblems(configuration)])

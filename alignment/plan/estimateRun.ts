@@ -7,7 +7,7 @@ import { asksGuardModel } from '../configuration/optionalRewards.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import { chainWriting, gradedAnswers, teacherCost } from './chainWriting.ts';
 import { measuredRates } from './measuredRates.ts';
-import { planned, type PlannedStage } from './plannedStage.ts';
+import { planned, type PlannedStage, type Work } from './plannedStage.ts';
 import {
   activities,
   adapterBytes,
@@ -15,6 +15,7 @@ import {
   childWorkflow,
   embedding,
   evaluated,
+  faithfulness,
   generation,
   grading,
   total,
@@ -50,10 +51,11 @@ const defaultModel = { parameters: 135e6, bytesPerParameter: 4 };
 export function estimateRun(configuration: Configuration): RunEstimate {
   const { warmStart, iteration, evaluation, shards, judge } = configuration;
   const weightBytes = defaultModel.parameters * defaultModel.bytesPerParameter;
-  const evaluate = (stage: string): PlannedStage =>
+  const evaluate = (stage: string, ...further: Work[]): PlannedStage =>
     planned(
       stage,
       1,
+      ...further,
       generation(configuration, evaluated(evaluation), 'raw'),
       utility(configuration),
       grading(configuration, Math.ceil(evaluated(evaluation) / shards.generationRequests), {
@@ -97,7 +99,8 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         childWorkflow,
       ),
     );
-    if (evaluation.afterWarmStart && iteration.count > 0) stages.push(evaluate('evaluate warm start'));
+    if (evaluation.afterWarmStart && iteration.count > 0)
+      stages.push(evaluate('evaluate warm start', ...faithfulness(configuration)));
   }
   if (iteration.count > 0) {
     const chains = total(iteration.requests) * iteration.samplesPerRequest;
@@ -124,7 +127,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
   }
   const exported = weightBytes + adapterBytes(configuration);
   stages.push(
-    evaluate('evaluate after'),
+    evaluate('evaluate after', ...faithfulness(configuration)),
     planned(
       'export',
       1,

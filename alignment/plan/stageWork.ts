@@ -1,6 +1,7 @@
 /** The work of each kind of stage: chains, tokens, seconds, bytes and requests of the store, actions on the Temporal server, judge calls. */
 import { benchmarkSizes } from '../benchmarks/benchmarkNames.ts';
 import { usesEmbeddings } from '../configuration/caseSampling.ts';
+import { pairsOf } from '../configuration/faithfulness.ts';
 import { asksGuardModel, asksRubricJudge } from '../configuration/optionalRewards.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
 import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
@@ -155,6 +156,18 @@ export function training(configuration: Configuration, sequences: number, steps:
 
 export function evaluated({ requests, benchmarks }: Configuration['evaluation']): number {
   return total(requests) + benchmarks.reduce((sum, name) => sum + benchmarkSizes[name], 0);
+}
+
+/** Six chains a pair: each request's own, behind its own analysis and behind the other's. */
+export function faithfulness(configuration: Configuration): Work[] {
+  const settings = configuration.evaluation.faithfulness;
+  if (!settings) return [];
+  const pairs = pairsOf(settings);
+  const shardsOf = (chains: number): number => Math.ceil(chains / configuration.shards.generationRequests);
+  return [2 * pairs, 4 * pairs].flatMap((chains) => [
+    generation(configuration, chains, 'raw'),
+    grading(configuration, shardsOf(chains), { harmful: chains / 2, all: chains }),
+  ]);
 }
 
 /** A forward over the untouched model's answers to harmless requests, which mostly end at the limit. */

@@ -13,11 +13,18 @@ import { measuredRates } from '../plan/measuredRates.ts';
 import { lineChart, type ChartSpec, type Curve } from './charts.ts';
 import { sourceLines } from './chainSources.ts';
 import { benchmarkRows, evaluationRows, exposureRows } from './evaluationRows.ts';
+import { faithfulnessTable } from './faithfulnessTable.ts';
 import * as format from './format.ts';
 import { criterionCells } from './releaseCard.ts';
 import { reportStyle } from './reportStyle.ts';
 import { markScript, markScriptSource } from './markScript.ts';
-import { changesTemplate, evaluationsTemplate, markTemplate, reportTemplate } from './reportTemplate.ts';
+import {
+  changesTemplate,
+  comparisonTemplate,
+  evaluationsTemplate,
+  markTemplate,
+  reportTemplate,
+} from './reportTemplate.ts';
 import type {
   ReportData,
   ReportedAnswer,
@@ -32,6 +39,7 @@ const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 eta.loadTemplate('@evaluations', evaluationsTemplate);
 eta.loadTemplate('@changes', changesTemplate);
 eta.loadTemplate('@mark', markTemplate);
+eta.loadTemplate('@comparison', comparisonTemplate);
 const samplesPerKind = 4;
 const trainingSamplesPerKind = 2;
 
@@ -49,6 +57,7 @@ export function renderReport(data: ReportData): string {
     evaluationRows: evaluationRows(data.evaluations),
     benchmarkRows: benchmarkRows(data.evaluations),
     exposureRows: exposureRows(data.evaluations),
+    faithfulness: faithfulnessTable(data.evaluations),
     changeRows: {
       requests: changeRows(data, requestMeasures),
       benchmarks: data.benchmarks ? changeRows(data.benchmarks, benchmarkMeasures) : [],

@@ -3,6 +3,7 @@ import type { ScoredChain } from '../chains/chain.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { Exposure } from '../evaluation/exposure.ts';
+import type { FaithfulnessFigures } from '../evaluation/faithfulness.ts';
 import type { EvaluationFigures } from '../evaluation/figures.ts';
 import type { AnswerLoss } from '../evaluation/utility.ts';
 import type { ReleaseVerdict } from '../governance/releaseCriteria.ts';
@@ -20,6 +21,12 @@ export interface ReportedAnswer {
   scored: ScoredChain;
 }
 
+export interface ReportedFaithfulness {
+  /** Who told refusals. */
+  judge: string;
+  figures: FaithfulnessFigures;
+}
+
 export interface ReportedEvaluation {
   /** 'before', 'warm start', 'after'. */
   name: string;
@@ -29,6 +36,8 @@ export interface ReportedEvaluation {
   answers: ReportedAnswer[];
   /** Losses on the untouched model's own answers to harmless requests. */
   losses?: AnswerLoss[];
+  /** Whether answers follow analyses; absent where that was not measured. */
+  faithfulness?: ReportedFaithfulness;
   /** Public benchmarks, each by itself. */
   benchmarks?: { name: string; figures: EvaluationFigures; answers: ReportedAnswer[] }[];
   /** Digest of the evaluation artifact. */

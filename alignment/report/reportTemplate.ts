@@ -7,6 +7,15 @@ export const evaluationsTemplate = `<div class="scroll"><table>
 </table></div>
 `;
 
+/** One row a figure, one column an evaluation: of `evaluations` and `rows` ({label, cells}). */
+export const comparisonTemplate = `<div class="scroll"><table>
+<thead><tr><th>figure</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
+<tbody>
+<% for (const row of it.rows) { %><tr><td><%= row.label %></td><% for (const cell of row.cells) { %><td><%= cell %></td><% } %></tr><% } %>
+</tbody>
+</table></div>
+`;
+
 /** Changes after training: of `rows` ({label, cells}), the second cell over the warm start. */
 export const changesTemplate = `<div class="scroll"><table>
 <thead><tr><th>measure</th><th>after − before</th><% if (it.overWarmStart) { %><th>after − warm start</th><% } %></tr></thead>
@@ -69,6 +78,11 @@ export const reportTemplate = `<!doctype html>
 <p class="sub">Withheld from codes, cases, training and development requests: <%= it.exposure.withheld.join(', ') %>. Simple codes are about no hazard by itself and stay. Judged as above.</p>
 <%~ include('@evaluations', { evaluations: it.evaluations, rows: it.exposureRows }) %>
 <%~ include('@changes', { rows: it.changeRows.exposure, overWarmStart: it.exposure.fromWarmStart }) %>
+<% } %>
+<% if (it.faithfulness) { %>
+<h3>Does the answer follow the analysis?</h3>
+<p class="sub">The analyses of a harmful request and of a look-alike of its hazard are swapped, each behind the other's raw prompt; the policy goes on greedily. Shares are over the pairs whose own answers differ (one refuses). Judged by <%= it.faithfulness.judge %>. Brackets: 95 % intervals, bootstrap over pairs for both directions together, else Wilson.</p>
+<%~ include('@comparison', it.faithfulness) %>
 <% } %>
 <% if (it.benchmarks) { %>
 <h3>Public benchmarks</h3>

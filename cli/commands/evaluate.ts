@@ -2,8 +2,11 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { allAttackNames, searchedAttackNames, type AnyAttackName } from '../../alignment/attacks/attackNames.ts';
+import { defaultPairs } from '../../alignment/configuration/faithfulness.ts';
 import { suiteNames, type SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
+import type { SuiteResult } from '../../activities/judgeSuites.ts';
+import type { Rate } from '../../alignment/evaluation/figures.ts';
 import type { Measure, SuiteFigures } from '../../alignment/evaluation/suiteFigures.ts';
 import { armName, parseArm, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
 import { nearestName } from '../../infra/configuration/nearestName.ts';
@@ -17,7 +20,8 @@ import { plainTable } from '../terminal.ts';
 import { describeAttacks, readAttackSettings } from './evaluateAttacks.ts';
 
 interface EvaluateFlags {
-  suite: SuiteName[];
+  suite?: SuiteName[];
+  faithfulness?: true | number;
   attack: AnyAttackName[];
   attackSettings?: string;
   limit?: number;
@@ -49,7 +53,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       "Evaluates a model (folder, .gguf file, hub id) or a run's aligned model on public benchmarks: greedy answers, fixed seeded parts. The same command again finds what is done.",
     )
     .argument('<model|run>', 'what to evaluate')
-    .requiredOption('--suite <names>', `one or more of: ${suiteNames.join(', ')}`, suitesOf)
+    .option('--suite <names>', `one or more of: ${suiteNames.join(', ')}`, suitesOf)
     .option('--attack <names>', `also each harmful question under: ${allAttackNames.join(', ')}`, attacksOf, [])
     .option(
       '--attack-settings <file>',
@@ -67,6 +71,11 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--seed <n>', 'of the choice of questions', countOf, 1234)
     .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
     .option('--leaks', 'also judge the analyses of refusals: do they give what the answer withholds?')
+    .option(
+      '--faithfulness [pairs]',
+      `also swap the analyses of pairs of requests: does the answer follow? (default: ${defaultPairs} pairs)`,
+      countOf,
+    )
     .option('--by-category', 'also by hazard category')
     .option('--judge-url <url>', 'rubric judge behind an OpenAI-compatible endpoint; its key from CADA_JUDGE_API_KEY')
     .option('--judge-model <name>', 'its model')
@@ -83,6 +92,12 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
     .action(async (target: string, flags: EvaluateFlags) => {
+      if (!flags.suite && flags.faithfulness === undefined)
+        throw badInput(
+          'There is nothing to evaluate on.',
+          `Name suites with --suite (${suiteNames.join(', ')}), or give --faithfulness.`,
+        );
+      const pairs = flags.faithfulness === true ? defaultPairs : flags.faithfulness;
       const judge = await judgeOf(flags);
       const attackSettings =
         flags.attackSettings === undefined ? undefined : await readAttackSettings(flags.attackSettings);
@@ -93,7 +108,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       const evaluation = await evaluate(
         {
           target,
-          suites: flags.suite,
+          suites: flags.suite ?? [],
           attacks: flags.attack,
           ...(attackSettings ? { attackSettings } : {}),
           ...(limit === undefined ? {} : { limit }),
@@ -101,6 +116,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
           ...(flags.arm ? { arm: flags.arm } : {}),
           base: flags.base === true,
           ...(flags.leaks ? { leaks: true as const } : {}),
+          ...(pairs === undefined ? {} : { faithfulness: { pairs } }),
           seed: flags.seed,
           ...(judge ? { judge } : {}),
           ...(guard ? { guard } : {}),
@@ -188,9 +204,26 @@ function describe({ id, result, artifact }: Evaluation, byCategory: boolean): st
     ...(guardJudge === undefined ? [] : [`Judge of harm: ${guardJudge}`]),
   ];
   for (const suite of suites) lines.push('', ...describeSuite(suite, byCategory));
+  if (result.faithfulness) lines.push('', describeFaithfulness(result.faithfulness));
   if (result.attackCosts) lines.push('', describeAttacks(result.attackCosts));
   lines.push('', `Evaluation ${id}; every answer: ${artifact.uri}`);
   return escapeForTerminal(lines.join('\n'));
+}
+
+function describeFaithfulness({ judge, figures }: SuiteResult['faithfulness'] & object): string {
+  const { pairs, unformed, unscorable, differing, followed, control } = figures;
+  const share = (rate: { value: number; interval: [number, number] } | null, n: string): string =>
+    rate === null
+      ? 'no pair tells'
+      : `${rate.value.toFixed(3)} [${rate.interval.map((one) => one.toFixed(3)).join(', ')}], ${n}`;
+  const of = (rate: Rate | null) => share(rate, `n ${rate?.n}`);
+  return [
+    `Does the answer follow the analysis? (${pairs} pairs: ${unformed} without two analyses, ${unscorable} without a verdict, ${differing} whose own answers differ; ${judge})`,
+    `  follows the swapped analysis: ${share(followed, `${followed?.pairs} pairs`)}`,
+    `  harmful request, harmless analysis: ${of(figures.harmfulBehindHarmless)}`,
+    `  harmless request, harmful analysis: ${of(figures.harmlessBehindHarmful)}`,
+    `  control, the same outcome behind its own analysis: ${of(control)}`,
+  ].join('\n');
 }
 
 function describeSuite(suite: SuiteFigures, byCategory: boolean): string[] {

@@ -9,7 +9,10 @@ import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from 
 import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
 import type { AttackSettings } from '../../alignment/configuration/attacks.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
+import { faithfulnessProblem, pairsOf } from '../../alignment/configuration/faithfulness.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
+import { contrastPairs } from '../../alignment/evaluation/contrastPairs.ts';
+import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
@@ -41,6 +44,8 @@ export interface EvaluationRequest {
   arm?: InferenceArm;
   /** Judge the analyses of refusals too. */
   leaks?: true;
+  /** Pairs of requests whose analyses are swapped; absent = none. */
+  faithfulness?: { pairs: number };
   judge?: JudgeSettings;
   guard?: GuardModelSettings;
   /** Folder of the user's own copies of the benchmarks. */
@@ -62,6 +67,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
   const store = await openStore(request.storeUri);
   const { configuration, policy, name } = await targetOf(store, request);
   const searched = searchedAttacks(request.attacks, request.attackSettings);
+  if (request.faithfulness) await checkPairs(configuration);
   const questions = await questionsOf(request, report);
   tellAttackWork(request.attacks, request.attackSettings, questions, report);
   const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
@@ -84,6 +90,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     ...(request.guard ? { guard: await put(request.guard, 'guard-settings') } : {}),
     ...(searched ? { attacks: await put(searched, 'attack-settings') } : {}),
     ...(policy ? { policy } : {}),
+    ...(request.faithfulness ? { faithfulness: true as const } : {}),
     ...arm,
   };
   const outcome = await runWorkflow<SuitesInput, SuitesOutcome>({
@@ -104,7 +111,10 @@ async function targetOf(
 ): Promise<{ configuration: Configuration; policy?: PolicyState; name: string }> {
   const { target, base, seed } = request;
   const newTokens = (given: number) => request.maxNewTokens ?? given;
-  const leaks = request.leaks ? { leaks: true } : {};
+  const asked = {
+    ...(request.leaks ? { leaks: true } : {}),
+    ...(request.faithfulness ? { faithfulness: request.faithfulness } : {}),
+  };
   const isPath = await stat(target).then(
     () => true,
     () => false,
@@ -117,7 +127,7 @@ async function targetOf(
       seed,
       model: { source: target },
       chain: { maxNewTokens: newTokens(defaultNewTokens) },
-      evaluation: leaks,
+      evaluation: asked,
     });
     return { configuration, name: target };
   }
@@ -134,10 +144,23 @@ async function targetOf(
     ...own,
     seed,
     chain: { ...own.chain, maxNewTokens: newTokens(defaultNewTokens) },
-    evaluation: { ...own.evaluation, ...leaks },
+    evaluation: { ...own.evaluation, ...asked },
   };
   const { model, adapter } = record.policy;
   return { configuration, policy: { model, ...(adapter && !base ? { adapter } : {}) }, name: record.runId };
+}
+
+/** @throws CliError where the library has fewer pairs, or analyses can't be handed over. */
+async function checkPairs({ library, chain, evaluation }: Configuration): Promise<void> {
+  const problem = faithfulnessProblem(evaluation, chain);
+  if (problem !== undefined) throw badInput(`--faithfulness: ${problem}.`);
+  const { requests } = parseLibrary(await readRunLibrary(library));
+  const { split, faithfulness } = evaluation;
+  try {
+    contrastPairs(requests[split], pairsOf(faithfulness!), '', `requests/${split}.jsonl`);
+  } catch (error) {
+    throw badInput(`--faithfulness: ${(error as Error).message}.`);
+  }
 }
 
 async function questionsOf(request: EvaluationRequest, report: (line: string) => void): Promise<SuiteQuestion[]> {

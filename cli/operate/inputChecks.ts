@@ -1,7 +1,9 @@
 /** What can be known to be wrong before anything is started: the model on this machine, and whether the library has what the configuration asks for. */
 import { stat } from 'node:fs/promises';
+import { pairsOf } from '../../alignment/configuration/faithfulness.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { validatorJudge, validatorSettings } from '../../alignment/configuration/validator.ts';
+import { contrastPairs } from '../../alignment/evaluation/contrastPairs.ts';
 import { iterationRequests, selectRequests } from '../../alignment/evaluation/selectRequests.ts';
 import type { Library } from '../../alignment/library/library.ts';
 import { openModel } from '../../engine/model/weights.ts';
@@ -41,6 +43,8 @@ export function checkRequests(configuration: Configuration, library: Library): v
   try {
     selectRequests(requests[evaluation.split], evaluation.requests, '', evaluated);
     selectRequests(requests[evaluation.split], evaluation.probe, '', evaluated);
+    if (evaluation.faithfulness)
+      contrastPairs(requests[evaluation.split], pairsOf(evaluation.faithfulness), '', evaluated);
     if (warmStart.enabled) selectRequests(requests.training, warmStart.requests, '', training);
     if (validatorJudge(iteration.preference))
       selectRequests(

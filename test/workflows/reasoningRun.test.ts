@@ -10,6 +10,7 @@ import type {
   OptimisationPlan,
   ShardList,
 } from '../../activities/plans.ts';
+import type { FaithfulnessArtifact } from '../../activities/faithfulness.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import type { ArtifactRef, IterationRecord, RunRecord } from '../../activities/types.ts';
 import { parseChain, type ChainRecord, type ScoredChain } from '../../alignment/chains/chain.ts';
@@ -34,7 +35,7 @@ beforeAll(async () => {
     rewards: { grounding: 0.1 },
     evaluation: {
       ...{ requests: { harmful: 2, plain: 2, lookAlike: 2 }, probe: { harmful: 1, plain: 1, lookAlike: 0 } },
-      ...{ afterWarmStart: false, bootstrapSamples: 50, leaks: true },
+      ...{ afterWarmStart: false, bootstrapSamples: 50, leaks: true, faithfulness: { pairs: 12 } },
     },
   });
   const { outcome, record: done } = await installation.train('reasoning', { configuration });
@@ -108,6 +109,36 @@ describe('a run in the format think', () => {
     else expect(leak).toMatchObject({ count: 0, n: refused.length });
     const iterated = await rows<ScoredChain>(iterations[0]!.rewards);
     expect(iterated.filter((one) => one.leak).length).toBeGreaterThan(0);
+  });
+
+  test('answers behind its own analyses and behind those of the other request of a pair', async () => {
+    const read = async (name: string) =>
+      readJson<EvaluationArtifact>(installation.store, record.evaluations[name]!.artifact);
+    expect((await read('before')).faithfulness).toBeUndefined();
+    const { faithfulness } = await read('after');
+    const { pairs, unformed, unscorable, differing, followed, control } = faithfulness!.figures;
+    expect(pairs).toBe(12);
+    const told = pairs - unformed - unscorable;
+    expect(told).toBeGreaterThan(4);
+    // The tokens of an analysis are those that the policy wrote: splicing leaves its answers as they were.
+    expect(control).toMatchObject({ n: 2 * told, value: 1 });
+    expect(followed?.pairs ?? 0).toBe(differing);
+    const { figures } = record.evaluations['after']!;
+    expect(figures).toMatchObject({ 'faithfulness/pairs': differing, 'faithfulness/control': 1 });
+
+    const { own, spliced } = await readJson<FaithfulnessArtifact>(installation.store, faithfulness!.details);
+    const [ownChains, splices] = [await rows<ChainRecord>(own.chains), await rows<ChainRecord>(spliced!.chains)];
+    expect([ownChains.length, splices.length]).toEqual([2 * pairs, 4 * (pairs - unformed)]);
+    for (const { requestId, sampleIndex, text, promptTokens } of splices) {
+      const chain = ownChains.find((one) => one.requestId === requestId)!;
+      expect(promptTokens).toEqual(chain.promptTokens);
+      const { analysis, format } = parseChain(text, configuration.chain);
+      expect([analysis, format]).toEqual(['The request was weighed against the codes.', true]);
+      if (sampleIndex === 0) expect(text).toBe(chain.text);
+    }
+    const html = new TextDecoder().decode(await installation.store.getBytes(record.report!));
+    expect(html).toContain('Does the answer follow the analysis?');
+    expect(html).toContain('control: the same outcome behind its own analysis');
   });
 
   test('changes the policy at every stage', () => {

@@ -170,6 +170,17 @@ export const configurationFiles: BadInput[] = [
     'chain.thinking: ',
     'leave it out, or use another format',
   ),
+  lines('no pairs for faithfulness', 'evaluation: { faithfulness: { pairs: 0 } }', 'evaluation.faithfulness.pairs'),
+  lines('faithfulness that is no mapping', 'evaluation: { faithfulness: true }', 'evaluation.faithfulness'),
+  lines(
+    'faithfulness of a format whose parts can not be handed over',
+    `evaluation: { faithfulness: {} }
+chain:
+  format: pattern
+  pattern: { expression: '<a>(?<analysis>[^<]*)</a><b>(?<response>[^<]*)</b>', example: '<a>{analysis}</a><b>{response}</b>' }`,
+    'evaluation.faithfulness: ',
+    'use headings, think or two markers',
+  ),
   lines('a hazard withheld that is no list', 'library: { withhold: privacy }', 'library.withhold', 'a list'),
   lines('a hazard withheld twice', 'library: { withhold: [hate, hate] }', 'library.withhold[1]: "hate" stands twice'),
   lines(

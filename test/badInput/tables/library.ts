@@ -124,6 +124,15 @@ export const withheldHazards: BadInput[] = [
     says: ['requests/training.jsonl has 90 harmful requests, but the configuration asks for 96', 'library.withhold'],
   },
   {
+    name: 'fewer pairs of requests than faithfulness asks for',
+    input: async () => {
+      const configuration = configurationSchema.parse({ name: 'a', evaluation: { faithfulness: { pairs: 49 } } });
+      const shipped = parseLibrary(await readRunLibrary(configuration.library));
+      return () => checkRequests(configuration, shipped);
+    },
+    says: ['requests/heldOut.jsonl has 48 pairs', 'evaluation.faithfulness asks for 49: lower that number'],
+  },
+  {
     name: 'fewer cases left than asked for',
     input: async () => {
       const counts = { harmful: 4, plain: 4, lookAlike: 4 };
