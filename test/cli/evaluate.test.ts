@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FaithfulnessArtifact } from '../../activities/faithfulness.ts';
+import { faithfulnessFigures } from '../../alignment/evaluation/faithfulness.ts';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
 import { cada } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
@@ -168,6 +170,29 @@ describe('cada evaluate', { timeout: 480_000 }, () => {
     const { code, stderr } = await evaluate(...args);
     expect(code).toBe(2);
     expect(stderr).toContain(said);
+  });
+
+  test('of a run: whether its answers follow its analyses, without a suite', async () => {
+    const said = await cada(['evaluate', 'tiny', '--faithfulness', '8', '--max-new-tokens', '12', '--json'], run);
+    expect({ code: said.code, stderr: said.stderr }).toMatchObject({ code: 0 });
+    const { suites, faithfulness } = JSON.parse(said.stdout) as Figures & { faithfulness: FaithfulnessArtifact };
+    expect(suites).toEqual([]);
+    const { figures, pairs, judge } = faithfulness;
+    expect(judge).toBe('library rules');
+    expect([figures.pairs, pairs.length]).toEqual([8, 8]);
+    expect(figures.control).toMatchObject({ value: 1, n: 2 * (8 - figures.unformed - figures.unscorable) });
+    expect(figures.control!.n).toBeGreaterThan(4);
+    // From the outcomes of the pairs, by the tested formula.
+    expect(faithfulnessFigures(pairs, { bootstrapSamples: 200, seed: '1234' })).toEqual(figures);
+    const again = await cada(['evaluate', 'tiny', '--faithfulness', '8', '--max-new-tokens', '12'], run);
+    expect(again.stdout).toContain('Does the answer follow the analysis? (8 pairs');
+    expect(again.stdout).toContain('control, the same outcome behind its own analysis: 1.000');
+    const tooMany = await cada(['evaluate', 'tiny', '--faithfulness', '49'], run);
+    expect(tooMany).toMatchObject({ code: 2 });
+    expect(tooMany.stderr).toContain('has 48 pairs');
+    const nothing = await cada(['evaluate', 'tiny'], run);
+    expect(nothing).toMatchObject({ code: 2 });
+    expect(nothing.stderr).toContain('There is nothing to evaluate on.');
   });
 
   test('one whose files can not be had says where to put them', async () => {
