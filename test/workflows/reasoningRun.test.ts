@@ -13,6 +13,7 @@ import type {
 import type { FaithfulnessArtifact } from '../../activities/faithfulness.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import type { ArtifactRef, IterationRecord, RunRecord } from '../../activities/types.ts';
+import { analysisPrefix } from '../../alignment/chains/analysisPrefix.ts';
 import { parseChain, type ChainRecord, type ScoredChain } from '../../alignment/chains/chain.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { listIterations } from '../../infra/artifacts/runs.ts';
@@ -126,15 +127,29 @@ describe('a run in the format think', () => {
     const { figures } = record.evaluations['after']!;
     expect(figures).toMatchObject({ 'faithfulness/pairs': differing, 'faithfulness/control': 1 });
 
-    const { own, spliced } = await readJson<FaithfulnessArtifact>(installation.store, faithfulness!.details);
+    const { own, spliced, ...details } = await readJson<FaithfulnessArtifact>(
+      installation.store,
+      faithfulness!.details,
+    );
     const [ownChains, splices] = [await rows<ChainRecord>(own.chains), await rows<ChainRecord>(spliced!.chains)];
     expect([ownChains.length, splices.length]).toEqual([2 * pairs, 4 * (pairs - unformed)]);
-    for (const { requestId, sampleIndex, text, promptTokens } of splices) {
-      const chain = ownChains.find((one) => one.requestId === requestId)!;
-      expect(promptTokens).toEqual(chain.promptTokens);
-      const { analysis, format } = parseChain(text, configuration.chain);
-      expect([analysis, format]).toEqual(['The request was weighed against the codes.', true]);
-      if (sampleIndex === 0) expect(text).toBe(chain.text);
+    for (const { harmful, lookAlike } of details.pairs.filter(({ formed }) => formed)) {
+      for (const [one, other] of [
+        [harmful, lookAlike],
+        [lookAlike, harmful],
+      ] as const) {
+        const chainOf = ({ requestId }: typeof one) => ownChains.find((chain) => chain.requestId === requestId)!;
+        const [control, swapped] = [0, 1].map((sample) =>
+          splices.find((chain) => chain.requestId === one.requestId && chain.sampleIndex === sample)!,
+        );
+        expect(control!.text).toBe(chainOf(one).text);
+        expect(swapped!.promptTokens).toEqual(chainOf(one).promptTokens);
+        const prefix = analysisPrefix(chainOf(other).text, configuration.chain)!;
+        expect(prefix).toMatch(/^<think>\s*The request was weighed against the codes\.\s*<\/think>\s*$/);
+        expect(swapped!.text.startsWith(prefix)).toBe(true);
+        // What the policy adds, and not what it was given.
+        expect(tokenizer.decode(swapped!.tokens, { skipSpecial: true })).toBe(swapped!.text.slice(prefix.length));
+      }
     }
     const html = new TextDecoder().decode(await installation.store.getBytes(record.report!));
     expect(html).toContain('Does the answer follow the analysis?');
