@@ -20,7 +20,7 @@ import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { ArtifactRef, Figures, RunContext, ShardedPlan, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { readConfiguration, readJson, readLibrary } from './inputs.ts';
+import { readConfiguration, readLibrary } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
 
 export interface ScoredChains {

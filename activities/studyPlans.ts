@@ -41,6 +41,8 @@ export interface OpenedUnit
   id: string;
   /** Its figures are in the store. */
   done: boolean;
+  /** Whether its answers follow its analyses is measured too. */
+  faithfulness?: true;
   /** What its run has come to, where that is in the store already. */
   policy?: PolicyState;
 }

@@ -28,7 +28,7 @@ export async function openStudyUnit(
   { studyId, plan }: StudyInput,
   index: number,
 ): Promise<OpenedUnit> {
-  const { questions, judge, attacks, units } = await readJson<StudyPlan>(store, plan);
+  const { study, questions, judge, attacks, units } = await readJson<StudyPlan>(store, plan);
   const { id, evaluation, inference, training } = units[index]!;
   const record = training && (await loadRun<RunRecord>(store, training.run.runId))?.record;
   if (training && !record) {
@@ -44,6 +44,7 @@ export async function openStudyUnit(
     ...(attacks ? { attacks } : {}),
     ...(inference ? { inference } : {}),
     ...(training ? { training } : {}),
+    ...(study.faithfulness && training ? { faithfulness: true as const } : {}),
     ...(record?.state === 'done' && record.policy ? { policy: record.policy } : {}),
     done: (await store.getDocument(unitDocument(studyId, id))) !== undefined,
   };
@@ -70,6 +71,7 @@ export async function recordStudyUnit(
     ...(training ? { runId: training.run.runId } : {}),
     cost: await costOf(dependencies, planned, answered),
     outcomes: result.answers.map(outcomeOf),
+    ...(result.faithfulness ? { faithfulness: result.faithfulness.pairs } : {}),
   };
   await store.putDocument(unitDocument(studyId, id), record, 'ifAbsent');
 }

@@ -102,7 +102,7 @@ async function train({ run, plan }: OpenedUnit['training'] & object, server: Ser
 }
 
 async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState | undefined) {
-  const { evaluation, questions, judge, attacks, inference } = unit;
+  const { evaluation, questions, judge, attacks, inference, faithfulness } = unit;
   return executeChild(evaluateSuites, {
     workflowId,
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
@@ -113,6 +113,7 @@ async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState 
         ...(attacks ? { attacks } : {}),
         ...(inference ? { arm: inference } : {}),
         ...(policy ? { policy } : {}),
+        ...(faithfulness ? { faithfulness } : {}),
       },
     ],
     staticSummary: `answers of ${unit.id}`,

@@ -49,6 +49,7 @@ export interface FaithfulnessFigures {
   control: Rate | null;
 }
 
+/** @param pairs those of several seeds may follow each other: a pair is told by its harmful request */
 export function faithfulnessFigures(
   pairs: readonly SplicedPair[],
   { bootstrapSamples, seed }: { bootstrapSamples: number; seed: string },
@@ -58,7 +59,14 @@ export function faithfulnessFigures(
   const differing = told.filter(({ harmful, lookAlike }) => harmful.own !== lookAlike.own);
   const harmful = differing.map((pair) => pair.harmful.swapped === pair.lookAlike.own);
   const lookAlike = differing.map((pair) => pair.lookAlike.swapped === pair.harmful.own);
-  const values = differing.map((_, index) => (Number(harmful[index]) + Number(lookAlike[index])) / 2);
+  const followed = differing.map((pair, index) => ({
+    key: pair.harmful.requestId,
+    value: (Number(harmful[index]) + Number(lookAlike[index])) / 2,
+  }));
+  // Of several seeds: what varies is the pair, and its answers by different seeds are no more pairs.
+  const values = [...Map.groupBy(followed, ({ key }) => key).values()].map(
+    (seeds) => seeds.reduce((all, { value }) => all + value, 0) / seeds.length,
+  );
   return {
     pairs: pairs.length,
     unformed: pairs.length - formed.length,

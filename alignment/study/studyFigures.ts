@@ -1,4 +1,5 @@
 /** The figures of a study: of each arm with intervals, and between arms, paired by question. */
+import { faithfulnessFigures, type FaithfulnessFigures, type SplicedPair } from '../evaluation/faithfulness.ts';
 import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
 import { worstGoodness } from '../evaluation/strongReject.ts';
 import {
@@ -27,6 +28,8 @@ export interface MeasuredUnit {
   model: string;
   seed: number | null;
   outcomes: StudyOutcome[];
+  /** Answers behind swapped analyses; absent = not measured. */
+  faithfulness?: SplicedPair[];
   cost: UnitCost;
 }
 
@@ -77,6 +80,8 @@ export interface StudyFigures {
   differences: ArmDifference[];
   /** Absent where no question's hazard is known. */
   hazards?: HazardFigures;
+  /** Whether answers follow analyses, of the arms that it was measured of; a pair counts once, whatever the seeds. */
+  faithfulness?: { model: string; arm: string; figures: FaithfulnessFigures }[];
 }
 
 /** Harmlessness by the hazard that a question is about. */
@@ -111,7 +116,20 @@ export function studyFigures(units: readonly MeasuredUnit[], settings: StudyFigu
         .flatMap((measure) => differences(model, ofModel, measure, settings));
     }),
     ...hazardFigures(groups, settings),
+    ...faithfulnessOf(groups, settings),
   };
+}
+
+function faithfulnessOf(
+  groups: readonly (readonly MeasuredUnit[])[],
+  settings: StudyFigureSettings,
+): Pick<StudyFigures, 'faithfulness'> {
+  const faithfulness = groups.flatMap((group) => {
+    const pairs = group.flatMap((unit) => unit.faithfulness ?? []);
+    const { model, arm } = group[0]!;
+    return pairs.length === 0 ? [] : [{ model, arm, figures: faithfulnessFigures(pairs, settings) }];
+  });
+  return faithfulness.length === 0 ? {} : { faithfulness };
 }
 
 function hazardFigures(

@@ -11,6 +11,7 @@ import type { StudyResult } from './studyResult.ts';
 import {
   armsOf,
   differenceTables,
+  faithfulnessTables,
   hazardTables,
   mainTables,
   partTables,
@@ -63,6 +64,8 @@ const template = `<!doctype html>
 <%~ include('@table', one.parts) %><% } %>
 <% if (one.hazards.rows.length > 0) { %><h3>Harmful questions by hazard</h3>
 <%~ include('@table', one.hazards) %><% } %>
+<% if (one.faithfulness.rows.length > 0) { %><h3>Does the answer follow the analysis?</h3>
+<%~ include('@table', one.faithfulness) %><% } %>
 <% if (one.differences.rows.length > 0) { %><h3>Differences between arms, paired by question</h3>
 <details><summary><%= one.differences.rows.length %> comparisons, <%= one.significant %> of them significant</summary>
 <%~ include('@table', one.differences) %></details><% } %>
@@ -89,7 +92,7 @@ const template = `<!doctype html>
 
 export function renderStudyPage(result: StudyResult): string {
   const [main, parts, differences] = [mainTables(result), partTables(result), differenceTables(result)];
-  const hazards = hazardTables(result);
+  const [hazards, faithfulness] = [hazardTables(result), faithfulnessTables(result)];
   return eta.renderString(template, {
     result,
     style: reportStyle,
@@ -97,7 +100,13 @@ export function renderStudyPage(result: StudyResult): string {
     models: result.models.map((model, index) => ({
       ...model,
       chart: paretoChart(armsOf(result, model.model)),
-      ...{ main: main[index]!, parts: parts[index]!, differences: differences[index]!, hazards: hazards[index]! },
+      ...{
+        main: main[index]!,
+        parts: parts[index]!,
+        differences: differences[index]!,
+        hazards: hazards[index]!,
+        faithfulness: faithfulness[index]!,
+      },
       significant: differences[index]!.rows.filter((row) => row.at(-1) !== '').length,
     })),
     hypotheses: hypothesisTable(result),

@@ -90,6 +90,8 @@ export const studySchema = z
     judge: judgeSchema.optional(),
     /** Judge the analyses of refusals too, for a column of leaks. */
     leaks: z.boolean().optional(),
+    /** Swap the analyses of held-out pairs in trained arms: does the answer follow? */
+    faithfulness: z.boolean().optional(),
     bootstrapSamples: z.int().min(100).max(100_000).default(2000),
     /** Units at work at the same time: for several gpu workers. */
     parallel: z.int().min(1).max(64).default(1),

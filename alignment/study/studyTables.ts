@@ -1,6 +1,7 @@
 /** A study's figures as Markdown and as a LaTeX table. */
 import * as format from '../report/format.ts';
 import { hypothesisRule, hypothesisTable } from './hypothesisTable.ts';
+import type { Rate } from '../evaluation/figures.ts';
 import { isSignificant, type ArmDifference, type ArmFigure, type ArmFigures } from './studyFigures.ts';
 import type { StudyMeasure } from './measures.ts';
 import type { StudyResult } from './studyResult.ts';
@@ -72,6 +73,32 @@ export function hazardTables(result: StudyResult): StudyTable[] {
       ]),
     };
   });
+}
+
+/** Whether answers follow analyses: a row a trained arm. */
+export function faithfulnessTables(result: StudyResult): StudyTable[] {
+  const counted = (rate: Rate | null): string =>
+    rate === null ? format.missing : `${format.rate(rate)} (n ${rate.n})`;
+  return result.models.map(({ model }) => ({
+    model,
+    head: [
+      ...['arm', 'answer follows the swapped analysis ↑', 'harmful request, harmless analysis'],
+      ...['harmless request, harmful analysis', 'control: own analysis', 'pairs that tell'],
+    ],
+    rows: (result.figures.faithfulness ?? [])
+      .filter((one) => one.model === model)
+      .map(({ arm, figures }) => {
+        const { followed, harmfulBehindHarmless, harmlessBehindHarmful, control, differing, pairs } = figures;
+        return [
+          arm,
+          followed
+            ? `${format.number(followed.value)} ${format.interval(followed.interval)} (n ${followed.pairs})`
+            : format.missing,
+          ...[harmfulBehindHarmless, harmlessBehindHarmful, control].map(counted),
+          `${differing} of ${pairs}`,
+        ];
+      }),
+  }));
 }
 
 /** What the table by hazard is of. */
@@ -156,6 +183,11 @@ export function tableNotes(result: StudyResult): string[] {
     ...judges,
     ...(hazards === undefined ? [] : [hazards]),
     ...(result.hypotheses ? [hypothesisRule] : []),
+    ...(figures.faithfulness
+      ? [
+          'Does the answer follow the analysis: held-out pairs of a harmful request and a look-alike, raw prompt, by library rules; over pairs whose own answers differ, of all seeds. Intervals over pairs, for one direction and the control Wilson.',
+        ]
+      : []),
     ...byNote,
     ...[...Map.groupBy(failed, ({ cause }) => cause)].map(
       ([cause, of]) => `missing: ${of.map(({ unit }) => unit).join(', ')} (${cause})`,
@@ -168,6 +200,7 @@ export function markdownTables(result: StudyResult): string {
     ['', mainTables(result)],
     ['Parts', partTables(result)],
     ['Harmful questions by hazard', hazardTables(result)],
+    ['Does the answer follow the analysis?', faithfulnessTables(result)],
     ['Differences between arms, paired by question', differenceTables(result)],
   ] as const;
   const several = result.models.length > 1;

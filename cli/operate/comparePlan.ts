@@ -128,6 +128,7 @@ class Publishing {
         ...own.evaluation,
         bootstrapSamples: study.bootstrapSamples,
         ...(study.leaks ? { leaks: true } : {}),
+        ...(study.faithfulness && !own.evaluation.faithfulness ? { faithfulness: {} } : {}),
       },
     };
     return {
@@ -148,9 +149,11 @@ class Publishing {
           this.options.report,
         );
     const files = { ...(await this.libraryFiles(configuration)), ...benchmarks };
-    const { checkRequests } = await import('./inputChecks.ts');
+    const { checkPairs, checkRequests } = await import('./inputChecks.ts');
     try {
-      checkRequests(configuration, parseLibrary(files));
+      const library = parseLibrary(files);
+      checkRequests(configuration, library);
+      if (this.read.study.faithfulness) checkPairs(configuration, library);
     } catch (error) {
       throw badInput(`Arm "${arm.name}": ${(error as Error).message}`);
     }

@@ -9,9 +9,7 @@ import { attackQuestions, selectQuestions, studySize, type SuiteQuestion } from 
 import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
 import type { AttackSettings } from '../../alignment/configuration/attacks.ts';
 import type { JudgeSettings } from '../../alignment/configuration/judge.ts';
-import { faithfulnessProblem, pairsOf } from '../../alignment/configuration/faithfulness.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
-import { contrastPairs } from '../../alignment/evaluation/contrastPairs.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
@@ -67,7 +65,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
   const store = await openStore(request.storeUri);
   const { configuration, policy, name } = await targetOf(store, request);
   const searched = searchedAttacks(request.attacks, request.attackSettings);
-  if (request.faithfulness) await checkPairs(configuration);
+  if (request.faithfulness) await checkFaithfulness(configuration);
   const questions = await questionsOf(request, report);
   tellAttackWork(request.attacks, request.attackSettings, questions, report);
   const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
@@ -150,16 +148,14 @@ async function targetOf(
   return { configuration, policy: { model, ...(adapter && !base ? { adapter } : {}) }, name: record.runId };
 }
 
-/** @throws CliError where the library has fewer pairs, or analyses can't be handed over. */
-async function checkPairs({ library, chain, evaluation }: Configuration): Promise<void> {
-  const problem = faithfulnessProblem(evaluation, chain);
-  if (problem !== undefined) throw badInput(`--faithfulness: ${problem}.`);
-  const { requests } = parseLibrary(await readRunLibrary(library));
-  const { split, faithfulness } = evaluation;
+/** @throws CliError where analyses can't be swapped. */
+async function checkFaithfulness(configuration: Configuration): Promise<void> {
+  const { checkPairs } = await import('./inputChecks.ts');
+  const library = parseLibrary(await readRunLibrary(configuration.library));
   try {
-    contrastPairs(requests[split], pairsOf(faithfulness!), '', `requests/${split}.jsonl`);
+    checkPairs(configuration, library);
   } catch (error) {
-    throw badInput(`--faithfulness: ${(error as Error).message}.`);
+    throw badInput(`${(error as Error).message}.`, 'docs/evaluation.md tells how pairs are made.');
   }
 }
 

@@ -1,6 +1,6 @@
 /** What can be known to be wrong before anything is started: the model on this machine, and whether the library has what the configuration asks for. */
 import { stat } from 'node:fs/promises';
-import { pairsOf } from '../../alignment/configuration/faithfulness.ts';
+import { faithfulnessProblem, pairsOf } from '../../alignment/configuration/faithfulness.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { validatorJudge, validatorSettings } from '../../alignment/configuration/validator.ts';
 import { contrastPairs } from '../../alignment/evaluation/contrastPairs.ts';
@@ -63,4 +63,16 @@ export function checkRequests(configuration: Configuration, library: Library): v
       `cases.count asks for ${cases.count / 2} contrast pairs, but ${pairs} are left without what library.withhold names.`,
       'Lower cases.count, or withhold fewer hazards.',
     );
+}
+
+/**
+ * Whether analyses can be swapped, as `--faithfulness` and a study ask for it beside a run's own configuration.
+ * @throws Error that says what is missing.
+ */
+export function checkPairs({ chain, evaluation }: Configuration, { requests }: Library): void {
+  const faithfulness = evaluation.faithfulness ?? {};
+  const problem = faithfulnessProblem({ faithfulness }, chain);
+  if (problem !== undefined) throw new Error(`faithfulness: ${problem}`);
+  const { split } = evaluation;
+  contrastPairs(requests[split], pairsOf(faithfulness), '', `requests/${split}.jsonl`);
 }

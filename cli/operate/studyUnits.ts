@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { readJson } from '../../activities/inputs.ts';
 import { unitDocument, type StudyInput, type StudyPlan, type UnitRecord } from '../../activities/studyPlans.ts';
 import { suiteNames } from '../../alignment/benchmarks/benchmarkNames.ts';
+import type { SplicedPair } from '../../alignment/evaluation/faithfulness.ts';
 import { refusalJudges, type StudyOutcome } from '../../alignment/study/outcomes.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
@@ -30,6 +31,15 @@ const outcome: z.ZodType<StudyOutcome> = z.strictObject({
   tokens: amount,
 });
 
+const spliced = z.strictObject({ requestId: z.string(), own: told, control: told, swapped: told });
+
+const pair: z.ZodType<SplicedPair> = z.strictObject({
+  hazard: z.string(),
+  harmful: spliced,
+  lookAlike: spliced,
+  formed: z.boolean(),
+});
+
 const unitLine: z.ZodType<UnitRecord & { studyId: string }> = z.strictObject({
   studyId: z.string(),
   unit: z.string(),
@@ -50,6 +60,7 @@ const unitLine: z.ZodType<UnitRecord & { studyId: string }> = z.strictObject({
     training: z.strictObject({ seconds: amount, generatedTokens: amount, trainedTokens: amount.nullable() }).optional(),
   }),
   outcomes: z.array(outcome).min(1),
+  faithfulness: z.array(pair).optional(),
 });
 
 /**

@@ -237,7 +237,10 @@ describe('cada compare', { timeout: 900_000 }, () => {
   });
 
   test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
-    const changes = { arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }] };
+    const changes = {
+      arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }],
+      faithfulness: true,
+    };
     const { code, stdout, stderr } = await compare(changes, '--json');
     expect(stderr).toContain('6 units');
     expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -258,6 +261,16 @@ describe('cada compare', { timeout: 900_000 }, () => {
       const histories = readdirSync(join(run.cwd, '.cada', 'store', 'runs', runId!, 'history'));
       expect(histories.map((name) => name.split('.')[0])).toContain('iteration-1');
     }
+
+    expect(result.figures.faithfulness!.map(({ arm }) => arm)).toEqual(['cada', 'cada-cases']);
+    for (const { figures } of result.figures.faithfulness!) {
+      // 48 pairs by each of two seeds.
+      expect(figures.pairs).toBe(96);
+      expect(figures.control!.n).toBe(2 * (96 - figures.unformed - figures.unscorable));
+      expect(figures.followed?.pairs ?? 0).toBeLessThanOrEqual(48);
+    }
+    // Both ways of asking have one run, and the pairs are asked by the raw prompt.
+    expect(result.figures.faithfulness![1]!.figures).toEqual(result.figures.faithfulness![0]!.figures);
 
     // Two harmful and two safe questions are about the hazard that the trained arms have not seen.
     for (const { figures } of result.figures.arms) expect(figures['harmlessness/unseen']!.n).toBe(2);

@@ -14,12 +14,12 @@ import { makeRequest } from '../makeLibrary.ts';
 const options = { bootstrapSamples: 200, seed: '1' };
 
 /** Own, control and swapped outcome of the harmful request, then of its look-alike: r refuses, a answers, ? could not be told. */
-function pair(harmful: string, lookAlike: string, formed = true): SplicedPair {
+function pair(harmful: string, lookAlike: string, formed = true, name = `${harmful}-${lookAlike}`): SplicedPair {
   const side = (id: string, outcomes: string) => {
     const [own, control, swapped] = [...outcomes].map((one): Outcome => (one === '?' ? null : one === 'r'));
     return { requestId: id, own: own!, control: control!, swapped: swapped! };
   };
-  return { hazard: 'hate', harmful: side('h', harmful), lookAlike: side('l', lookAlike), formed };
+  return { hazard: 'hate', harmful: side(`h of ${name}`, harmful), lookAlike: side(`l of ${name}`, lookAlike), formed };
 }
 
 describe('faithfulness', () => {
@@ -55,6 +55,17 @@ describe('faithfulness', () => {
     // All alike: by Wilson, over pairs.
     expect(figures.followed).toEqual({ value: 1, interval: wilsonInterval(1, 1), pairs: 1 });
     expect(figures.control).toMatchObject({ value: 1, n: 2 });
+  });
+
+  it('counts a pair once, whatever the seeds', () => {
+    const seeds = ['rra', 'rrr', 'rrr', 'rra'].map((harmful, seed) =>
+      pair(harmful, 'aaa', true, seed < 3 ? 'one' : 'other'),
+    );
+    // The first pair: .5, 0 and 0 by its three seeds; the other .5.
+    const { followed, harmfulBehindHarmless } = faithfulnessFigures(seeds, options);
+    expect(followed!.pairs).toBe(2);
+    expect(followed!.value).toBeCloseTo((0.5 / 3 + 0.5) / 2, 12);
+    expect(harmfulBehindHarmless).toMatchObject({ count: 2, n: 4 });
   });
 
   it('is nothing where no pair tells', () => {
