@@ -6,6 +6,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson, readLibrary, readLines } from './inputs.ts';
+import { addJudgeUse } from './judgePool.ts';
 import type { ShardList } from './plans.ts';
 import { scoredChains } from './rewardChains.ts';
 
@@ -20,6 +21,7 @@ export async function collectRewards(
   const chains = await readJson<ShardList>(store, input.chains);
   const list: ShardList = { plan: chains.plan, shards: [] };
   const scored: ScoredChain[] = [];
+  const judgeUse: Figures = {};
   for (const { artifact } of chains.shards) {
     const manifest = await scoredChains(dependencies, run, artifact, configuration, library);
     if (!manifest)
@@ -31,8 +33,12 @@ export async function collectRewards(
     const rows = await readLines<ScoredChain>(store, rewards);
     list.shards.push({ artifact: rewards, rows: rows.length });
     scored.push(...rows);
+    addJudgeUse(judgeUse, manifest.figures);
   }
-  return { artifact: await store.putBytes(canonicalJson(list), 'reward-list'), figures: rewardFigures(scored) };
+  return {
+    artifact: await store.putBytes(canonicalJson(list), 'reward-list'),
+    figures: { ...rewardFigures(scored), ...judgeUse },
+  };
 }
 
 function rewardFigures(scored: readonly ScoredChain[]): Figures {

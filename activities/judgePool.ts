@@ -116,3 +116,13 @@ export function gradeChains(
 export function judgeFigures(tallies: readonly Tally[]): Figures {
   return tallyFigures('judge', tallies);
 }
+
+/** Adds what one step has asked of a judge to what others have; the mean latency is over all questions asked now. Nothing where the step asked none. */
+export function addJudgeUse(total: Figures, figures: Readonly<Record<string, unknown>>): void {
+  const valueOf = (name: string): number => (typeof figures[name] === 'number' ? figures[name] : 0);
+  if (typeof figures['judge/asked'] !== 'number') return;
+  const [before, asked] = [total['judge/asked'] ?? 0, valueOf('judge/asked')];
+  const latency = before * (total['judge/mean_latency_ms'] ?? 0) + asked * valueOf('judge/mean_latency_ms');
+  for (const name of ['judge/asked', 'judge/kept', 'judge/cost']) total[name] = (total[name] ?? 0) + valueOf(name);
+  total['judge/mean_latency_ms'] = before + asked === 0 ? 0 : latency / (before + asked);
+}

@@ -28,7 +28,7 @@ import { findLeaks } from './findLeaks.ts';
 import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
-import { askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
+import { addJudgeUse, askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
 import { runStage, type Stage } from './stage.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
@@ -350,10 +350,7 @@ export async function summariseSuites(
     const manifest = await readStep(store, stepKey(judgeStage(artifact, inputs, guarded)));
     if (!manifest) throw new Error(`scores of ${artifact.uri} are not in the store: was an artifact removed?`);
     answers.push(...(await readLines<SuiteAnswer>(store, manifest.outputs['answers']!)));
-    for (const name of ['judge/asked', 'judge/kept', 'judge/cost']) {
-      const value = manifest.figures[name];
-      if (typeof value === 'number') total[name] = (total[name] ?? 0) + value;
-    }
+    addJudgeUse(total, manifest.figures);
   }
   const rubricJudge = judge ? judgeName(gradingSettings(judge)) : undefined;
   const guardJudge = input.guard ? await guardName({ store }, input.guard) : undefined;

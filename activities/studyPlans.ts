@@ -20,6 +20,8 @@ export interface StudyPlan {
   /** JSON Lines of SuiteQuestion, the same for every unit. */
   questions: ArtifactRef;
   judge?: ArtifactRef;
+  /** GuardModelSettings; absent = no guard model is asked. */
+  guard?: ArtifactRef;
   /** Questions that stand among what arms are trained or prompted with; absent in plans of older versions. */
   contamination?: ArtifactRef;
   /** SearchedAttacks; absent = none is searched for. */
@@ -37,7 +39,7 @@ export interface PlannedUnit extends StudyUnit {
 
 /** A unit as the workflow takes it up. */
 export interface OpenedUnit
-  extends Pick<StudyPlan, 'questions' | 'judge' | 'attacks'>, Omit<PlannedUnit, keyof StudyUnit> {
+  extends Pick<StudyPlan, 'questions' | 'judge' | 'guard' | 'attacks'>, Omit<PlannedUnit, keyof StudyUnit> {
   id: string;
   /** Its figures are in the store. */
   done: boolean;
@@ -66,6 +68,8 @@ export interface UnitRecord extends MeasuredUnit {
   adapterSha256: string | null;
   maxNewTokens: number;
   rubricJudge: string | null;
+  /** Name of the guard model; absent = none was asked. */
+  guardJudge?: string;
   /** Every answer; absent of a unit that came from another store. */
   result?: ArtifactRef;
   runId?: string;

@@ -89,9 +89,11 @@ function resultOf(
 ): StudyResult {
   const { study, units } = plan;
   const judge = records.find(({ rubricJudge }) => rubricJudge !== null)?.rubricJudge;
+  const guardJudge = records.find((record) => record.guardJudge !== undefined)?.guardJudge;
   const settings = {
     refusalBy: study.refusalBy,
     ...(judge ? { rubricJudge: judge } : {}),
+    ...(guardJudge === undefined ? {} : { guardJudge }),
     hazards,
     bootstrapSamples: study.bootstrapSamples,
     seed: String(study.questionSeed),

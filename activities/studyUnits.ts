@@ -19,7 +19,7 @@ import {
   type StudyPlan,
   type UnitRecord,
 } from './studyPlans.ts';
-import type { IterationRecord, RunRecord } from './types.ts';
+import type { Figures, IterationRecord, RunRecord } from './types.ts';
 import { usedResources } from './usedResources.ts';
 
 /** What is to be done for a unit; of what is done already the store says so, whatever machine did it. */
@@ -28,7 +28,7 @@ export async function openStudyUnit(
   { studyId, plan }: StudyInput,
   index: number,
 ): Promise<OpenedUnit> {
-  const { study, questions, judge, attacks, units } = await readJson<StudyPlan>(store, plan);
+  const { study, questions, judge, guard, attacks, units } = await readJson<StudyPlan>(store, plan);
   const { id, evaluation, inference, training } = units[index]!;
   const record = training && (await loadRun<RunRecord>(store, training.run.runId))?.record;
   if (training && !record) {
@@ -41,6 +41,7 @@ export async function openStudyUnit(
   return {
     ...{ id, questions, evaluation },
     ...(judge ? { judge } : {}),
+    ...(guard ? { guard } : {}),
     ...(attacks ? { attacks } : {}),
     ...(inference ? { inference } : {}),
     ...(training ? { training } : {}),
@@ -67,13 +68,21 @@ export async function recordStudyUnit(
     adapterSha256: result.model.adapterSha256,
     maxNewTokens: result.maxNewTokens,
     rubricJudge: result.rubricJudge,
+    ...(result.guardJudge === undefined ? {} : { guardJudge: result.guardJudge }),
     result: answered.result,
     ...(training ? { runId: training.run.runId } : {}),
-    cost: await costOf(dependencies, planned, answered),
+    cost: { ...(await costOf(dependencies, planned, answered)), ...judgeCost(result.judge) },
     outcomes: result.answers.map(outcomeOf),
     ...(result.faithfulness ? { faithfulness: result.faithfulness.pairs } : {}),
   };
   await store.putDocument(unitDocument(studyId, id), record, 'ifAbsent');
+}
+
+/** Absent where no judge was asked. */
+function judgeCost(figures: Figures): Pick<UnitCost, 'judge'> {
+  const { 'judge/asked': asked, 'judge/kept': kept = 0, 'judge/cost': cost = 0 } = figures;
+  if (asked === undefined) return {};
+  return { judge: { asked, kept, cost, meanLatencyMs: figures['judge/mean_latency_ms'] ?? 0 } };
 }
 
 /** Of the computations themselves: what another study, or another machine, has done counts as much. */

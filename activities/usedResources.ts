@@ -4,8 +4,9 @@ import type { ReportedUse } from '../alignment/report/reportData.ts';
 import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
 import { readJson } from './inputs.ts';
+import { addJudgeUse } from './judgePool.ts';
 import type { FolderManifest, GradientShard, ModelManifest, OptimisationPlan, ShardList } from './plans.ts';
-import type { IterationRecord, RunRecord } from './types.ts';
+import type { Figures, IterationRecord, RunRecord } from './types.ts';
 
 /** More than this is not read again for the sake of a count. */
 const mostShardBytes = 64 * 2 ** 20;
@@ -72,8 +73,30 @@ export async function usedResources(
   return {
     generatedTokens,
     trainedTokens: await trainedTokens(store, shards, limit),
+    ...judgeUse([
+      ...iterations.map(({ figures }) => figures),
+      ...iterations.map(({ figures }) => probeFigures(figures)),
+      ...Object.values(record.evaluations).map(({ figures }) => figures),
+    ]),
     storeBytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) + gradientBytes,
   };
+}
+
+const probe = 'probe/';
+
+const probeFigures = (figures: Figures): Figures =>
+  Object.fromEntries(
+    Object.entries(figures).flatMap(([name, value]) =>
+      name.startsWith(probe) ? [[name.slice(probe.length), value]] : [],
+    ),
+  );
+
+function judgeUse(all: readonly Figures[]): Pick<ReportedUse, 'judge'> {
+  const total: Figures = {};
+  for (const figures of all) addJudgeUse(total, figures);
+  const { 'judge/asked': asked, 'judge/kept': kept = 0, 'judge/cost': cost = 0 } = total;
+  if (asked === undefined) return {};
+  return { judge: { asked, kept, cost, meanLatencyMs: total['judge/mean_latency_ms'] ?? 0 } };
 }
 
 const tokensOf = ({ answers, benchmarks = [] }: EvaluationArtifact): number =>

@@ -102,7 +102,7 @@ async function train({ run, plan }: OpenedUnit['training'] & object, server: Ser
 }
 
 async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState | undefined) {
-  const { evaluation, questions, judge, attacks, inference, faithfulness } = unit;
+  const { evaluation, questions, judge, guard, attacks, inference, faithfulness } = unit;
   return executeChild(evaluateSuites, {
     workflowId,
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
@@ -110,6 +110,7 @@ async function answer(workflowId: string, unit: OpenedUnit, policy: PolicyState 
       {
         ...{ run: evaluation, questions },
         ...(judge ? { judge } : {}),
+        ...(guard ? { guard } : {}),
         ...(attacks ? { attacks } : {}),
         ...(inference ? { arm: inference } : {}),
         ...(policy ? { policy } : {}),

@@ -47,7 +47,7 @@ export async function evaluate(
   return {
     evaluation: summary.artifact,
     chains: rewarded.chains,
-    figures: { ...summary.figures, ...faithfulness?.figures },
+    figures: { ...summary.figures, ...judgeUse(rewarded.figures), ...faithfulness?.figures },
     seconds: { ...rewarded.seconds, ...(faithfulness ? { faithfulness: faithfulness.seconds } : {}) },
     peakMemoryBytes: Math.max(
       rewarded.peakMemoryBytes,
@@ -55,4 +55,9 @@ export async function evaluate(
       faithfulness?.peakMemoryBytes ?? 0,
     ),
   };
+}
+
+/** What a judge behind an endpoint was asked, where one was. */
+function judgeUse(figures: Figures): Figures {
+  return Object.fromEntries(Object.entries(figures).filter(([name]) => name.startsWith('judge/')));
 }

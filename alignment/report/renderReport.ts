@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { exposures } from '../evaluation/exposure.ts';
 import { chainName, evaluationSets, type EvaluationSet } from '../feedback/chainName.ts';
+import { powerNote } from '../evaluation/pairedPower.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { measuredRates } from '../plan/measuredRates.ts';
@@ -56,6 +57,8 @@ export function renderReport(data: ReportData): string {
       .filter((svg) => svg !== ''),
     evaluationRows: evaluationRows(data.evaluations),
     benchmarkRows: benchmarkRows(data.evaluations),
+    judges: judgesOf(data),
+    powerNotes: powerNotes(data),
     exposureRows: exposureRows(data.evaluations),
     faithfulness: faithfulnessTable(data.evaluations),
     changeRows: {
@@ -77,6 +80,26 @@ export function renderReport(data: ReportData): string {
     useRows: useRows(data),
     configurationText: stringify(data.configuration),
     totalSeconds: Object.values(data.wallSeconds).reduce((sum, seconds) => sum + seconds, 0),
+  });
+}
+
+/** Who or what tells each figure. */
+function judgesOf({ configuration, librarySha256 }: ReportData): string {
+  const { judge, guardModel, rewards } = configuration;
+  return [
+    `refusals, unusable responses and leaks: rules of the library (judges/refusal.json, library ${librarySha256.slice(0, 12)})`,
+    'phrase list: 29 phrases (llm-attacks)',
+    ...(guardModel && rewards.guard !== undefined ? [`unsafe: guard model ${guardModel.source}`] : []),
+    ...(judge ? [`graded rewards, scores of analyses: ${judge.model}`] : []),
+  ].join('; ');
+}
+
+/** Changes that the evaluated requests are too few to show. */
+function powerNotes({ fromBefore }: ReportData): string[] {
+  return requestMeasures.flatMap(([label, of]) => {
+    const change = of(fromBefore);
+    const note = change ? powerNote(change.interval, change.pairs) : undefined;
+    return note === undefined ? [] : [`${label}: ${note}`];
   });
 }
 
@@ -108,7 +131,8 @@ function timeRows({ planned, wallSeconds }: ReportData): string[][] {
   ];
 }
 
-function useRows({ planned, used, peakMemoryBytes }: ReportData): string[][] {
+function useRows({ planned, used, peakMemoryBytes, configuration }: ReportData): string[][] {
+  const judgeModel = configuration.judge?.model;
   const engine = peakMemoryBytes['engine'];
   return [
     ['tokens written', `at most ${planned.generatedTokens}`, String(used.generatedTokens)],
@@ -117,6 +141,15 @@ function useRows({ planned, used, peakMemoryBytes }: ReportData): string[][] {
       `about ${planned.trainedTokens}`,
       used.trainedTokens === null ? 'not counted' : String(used.trainedTokens),
     ],
+    ...(used.judge
+      ? [
+          [
+            `judge ${judgeModel ?? ''}`.trim(),
+            `at most ${planned.judgeCalls} questions${planned.judgeCost === null ? '' : `, cost ${planned.judgeCost.toFixed(2)}`}`,
+            format.judgeUse(used.judge),
+          ],
+        ]
+      : []),
     ['store', `about ${format.bytes(planned.storeBytes)}`, format.bytes(used.storeBytes)],
     [
       "memory of the engine's process",

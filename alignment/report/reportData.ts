@@ -75,6 +75,8 @@ export interface ReportedUse {
   /** null = not counted. */
   trainedTokens: number | null;
   storeBytes: number;
+  /** Of a judge behind an endpoint, by the rewards of iterations, warm start and evaluations; absent where none was asked. */
+  judge?: { asked: number; kept: number; cost: number; meanLatencyMs: number };
 }
 
 export interface ReportedExposure {

@@ -71,8 +71,10 @@ export const reportTemplate = `<!doctype html>
 <section>
 <h2>Before and after</h2>
 <%~ include('@evaluations', { evaluations: it.evaluations, rows: it.evaluationRows }) %>
+<p class="sub">Judged by: <%= it.judges %>.</p>
 <h3>Changes, request by request</h3>
 <%~ include('@changes', { rows: it.changeRows.requests, overWarmStart: it.fromWarmStart }) %>
+<% if (it.powerNotes.length > 0) { %><p class="sub">Power, over the untouched model: <%= it.powerNotes.join('; ') %>.</p><% } %>
 <% if (it.exposure) { %>
 <h3>Seen and unseen hazards</h3>
 <p class="sub">Withheld from codes, cases, training and development requests: <%= it.exposure.withheld.join(', ') %>. Simple codes are about no hazard by itself and stay. Judged as above.</p>

@@ -30,6 +30,8 @@ export interface StudyOutcome {
   judgedRefusal?: boolean | null;
   /** Of a refusal of a harmful question whose analysis was judged too: score by that judge, else 1 or 0 by the rules; null = unscorable. */
   leak?: number | null;
+  /** By a guard model: the answer is unsafe, at its threshold; null = it could not tell, absent = not asked. */
+  harmByGuard?: boolean | null;
   /** Share of a utility question that is right. */
   correct?: number;
   format: boolean;
@@ -40,7 +42,7 @@ export interface StudyOutcome {
 export const goalDigest = (goal: string): string => createHash('sha256').update(goal).digest('hex').slice(0, 16);
 
 export function outcomeOf(answer: SuiteAnswer): StudyOutcome {
-  const { id, suite, kind, goal, attack, refusal, rubric, judgedRefusal, leak, correct, followed } = answer;
+  const { id, suite, kind, goal, attack, refusal, rubric, judgedRefusal, leak, correct, followed, guard } = answer;
   const right = correct === undefined ? followedShare(followed) : Number(correct);
   return {
     ...{ id, suite, kind, goal: goalDigest(goal), attack: attack ?? null },
@@ -50,6 +52,7 @@ export function outcomeOf(answer: SuiteAnswer): StudyOutcome {
       ? {}
       : { judgedRefusal: judgedRefusal === null ? null : judgedRefusal !== '1_full_compliance' }),
     ...(leak ? { leak: leak.score === undefined ? Number(leak.rules) : leak.score } : {}),
+    ...(guard === undefined ? {} : { harmByGuard: guard.harmful }),
     ...(right === undefined ? {} : { correct: right }),
     ...{ format: answer.format, cut: answer.cut, tokens: answer.tokens },
   };

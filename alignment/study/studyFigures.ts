@@ -20,7 +20,16 @@ export interface UnitCost {
   tokens: number;
   /** Of the engine at work on the answers. */
   seconds: number;
+  /** Of a judge behind an endpoint: questions asked now and answered by kept replies, money, mean seconds of those asked now; absent = none was asked. */
+  judge?: JudgeCost;
   training?: { seconds: number; generatedTokens: number; trainedTokens: number | null };
+}
+
+export interface JudgeCost {
+  asked: number;
+  kept: number;
+  cost: number;
+  meanLatencyMs: number;
 }
 
 export interface MeasuredUnit {
@@ -59,6 +68,8 @@ export interface ArmCost {
   secondsPerAnswer: number;
   trainingSeconds: number | null;
   trainingTokens: number | null;
+  /** Over all seeds; absent = no judge was asked. */
+  judge?: JudgeCost;
 }
 
 export interface ArmDifference {
@@ -282,6 +293,19 @@ function costOf(group: readonly MeasuredUnit[]): ArmCost {
     trainingTokens: meanOfTraining(
       trained.map(({ generatedTokens, trainedTokens }) => trainedTokens && generatedTokens + trainedTokens),
     ),
+    ...judgeCost(group.flatMap(({ cost }) => cost.judge ?? [])),
+  };
+}
+
+function judgeCost(costs: readonly JudgeCost[]): Pick<ArmCost, 'judge'> {
+  if (costs.length === 0) return {};
+  const asked = sumOf(costs.map((one) => one.asked));
+  const latency = sumOf(costs.map((one) => one.meanLatencyMs * one.asked));
+  return {
+    judge: {
+      ...{ asked, kept: sumOf(costs.map(({ kept }) => kept)), cost: sumOf(costs.map(({ cost }) => cost)) },
+      meanLatencyMs: asked === 0 ? 0 : latency / asked,
+    },
   };
 }
 

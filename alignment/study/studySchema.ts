@@ -4,6 +4,7 @@ import { allAttackNames, isSearched } from '../attacks/attackNames.ts';
 import { suiteNames } from '../benchmarks/benchmarkNames.ts';
 import { caseSamplingFields, caseSamplingProblems, caseSamplings } from '../configuration/caseSampling.ts';
 import { attackSettingsSchema, missingForAttacks } from '../configuration/attacks.ts';
+import { guardModelSchema } from '../configuration/guardModel.ts';
 import { judgeSchema } from '../configuration/judge.ts';
 import { hypothesesSchema, hypothesisProblems } from './hypothesisSchema.ts';
 import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
@@ -88,6 +89,8 @@ export const studySchema = z
     /** What tells a refusal where no judge behind an endpoint does. */
     refusalBy: z.enum(refusalJudges).default('phrases'),
     judge: judgeSchema.optional(),
+    /** Guard model that judges harm of every answer to a harmful or safe question; its source may be a path (relative to the study's file). */
+    guard: guardModelSchema.optional(),
     /** Judge the analyses of refusals too, for a column of leaks. */
     leaks: z.boolean().optional(),
     /** Swap the analyses of held-out pairs in trained arms: does the answer follow? */

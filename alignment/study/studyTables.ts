@@ -1,4 +1,5 @@
 /** A study's figures as Markdown and as a LaTeX table. */
+import { fewestPairs, powerNote, smallestShown, wantedDifference } from '../evaluation/pairedPower.ts';
 import * as format from '../report/format.ts';
 import { hypothesisRule, hypothesisTable } from './hypothesisTable.ts';
 import type { Rate } from '../evaluation/figures.ts';
@@ -21,11 +22,15 @@ export function mainTables(result: StudyResult): StudyTable[] {
   const measures = mainMeasures(result);
   return result.models.map(({ model }) => ({
     model,
-    head: ['arm', ...measures.map(columnTitle), 'tokens an answer', 'seconds an answer', 'training'],
+    head: [
+      ...['arm', ...measures.map(columnTitle), 'tokens an answer', 'seconds an answer', 'training'],
+      ...(asksJudge(result) ? ['judge'] : []),
+    ],
     rows: armsOf(result, model).map((arm) => [
       nameOf(arm),
       ...measures.map(({ id }) => cell(arm.figures[id], isMarked(result, arm, id))),
       ...costCells(arm),
+      ...(asksJudge(result) ? [judgeCell(arm)] : []),
     ]),
   }));
 }
@@ -48,7 +53,7 @@ export function differenceTables(result: StudyResult): StudyTable[] {
   const titles = new Map(mainMeasures(result).map(({ id, title }) => [id, title]));
   return result.models.map(({ model }) => ({
     model,
-    head: ['measure', 'from', 'to', 'difference', 'n', 'p', 'p (Holm)', ''],
+    head: ['measure', 'from', 'to', 'difference', 'n', 'p', 'p (Holm)', 'shown at 80 % power', ''],
     rows: result.figures.differences
       .filter((one) => one.model === model && titles.has(one.measure))
       .map((one) => [titles.get(one.measure)!, ...differenceCells(one)]),
@@ -101,6 +106,19 @@ export function faithfulnessTables(result: StudyResult): StudyTable[] {
   }));
 }
 
+/** Main measures in which no or not every pair of arms could show a difference of .10. */
+function powerNotes(result: StudyResult): string[] {
+  const { differences } = result.figures;
+  return mainMeasures(result).flatMap(({ id, title }) => {
+    const own = differences.filter(({ measure }) => measure === id);
+    const weak = own.filter(({ interval, n }) => powerNote(interval, n) !== undefined);
+    if (weak.length === 0) return [];
+    return [
+      `${title}: too few questions (${Math.min(...weak.map(({ n }) => n))}) to show a difference of ${wantedDifference.toFixed(2)} at 80 % power in ${weak.length} of ${own.length} pairs of arms; where nothing is significant there, that says little.`,
+    ];
+  });
+}
+
 /** What the table by hazard is of. */
 export function hazardNote({ figures: { hazards, measures } }: StudyResult): string | undefined {
   if (!hazards) return undefined;
@@ -117,9 +135,13 @@ function differenceCells(one: ArmDifference): string[] {
   const { from, to, value, interval, n, p, pHolm } = one;
   return [
     ...[from, to, `${format.signed(value)} ${format.interval(interval, format.signed)}`, String(n)],
-    ...[format.pValue(p), format.pValue(pHolm), isSignificant(one) ? 'significant' : ''],
+    ...[format.pValue(p), format.pValue(pHolm), shownCell(one), isSignificant(one) ? 'significant' : ''],
   ];
 }
+
+/** The smallest difference that this pair of arms could show; too few questions show none, whatever their spread. */
+const shownCell = ({ interval, n }: ArmDifference): string =>
+  n < fewestPairs() ? `too few (${n})` : `≥ ${format.number(smallestShown(interval))}`;
 
 export const mainMeasures = ({ figures }: StudyResult): StudyMeasure[] => figures.measures.filter(({ main }) => main);
 
@@ -155,6 +177,12 @@ function costCells({ cost }: ArmFigures): string[] {
   ];
 }
 
+const asksJudge = ({ figures }: StudyResult): boolean => figures.arms.some(({ cost }) => cost.judge !== undefined);
+
+function judgeCell({ cost: { judge } }: ArmFigures): string {
+  return judge ? format.judgeUse(judge) : format.missing;
+}
+
 /** What the tables do not say by themselves. */
 export function tableNotes(result: StudyResult): string[] {
   const { settings, figures, failed, arms } = result;
@@ -181,6 +209,7 @@ export function tableNotes(result: StudyResult): string[] {
       ? [`Trained arms: seeds ${settings.seeds.join(', ')}. Untrained ones are asked once.`]
       : []),
     ...judges,
+    ...powerNotes(result),
     ...(hazards === undefined ? [] : [hazards]),
     ...(result.hypotheses ? [hypothesisRule] : []),
     ...(figures.faithfulness

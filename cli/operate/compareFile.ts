@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { withEnvironmentJudge } from '../../alignment/configuration/environmentJudge.ts';
+import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { overridden, studySchema, type Study, type StudyArm } from '../../alignment/study/studySchema.ts';
 import { ConfigurationError } from '../../infra/configuration/problems.ts';
@@ -69,6 +70,11 @@ export function configurationOf(
   const { library } = configuration;
   if (library.path !== undefined) library.path = besideFile(library.path, file);
   return configuration;
+}
+
+/** The guard model of a study, with the path of its model as this machine knows it. */
+export function guardOf({ study: { guard }, file }: ReadStudy): GuardModelSettings | undefined {
+  return guard && { ...guard, source: modelSource(guard.source, file) };
 }
 
 /**

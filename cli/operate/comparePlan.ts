@@ -29,7 +29,7 @@ import { cadaCache } from '../../infra/paths.ts';
 import { badInput } from '../errors.ts';
 import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { benchmarksIn, readBenchmarks, readSuite } from './benchmarkFiles.ts';
-import { configurationOf, withheldBy, type ReadStudy } from './compareFile.ts';
+import { configurationOf, guardOf, withheldBy, type ReadStudy } from './compareFile.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 
 export interface PlanOptions {
@@ -42,6 +42,7 @@ export interface PlanOptions {
 export async function planStudy(store: ArtifactStore, read: ReadStudy, options: PlanOptions): Promise<StudyInput> {
   const { study } = read;
   withheldBy(read);
+  const guard = guardOf(read);
   const questions = await questionsOf(study, options);
   checkFigures(read, questions);
   const publishing = new Publishing(store, read, options);
@@ -61,6 +62,7 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
     study,
     questions: asked,
     contamination: await store.putBytes(canonicalJson(contamination), 'contamination'),
+    ...(guard ? { guard: await store.putBytes(canonicalJson(guard), 'guard-settings') } : {}),
     ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
     ...(searched ? { attacks: await store.putBytes(canonicalJson(searched), 'attack-settings') } : {}),
     units: units.map((unit) => ({ ...unit, evaluation: { ...unit.evaluation, runId: studyId } })),

@@ -300,6 +300,35 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(again.stderr).toContain('arms withhold different hazards');
   });
 
+  test('a guard model and a judge behind an endpoint have columns, with what the judge has taken', async () => {
+    const server = await startChatServer(() => 'A thought.\n#1. 0\n#2. 3\n#3. 3');
+    try {
+      const asked = { guard: { source: 'model' }, judge: { url: server.url, model: 'grader' } };
+      const changes = {
+        ...asked,
+        suites: [{ suite: 'strongreject', limit: 'all' }],
+        attacks: [],
+        arms: [study.arms[0]],
+      };
+      const { code, stdout, stderr } = await compare(changes, '--json');
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      const result = JSON.parse(stdout) as StudyResult & { files: Record<string, string> };
+      const [{ figures, cost }] = result.figures.arms as [StudyResult['figures']['arms'][number]];
+      const judgeOf = (id: string) => result.figures.measures.find((one) => one.id === id)!.judge;
+      expect(judgeOf('unsafe')).toMatch(/^guard .*, P >= 0\.5$/);
+      expect(judgeOf('harmlessness')).toBe('grader, own wording');
+      expect(figures['unsafe']!.n).toBe(2);
+      expect(figures['harmlessness']).toMatchObject({ value: 0.5, n: 2 });
+      expect(cost.judge).toMatchObject({ asked: 2, kept: 0 });
+      expect(cost.judge!.meanLatencyMs).toBeGreaterThan(0);
+      expect(readFileSync(result.files['markdown']!, 'utf8')).toMatch(
+        /\| judge \|[^]*\| 2 questions, 0 % kept, cost 0\.00/,
+      );
+    } finally {
+      await server.close();
+    }
+  });
+
   test.each([
     [{ arms: [{ name: 'none', inference: 'rules' }] }, 'no part of an arm'],
     [{ arms: [{ name: 'none' }] }, 'an arm needs'],
@@ -321,6 +350,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
     [{ hypotheses: [{ ...claim, arm: 'cada' }] }, 'hypotheses.0.arm: no arm is named "cada"'],
     [{ hypotheses: [{ ...claim, figure: 'utility/gsm8k' }] }, 'hypotheses.0: this study has no figure "utility/gsm8k"'],
     [{ hypotheses: [{ ...claim, figure: 'robustness' }] }, 'robustness/prefix-injection, over-refusal'],
+    [{ guard: { sauce: 'model' } }, 'guard'],
   ])('%j is wrong input', async (changes, said) => {
     const { code, stderr } = await compare(changes);
     expect(stderr).toContain(said);

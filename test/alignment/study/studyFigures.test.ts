@@ -4,6 +4,7 @@ import { outcomeOf } from '../../../alignment/study/outcomes.ts';
 import { isSignificant, studyFigures, type MeasuredUnit } from '../../../alignment/study/studyFigures.ts';
 import type { StudyResult } from '../../../alignment/study/studyResult.ts';
 import { renderStudyPage } from '../../../alignment/study/studyPage.ts';
+import { judgeUse } from '../../../alignment/report/format.ts';
 import { latexTable, markdownTables } from '../../../alignment/study/studyTables.ts';
 
 const refusal = (refused: boolean | null) => ({ phrases: refused, xstest: refused, rules: refused, inWords: refused });
@@ -167,6 +168,41 @@ describe('the figures of a study', () => {
     expect(harmless[0]!.pHolm).toBeCloseTo(6 / 401, 10);
     expect(isSignificant(harmless[0]!)).toBe(true);
     expect(differences.filter(({ measure }) => measure === 'over-refusal').some(isSignificant)).toBe(false);
+  });
+
+  it('have what a judge has taken, over the seeds, where one was asked', () => {
+    const judged = (seed: number, asked: number, kept: number, meanLatencyMs: number) => {
+      const one = unit('trained', outcomes(2, 1, 0, 0), { seed });
+      return { ...one, cost: { ...one.cost, judge: { asked, kept, cost: 0.5, meanLatencyMs } } };
+    };
+    const { arms } = studyFigures(
+      [unit('none', outcomes(2, 1, 0, 0)), judged(1, 30, 10, 1000), judged(2, 10, 30, 3000)],
+      settings,
+    );
+    expect(arms[0]!.cost).not.toHaveProperty('judge');
+    // (30 x 1 s + 10 x 3 s) / 40
+    expect(arms[1]!.cost.judge).toEqual({ asked: 40, kept: 40, cost: 1, meanLatencyMs: 1500 });
+    expect(judgeUse(arms[1]!.cost.judge!)).toBe('80 questions, 50 % kept, cost 1.00, 1.5 s each');
+    expect(judgeUse({ asked: 0, kept: 4, cost: 0, meanLatencyMs: 0 })).toBe('4 questions, 100 % kept, cost 0.00');
+  });
+
+  it('have harm by a guard model, which says nothing of refusals', () => {
+    const guarded = outcomes(4, 1, 2, 1).map((one, index) => ({
+      ...one,
+      harmByGuard: one.kind === 'harmful' ? [true, false, false, null][index]! : index === 4,
+    }));
+    const guardJudge = 'guard g, P >= 0.5';
+    const { arms, measures } = studyFigures([unit('none', guarded)], { ...settings, guardJudge });
+    expect(arms[0]!.figures['unsafe']!.value).toBeCloseTo(1 / 3, 12);
+    expect(arms[0]!.figures['unsafe']!.n).toBe(3);
+    expect(arms[0]!.figures['unsafe/safe']).toMatchObject({ value: 0.5, n: 2 });
+    expect(arms[0]!.figures['harmlessness']!.value).toBe(0.25);
+    expect(measures.find(({ id }) => id === 'unsafe')).toMatchObject({
+      judge: guardJudge,
+      better: 'lower',
+      main: true,
+    });
+    expect(studyFigures([unit('none', guarded)], settings).measures.map(({ id }) => id)).not.toContain('unsafe');
   });
 
   it('know the Pareto front', () => {
