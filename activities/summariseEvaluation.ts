@@ -17,6 +17,8 @@ import { requestsById } from '../alignment/library/requestsById.ts';
 export interface EvaluationArtifact extends Omit<ReportedEvaluation, 'sha256' | 'faithfulness'> {
   /** `details`: the FaithfulnessArtifact, with the outcomes of every pair and where its chains are. */
   faithfulness?: ReportedFaithfulness & { details: ArtifactRef };
+  /** What a judge behind an endpoint was asked; absent = none was. */
+  judge?: Figures;
 }
 
 export interface EvaluationParts {
@@ -27,6 +29,8 @@ export interface EvaluationParts {
   losses?: ArtifactRef;
   /** FaithfulnessArtifact; absent = not measured. */
   faithfulness?: ArtifactRef;
+  /** Of a judge behind an endpoint (addJudgeUse); absent = none was asked. */
+  judge?: Figures;
 }
 
 export async function summariseEvaluation(
@@ -65,6 +69,7 @@ export async function summariseEvaluation(
     answers: own,
     ...(losses ? { losses } : {}),
     ...(faithfulness ? { faithfulness } : {}),
+    ...(input.judge ? { judge: input.judge } : {}),
     ...(benchmarks.length > 0 ? { benchmarks } : {}),
   };
   return {

@@ -37,6 +37,11 @@ export async function usedResources(
   let generatedTokens = 0;
   let gradientBytes = 0;
   const shards: ArtifactRef[] = [];
+  const judged: Figures[] = [];
+  const countEvaluation = (evaluation: EvaluationArtifact): void => {
+    generatedTokens += tokensOf(evaluation);
+    judged.push(evaluation.judge ?? {});
+  };
   const readIteration = async ({
     policy,
     figures,
@@ -63,33 +68,21 @@ export async function usedResources(
         shards.push(...ofStep);
       }
     }
-    if (evaluation) generatedTokens += tokensOf(await read<EvaluationArtifact>(evaluation));
+    judged.push(figures);
+    if (evaluation) countEvaluation(await read<EvaluationArtifact>(evaluation));
   };
   await Promise.all(iterations.map((iteration) => limit(() => readIteration(iteration))));
   for (const { artifact } of Object.values(record.evaluations)) {
-    generatedTokens += tokensOf(await read<EvaluationArtifact>(artifact));
+    countEvaluation(await read<EvaluationArtifact>(artifact));
   }
   for (const shard of shards) note(shard);
   return {
     generatedTokens,
     trainedTokens: await trainedTokens(store, shards, limit),
-    ...judgeUse([
-      ...iterations.map(({ figures }) => figures),
-      ...iterations.map(({ figures }) => probeFigures(figures)),
-      ...Object.values(record.evaluations).map(({ figures }) => figures),
-    ]),
+    ...judgeUse(judged),
     storeBytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) + gradientBytes,
   };
 }
-
-const probe = 'probe/';
-
-const probeFigures = (figures: Figures): Figures =>
-  Object.fromEntries(
-    Object.entries(figures).flatMap(([name, value]) =>
-      name.startsWith(probe) ? [[name.slice(probe.length), value]] : [],
-    ),
-  );
 
 function judgeUse(all: readonly Figures[]): Pick<ReportedUse, 'judge'> {
   const total: Figures = {};

@@ -42,12 +42,13 @@ export async function evaluate(
       rewards: rewarded.rewards,
       ...(utility ? { losses: utility.losses } : {}),
       ...(faithfulness ? { faithfulness: faithfulness.artifact } : {}),
+      ...judgeUse(rewarded.figures),
     },
   ]);
   return {
     evaluation: summary.artifact,
     chains: rewarded.chains,
-    figures: { ...summary.figures, ...judgeUse(rewarded.figures), ...faithfulness?.figures },
+    figures: { ...summary.figures, ...faithfulness?.figures },
     seconds: { ...rewarded.seconds, ...(faithfulness ? { faithfulness: faithfulness.seconds } : {}) },
     peakMemoryBytes: Math.max(
       rewarded.peakMemoryBytes,
@@ -57,7 +58,8 @@ export async function evaluate(
   };
 }
 
-/** What a judge behind an endpoint was asked, where one was. */
-function judgeUse(figures: Figures): Figures {
-  return Object.fromEntries(Object.entries(figures).filter(([name]) => name.startsWith('judge/')));
+/** What a judge behind an endpoint was asked, where one was: kept with the evaluation, for the run's record travels with every save. */
+function judgeUse(figures: Figures): { judge?: Figures } {
+  const judge = Object.fromEntries(Object.entries(figures).filter(([name]) => name.startsWith('judge/')));
+  return Object.keys(judge).length > 0 ? { judge } : {};
 }
