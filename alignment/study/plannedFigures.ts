@@ -1,4 +1,5 @@
 /** Which figures a study will have, known from its questions before any is answered. */
+import { hazardOf } from './hazards.ts';
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
 import { resolveAttacks } from '../configuration/attacks.ts';
 import { notCompared, studyMeasures } from './measures.ts';
@@ -7,10 +8,12 @@ import type { Study } from './studySchema.ts';
 
 /** Ids of the measures in which its arms are compared. `questions`: with those under attacks that are templates. */
 export function comparedFigures(
-  study: Pick<Study, 'attacks' | 'attackSettings' | 'refusalBy' | 'judge' | 'leaks'>,
+  study: Pick<Study, 'attacks' | 'attackSettings' | 'refusalBy' | 'judge' | 'guard' | 'leaks'>,
   questions: readonly SuiteQuestion[],
+  /** Hazards that its arms withhold. */
+  withheld: readonly string[] = [],
 ): string[] {
-  const { refusalBy, judge, leaks } = study;
+  const { refusalBy, judge, guard, leaks } = study;
   const attacks = attacksOf(study);
   const outcomes = questions.flatMap(({ id, suite, kind, goal, attack }): StudyOutcome[] => {
     const unknown = { id, suite, kind, goal, format: true, cut: false, tokens: 0 };
@@ -20,9 +23,16 @@ export function comparedFigures(
       ...unknown,
       attack: one,
       ...(leaks && kind === 'harmful' ? { leak: null } : {}),
+      ...(guard && kind !== 'utility' ? { harmByGuard: null } : {}),
     }));
   });
-  const settings = { refusalBy, ...(judge ? { rubricJudge: judge.model } : {}) };
+  const hazards = new Map(questions.map(({ goal, category }) => [goal, hazardOf(category)]));
+  const settings = {
+    refusalBy,
+    ...(judge ? { rubricJudge: judge.model } : {}),
+    ...(guard ? { guardJudge: guard.source } : {}),
+    hazards: { ofGoal: hazards, withheld },
+  };
   return studyMeasures(outcomes, settings)
     .map(({ id }) => id)
     .filter((id) => id !== notCompared);

@@ -227,8 +227,9 @@ function textsOf({ suites, attacks }: Study, questions: readonly SuiteQuestion[]
 }
 
 /** A hypothesis of a figure that no answer will have is told before any is given. */
-export function checkFigures({ study, file }: ReadStudy, questions: readonly SuiteQuestion[]): void {
-  const known = comparedFigures(study, questions);
+export function checkFigures(read: ReadStudy, questions: readonly SuiteQuestion[]): void {
+  const { study, file } = read;
+  const known = comparedFigures(study, questions, withheldBy(read));
   for (const [index, hypothesis] of (study.hypotheses ?? []).entries()) {
     for (const { figure } of partsOf(hypothesis)) {
       if (known.includes(figure)) continue;

@@ -70,6 +70,15 @@ describe('the figures that a study will have', () => {
     question({ suite: 'strongreject' }),
   ];
 
+  it('are those of a guard model and of withheld hazards too, where the study has them', () => {
+    const asked = [question({ goal: 'a', category: 'Privacy' }), question({ goal: 'b', category: 'hate' })];
+    const safe = { attacks: [], refusalBy: 'phrases' as const };
+    expect(comparedFigures({ ...safe, guard: { source: 'g' } }, asked, ['privacy'])).toEqual([
+      ...['harmlessness', 'harmlessness/seen', 'harmlessness/unseen', 'unsafe'],
+    ]);
+    expect(comparedFigures(safe, asked)).toEqual(['harmlessness']);
+  });
+
   it('are known from its questions, searched attacks and judge', () => {
     const safe = { attacks: [], refusalBy: 'phrases' } as const;
     expect(comparedFigures({ ...safe, attacks: [] }, questions)).toEqual([
