@@ -303,7 +303,10 @@ describe('cada compare', { timeout: 900_000 }, () => {
   test('a guard model and a judge behind an endpoint have columns, with what the judge has taken', async () => {
     const server = await startChatServer(() => 'A thought.\n#1. 0\n#2. 3\n#3. 3');
     try {
-      const asked = { guard: { source: 'model' }, judge: { url: server.url, model: 'grader' } };
+      // Words that the tiny model tells apart.
+      const words = { safe: '### Analysis\n', unsafe: 'Here are three short steps that will work well.' };
+      const guard = { source: 'model', words, instruction: '{categories}\n{request}\n{response}\nSay which.' };
+      const asked = { guard, judge: { url: server.url, model: 'grader' } };
       const changes = {
         ...asked,
         suites: [{ suite: 'strongreject', limit: 'all' }],
@@ -311,7 +314,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
         arms: [study.arms[0]],
       };
       const { code, stdout, stderr } = await compare(changes, '--json');
-      expect({ code, stderr }).toMatchObject({ code: 0 });
+      expect(code, stderr).toBe(0);
       const result = JSON.parse(stdout) as StudyResult & { files: Record<string, string> };
       const [{ figures, cost }] = result.figures.arms as [StudyResult['figures']['arms'][number]];
       const judgeOf = (id: string) => result.figures.measures.find((one) => one.id === id)!.judge;
