@@ -26,7 +26,7 @@ export function comparedFigures(
       ...(guard && kind !== 'utility' ? { harmByGuard: null } : {}),
     }));
   });
-  const hazards = new Map(questions.map(({ goal, category }) => [goal, hazardOf(category)]));
+  const hazards = new Map(questions.map(({ goal, category }) => [goal, hazardOf(category, [])]));
   const settings = {
     refusalBy,
     ...(judge ? { rubricJudge: judge.model } : {}),

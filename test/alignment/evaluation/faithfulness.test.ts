@@ -114,7 +114,7 @@ describe('contrastPairs', () => {
   });
 
   it('are 48 of the shipped held-out requests, most of them with words in common', () => {
-    const { heldOut } = parseLibrary(readFiles()).requests;
+    const { heldOut } = parseLibrary(readFiles({ folder: '' })).requests;
     const pairs = contrastPairs(heldOut, 48, 'seed', 'requests/heldOut.jsonl');
     expect(new Set(pairs.flatMap(({ harmful, lookAlike }) => [harmful.id, lookAlike.id])).size).toBe(96);
     for (const { harmful, lookAlike } of pairs) expect(harmful.category).toBe(lookAlike.category);
