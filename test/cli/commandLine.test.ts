@@ -20,7 +20,7 @@ describe('usage', () => {
 
   test.each([
     [['chains'], "required option '--iteration <n>'"],
-    [['chains', '--iteration', 'two'], 'A number is needed, or one of warmStart, before, after.'],
+    [['chains', '--iteration', 'two'], 'A number is needed, or one of warmStart, before, afterWarmStart, after.'],
     [['worker', '--kind', 'tpu'], 'Allowed choices are control, gpu, judge.'],
     [['train', '--resume', '--fresh'], '--resume and --fresh exclude each other'],
     [['try', '  '], 'The request is empty.'],
