@@ -39,7 +39,7 @@ const template = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>CADA study <%= it.result.name %></title>
-<style><%~ it.style %> td:first-child { white-space: nowrap; }</style>
+<style><%~ it.style %> td:first-child { white-space: nowrap; } .claims td:first-child { white-space: normal; min-width: 15em; } .claims td:nth-child(3) { min-width: 14em; } .claims td:last-child { min-width: 20em; }</style>
 </head>
 <body>
 <header>
@@ -47,7 +47,7 @@ const template = `<!doctype html>
 <p class="sub"><code><%= it.result.studyId %></code> · <%= it.suites %><% if (it.result.settings.attacks.length > 0) { %> · attacks: <%= it.result.settings.attacks.join(', ') %><% } %></p>
 </header>
 <% if (it.hypotheses) { %>
-<section>
+<section class="claims">
 <h2>Hypotheses</h2>
 <p class="sub"><%= it.counts %>. The rule is among the notes.</p>
 <%~ include('@table', it.hypotheses) %>
