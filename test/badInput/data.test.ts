@@ -1,8 +1,11 @@
 import { refuses } from './badInput.ts';
 import { configurationFiles, wrongKinds } from './tables/configuration.ts';
+import { guidanceSettings } from './tables/guidanceSettings.ts';
+import { judgingSettings } from './tables/judgingSettings.ts';
+import { trainingSettings } from './tables/trainingSettings.ts';
 import { benchmarkFiles, caseFiles, codeFiles, judgeFiles, requestFiles, withheldHazards } from './tables/library.ts';
 
-refuses('a configuration:', configurationFiles);
+refuses('a configuration:', [...configurationFiles, ...guidanceSettings, ...trainingSettings, ...judgingSettings]);
 refuses('a setting:', wrongKinds);
 refuses('requests:', requestFiles);
 refuses('hazards withheld:', withheldHazards);
