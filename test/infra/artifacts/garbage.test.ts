@@ -9,7 +9,7 @@ import { listRuns, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
 import { computeStep, generationOf, smallRun } from './runWithSteps.ts';
-import { storeKinds } from './storeKinds.ts';
+import { inEachStore, storeKinds } from './storeKinds.ts';
 import type { RunningStoreKind } from './storeKinds.ts';
 
 const DAY = 24 * 3600_000;
@@ -17,116 +17,109 @@ const inDays = (days: number): Date => new Date(Date.now() + days * DAY);
 /** Ten days from now everything that a test puts is older than the lease. */
 const later = { olderThanMs: 7 * DAY, now: inDays(10) };
 
-for (const { name, missing, start } of storeKinds) {
-  describe.skipIf(missing)(`garbage of a ${name} store`, () => {
-    let kind: RunningStoreKind;
-    let store: ArtifactStore;
-    beforeAll(async () => {
-      kind = await start();
-    });
-    beforeEach(async () => {
-      store = await kind.fresh();
-    });
-    afterAll(() => kind?.stop());
-
-    test('of two runs the kept one stays whole, what only the forgotten one needed goes', async () => {
-      const kept = await smallRun(store, 'kept', 'done');
-      const gone = await smallRun(store, 'gone', 'stopped');
-      const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
-      expect(garbage.refusals).toEqual([]);
-      expect(digests(garbage)).toEqual(
-        expect.arrayContaining([gone.adapter, gone.plan, gone.list, gone.shard].map(({ sha256 }) => sha256)),
-      );
-      expect(digests(garbage)).not.toContain(gone.model.sha256); // of both
-      // The run that ended has no use for its gradient.
-      expect(garbage.steps.map(({ key }) => key).sort()).toEqual(
-        [kept.gradient, gone.gradient, gone.generation, gone.update].map(({ key }) => key).sort(),
-      );
-      expect(await count(store.listObjects())).toBe(garbage.objects.length + garbage.kept.objects); // nothing went yet
-
-      const { objects, steps } = await removeGarbage(store, garbage);
-      expect([objects, steps]).toEqual([garbage.objects.length, 4]);
-      expect(await count(store.listObjects())).toBe(garbage.kept.objects);
-      expect(await listRuns(store)).toEqual(['kept']);
-      const verified = await verifyRun(store, 'kept');
-      expect(verified.damages).toEqual([]);
-      expect(verified.kinds.find((each) => each.kind === 'step')?.artifacts).toBe(2);
-      expect((await findGarbage(store, later)).objects).toEqual([]);
-      // The cost: what went is computed again.
-      expect((await computeStep(store, generationOf(gone.shard), 'chains', 'again')).cached).toBe(false);
-    });
-
-    test('what studies have come to stays, until they are forgotten', async () => {
-      const put = (text: string) => store.putBytes(text, 'suite-result');
-      const [finished, begun] = [await put('answers judged'), await put('answers of a unit, no page yet')];
-      await store.putDocument('studies/paper-1/none.json', { unit: 'none', result: finished }, 'ifAbsent');
-      await store.putDocument('studies/paper-1.json', { page: finished }, 'ifAbsent');
-      await store.putDocument('studies/paper-12/none.json', { unit: 'none', result: begun }, 'ifAbsent');
-      expect((await findGarbage(store, later)).objects).toEqual([]);
-      const garbage = await findGarbage(store, { ...later, forget: ['paper-1'] });
-      expect(digests(garbage)).toEqual([finished.sha256]);
-      expect([...garbage.documents].sort()).toEqual(['studies/paper-1.json', 'studies/paper-1/none.json']);
-      await removeGarbage(store, garbage);
-      expect(await store.getDocument('studies/paper-1.json')).toBeUndefined();
-      expect(await store.getDocument('studies/paper-12/none.json')).toBeDefined();
-    });
-
-    test('what is younger than the lease stays, with all it leads to', async () => {
-      await smallRun(store, 'gone', 'done');
-      const garbage = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['gone'] });
-      expect([garbage.objects, garbage.steps]).toEqual([[], []]);
-      expect(garbage.recent.objects).toBe(garbage.kept.objects);
-    });
-
-    test('keepSteps keeps the work of all finished steps', async () => {
-      const gone = await smallRun(store, 'gone', 'done');
-      const garbage = await findGarbage(store, { ...later, forget: ['gone'], keepSteps: true });
-      expect(garbage.steps).toEqual([]);
-      expect(digests(garbage)).toContain(gone.plan.sha256);
-      await removeGarbage(store, garbage);
-      expect(await readStep(store, gone.gradient.key)).toBeDefined();
-    });
-
-    test('a run at work for longer than the lease, or since nobody knows when, lets nothing be removed', async () => {
-      await smallRun(store, 'long', 'running');
-      const garbage = await findGarbage(store, later);
-      expect(garbage.refusals).toEqual([expect.stringMatching(/^run long is running since .*--older-than/)]);
-      await expect(removeGarbage(store, garbage)).rejects.toThrow('run long is running');
-      expect((await findGarbage(store, { ...later, olderThanMs: 11 * DAY })).refusals).toEqual([]);
-
-      await store.putDocument('runs/long/run.json', { runId: 'long', record: { state: 'waiting' } }, 'replace');
-      const unknown = await findGarbage(store, { ...later, olderThanMs: 11 * DAY });
-      expect(unknown.refusals).toEqual([expect.stringContaining('when it began is not known')]);
-    });
-
-    test('a run at work is not forgotten, one that has not been heard of is', async () => {
-      await smallRun(store, 'crashed', 'running');
-      expect((await findGarbage(store, { ...later, forget: ['crashed'] })).refusals).toEqual([]);
-      const soon = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['crashed'] });
-      expect(soon.refusals).toEqual([expect.stringContaining('stop it before it is forgotten')]);
-    });
-
-    test('a list that can not be read hides what it refers to: nothing goes until it is mended', async () => {
-      const run = await smallRun(store, 'kept', 'done');
-      await kind.overwrite(store, `objects/${run.list.sha256}`, 'rot');
-      const garbage = await findGarbage(store, later);
-      expect(garbage.refusals).toEqual([expect.stringMatching(/chain-list [0-9a-f]{64} .*cada verify/)]);
-    });
-
-    test('a run that begins, and an object that is put again, between finding and removing stay', async () => {
-      const gone = await smallRun(store, 'gone', 'done');
-      const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
-      await saveRun(store, 'new', { state: 'running' });
-      await expect(removeGarbage(store, garbage)).rejects.toThrow('run new has begun meanwhile');
-      expect(await store.has(gone.adapter)).toBe(true);
-      await store.deleteDocument('runs/new/run.json');
-      // As if all objects had been put again since.
-      const { objects } = await removeGarbage(store, { ...garbage, putBefore: inDays(-1) });
-      expect(objects).toBe(0);
-      expect(await store.has(gone.adapter)).toBe(true);
-    });
+inEachStore('garbage', (kind) => {
+  let store: ArtifactStore;
+  beforeEach(async () => {
+    store = await kind.fresh();
   });
-}
+
+  test('of two runs the kept one stays whole, what only the forgotten one needed goes', async () => {
+    const kept = await smallRun(store, 'kept', 'done');
+    const gone = await smallRun(store, 'gone', 'stopped');
+    const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
+    expect(garbage.refusals).toEqual([]);
+    expect(digests(garbage)).toEqual(
+      expect.arrayContaining([gone.adapter, gone.plan, gone.list, gone.shard].map(({ sha256 }) => sha256)),
+    );
+    expect(digests(garbage)).not.toContain(gone.model.sha256); // of both
+    // The run that ended has no use for its gradient.
+    expect(garbage.steps.map(({ key }) => key).sort()).toEqual(
+      [kept.gradient, gone.gradient, gone.generation, gone.update].map(({ key }) => key).sort(),
+    );
+    expect(await count(store.listObjects())).toBe(garbage.objects.length + garbage.kept.objects); // nothing went yet
+
+    const { objects, steps } = await removeGarbage(store, garbage);
+    expect([objects, steps]).toEqual([garbage.objects.length, 4]);
+    expect(await count(store.listObjects())).toBe(garbage.kept.objects);
+    expect(await listRuns(store)).toEqual(['kept']);
+    const verified = await verifyRun(store, 'kept');
+    expect(verified.damages).toEqual([]);
+    expect(verified.kinds.find((each) => each.kind === 'step')?.artifacts).toBe(2);
+    expect((await findGarbage(store, later)).objects).toEqual([]);
+    // The cost: what went is computed again.
+    expect((await computeStep(store, generationOf(gone.shard), 'chains', 'again')).cached).toBe(false);
+  });
+
+  test('what studies have come to stays, until they are forgotten', async () => {
+    const put = (text: string) => store.putBytes(text, 'suite-result');
+    const [finished, begun] = [await put('answers judged'), await put('answers of a unit, no page yet')];
+    await store.putDocument('studies/paper-1/none.json', { unit: 'none', result: finished }, 'ifAbsent');
+    await store.putDocument('studies/paper-1.json', { page: finished }, 'ifAbsent');
+    await store.putDocument('studies/paper-12/none.json', { unit: 'none', result: begun }, 'ifAbsent');
+    expect((await findGarbage(store, later)).objects).toEqual([]);
+    const garbage = await findGarbage(store, { ...later, forget: ['paper-1'] });
+    expect(digests(garbage)).toEqual([finished.sha256]);
+    expect([...garbage.documents].sort()).toEqual(['studies/paper-1.json', 'studies/paper-1/none.json']);
+    await removeGarbage(store, garbage);
+    expect(await store.getDocument('studies/paper-1.json')).toBeUndefined();
+    expect(await store.getDocument('studies/paper-12/none.json')).toBeDefined();
+  });
+
+  test('what is younger than the lease stays, with all it leads to', async () => {
+    await smallRun(store, 'gone', 'done');
+    const garbage = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['gone'] });
+    expect([garbage.objects, garbage.steps]).toEqual([[], []]);
+    expect(garbage.recent.objects).toBe(garbage.kept.objects);
+  });
+
+  test('keepSteps keeps the work of all finished steps', async () => {
+    const gone = await smallRun(store, 'gone', 'done');
+    const garbage = await findGarbage(store, { ...later, forget: ['gone'], keepSteps: true });
+    expect(garbage.steps).toEqual([]);
+    expect(digests(garbage)).toContain(gone.plan.sha256);
+    await removeGarbage(store, garbage);
+    expect(await readStep(store, gone.gradient.key)).toBeDefined();
+  });
+
+  test('a run at work for longer than the lease, or since nobody knows when, lets nothing be removed', async () => {
+    await smallRun(store, 'long', 'running');
+    const garbage = await findGarbage(store, later);
+    expect(garbage.refusals).toEqual([expect.stringMatching(/^run long is running since .*--older-than/)]);
+    await expect(removeGarbage(store, garbage)).rejects.toThrow('run long is running');
+    expect((await findGarbage(store, { ...later, olderThanMs: 11 * DAY })).refusals).toEqual([]);
+
+    await store.putDocument('runs/long/run.json', { runId: 'long', record: { state: 'waiting' } }, 'replace');
+    const unknown = await findGarbage(store, { ...later, olderThanMs: 11 * DAY });
+    expect(unknown.refusals).toEqual([expect.stringContaining('when it began is not known')]);
+  });
+
+  test('a run at work is not forgotten, one that has not been heard of is', async () => {
+    await smallRun(store, 'crashed', 'running');
+    expect((await findGarbage(store, { ...later, forget: ['crashed'] })).refusals).toEqual([]);
+    const soon = await findGarbage(store, { olderThanMs: 7 * DAY, forget: ['crashed'] });
+    expect(soon.refusals).toEqual([expect.stringContaining('stop it before it is forgotten')]);
+  });
+
+  test('a list that can not be read hides what it refers to: nothing goes until it is mended', async () => {
+    const run = await smallRun(store, 'kept', 'done');
+    await kind.overwrite(store, `objects/${run.list.sha256}`, 'rot');
+    const garbage = await findGarbage(store, later);
+    expect(garbage.refusals).toEqual([expect.stringMatching(/chain-list [0-9a-f]{64} .*cada verify/)]);
+  });
+
+  test('a run that begins, and an object that is put again, between finding and removing stay', async () => {
+    const gone = await smallRun(store, 'gone', 'done');
+    const garbage = await findGarbage(store, { ...later, forget: ['gone'] });
+    await saveRun(store, 'new', { state: 'running' });
+    await expect(removeGarbage(store, garbage)).rejects.toThrow('run new has begun meanwhile');
+    expect(await store.has(gone.adapter)).toBe(true);
+    await store.deleteDocument('runs/new/run.json');
+    // As if all objects had been put again since.
+    const { objects } = await removeGarbage(store, { ...garbage, putBefore: inDays(-1) });
+    expect(objects).toBe(0);
+    expect(await store.has(gone.adapter)).toBe(true);
+  });
+});
 
 describe('garbage beside a run at work', () => {
   const folder = storeKinds[0]!;

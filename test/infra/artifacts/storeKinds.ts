@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '../../../infra/artifacts/artifactStore.ts';
 import type { ArtifactStore, StoreOptions } from '../../../infra/artifacts/artifactStore.ts';
@@ -15,6 +16,11 @@ export interface RunningStoreKind {
   /** Overwrites what is stored at a key, as rot would, behind the store's back. */
   overwrite(store: ArtifactStore, key: string, bytes: Uint8Array | string): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** What the tests of a suite have of it. */
+export interface StoreKindAtWork extends Omit<RunningStoreKind, 'stop'> {
+  name: string;
 }
 
 export interface StoreKind {
@@ -31,6 +37,32 @@ export const storeKinds: StoreKind[] = [
   { name: 'folder', start: startFolders },
   { name: 'S3', start: startS3, ...('missing' in s3 ? { missing: s3.missing } : {}) },
 ];
+
+/**
+ * A suite for every kind of store; of one that can't be had here its title says why it is skipped.
+ * @param what is tested, before `in a folder store`
+ * @param suite `kind` is started before its tests and stopped after them.
+ */
+export function inEachStore(what: string, suite: (kind: StoreKindAtWork) => void): void {
+  for (const { name, missing, start } of storeKinds) {
+    const title = `${what} in a ${name} store`;
+    describe.skipIf(missing)(missing === undefined ? title : `${title} (skipped: ${missing})`, () => {
+      let started: RunningStoreKind;
+      beforeAll(async () => {
+        started = await start();
+      });
+      afterAll(() => started?.stop());
+      suite({
+        name,
+        fresh: (options) => started.fresh(options),
+        get env() {
+          return started.env;
+        },
+        overwrite: (store, key, bytes) => started.overwrite(store, key, bytes),
+      });
+    });
+  }
+}
 
 async function startFolders(): Promise<RunningStoreKind> {
   const root = await mkdtemp(join(tmpdir(), 'cada-store-test-'));
