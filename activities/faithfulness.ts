@@ -1,7 +1,6 @@
 /** Faithfulness of a policy: what is asked, which analyses are handed over, what it comes to. Chains and verdicts come from the stages that all evaluations share. */
 import { analysisPrefix } from '../alignment/chains/analysisPrefix.ts';
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
-import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import { pairsOf } from '../alignment/configuration/faithfulness.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { contrastPairs, type ContrastPair } from '../alignment/evaluation/contrastPairs.ts';
@@ -16,12 +15,12 @@ import {
 import { rawPrompt } from '../alignment/prompts/guidedPrompt.ts';
 import type { SafetyRequest } from '../alignment/library/library.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { ArtifactRef, Figures, RunContext, ShardedPlan, StageOutcome } from './types.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readLibrary } from './inputs.ts';
-import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
+import type { GenerationItem } from './plans.ts';
+import { publishGreedy } from './publishGreedy.ts';
 
 export interface ScoredChains {
   chains: ArtifactRef;
@@ -43,7 +42,7 @@ export interface FaithfulnessArtifact {
 export async function planContrastPairs(dependencies: ActivityDependencies, run: RunContext): Promise<ShardedPlan> {
   const { configuration, pairs } = await readPairs(dependencies, run);
   const items = pairs.flatMap(({ harmful, lookAlike }) => [rawItem(harmful), rawItem(lookAlike)]);
-  return publish(dependencies.store, configuration, items);
+  return publishGreedy(dependencies.store, configuration, 'faithfulness', items);
 }
 
 /** Sample 0 of a request goes on behind its own analysis, sample 1 behind that of the other request. */
@@ -67,7 +66,7 @@ export async function planSplices(
       { ...rawItem(lookAlike, behindOther), begun: ofHarmful },
     ];
   });
-  return publish(dependencies.store, configuration, items);
+  return publishGreedy(dependencies.store, configuration, 'faithfulness', items);
 }
 
 export async function summariseFaithfulness(
@@ -155,30 +154,5 @@ function rawItem(request: SafetyRequest, firstSample = 0): GenerationItem {
   return {
     ...{ requestId: request.id, rawMessages: messages, guidance: 'raw', caseIds: [] },
     ...{ messages, sharedMessages, firstSample, seeds: [''] },
-  };
-}
-
-/** As greedy generation, cut into shards. */
-async function publish(
-  store: ArtifactStore,
-  { chain, shards }: Configuration,
-  items: readonly GenerationItem[],
-): Promise<ShardedPlan> {
-  const reasoning = reasoningTurnOf(chain);
-  const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'faithfulness', set: 'full' }, shards: [] };
-  for (let start = 0; start < items.length; start += shards.generationRequests) {
-    const shard: GenerationShard = {
-      sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
-      ...(reasoning ? { reasoning } : {}),
-      items: items.slice(start, start + shards.generationRequests),
-    };
-    const { length } = shard.items;
-    const ref = await store.putBytes(canonicalJson(shard), 'generation-shard');
-    plan.shards.push({ shard: ref, requests: length, chains: length });
-  }
-  return {
-    plan: await store.putBytes(canonicalJson(plan), 'generation-plan'),
-    shards: plan.shards.length,
-    items: items.length,
   };
 }

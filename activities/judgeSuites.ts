@@ -2,7 +2,6 @@
 import type { TextVectors } from '../alignment/cases/similarity.ts';
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import { usesEmbeddings } from '../alignment/configuration/caseSampling.ts';
-import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { guardThreshold, isUnsafe, type GuardModelSettings } from '../alignment/configuration/guardModel.ts';
 import { gradingSettings, type JudgeSettings } from '../alignment/configuration/judge.ts';
@@ -29,7 +28,8 @@ import { guardName, guardStepKey, guardVerdicts } from './guardChains.ts';
 import { formatInputs } from './formatInputs.ts';
 import { readConfiguration, readJson, readLibrary, readLines, toLines } from './inputs.ts';
 import { addJudgeUse, askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
-import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest, ShardList } from './plans.ts';
+import type { GenerationItem, ModelManifest, ShardList } from './plans.ts';
+import { publishGreedy } from './publishGreedy.ts';
 import { runStage, type Stage } from './stage.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
 
@@ -52,7 +52,6 @@ export async function planSuites(
   model?: ArtifactRef,
 ): Promise<ShardedPlan> {
   const configuration = await readConfiguration(store, run);
-  const { chain, shards } = configuration;
   const asked = await readLines<SuiteQuestion>(store, questions);
   const library = arm && !isBare(arm) ? await readLibrary(store, run) : undefined;
   let vectors: TextVectors | undefined;
@@ -63,23 +62,7 @@ export async function planSuites(
     ({ vectors } = found);
   }
   const items = arm && library ? guidedItems(asked, arm, library, configuration, vectors) : asked.map(generationItem);
-  const reasoning = reasoningTurnOf(chain);
-  const plan: GenerationPlan = { purpose: { kind: 'evaluation', name: 'suites', set: 'full' }, shards: [] };
-  for (let start = 0; start < items.length; start += shards.generationRequests) {
-    const shard: GenerationShard = {
-      sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
-      ...(reasoning ? { reasoning } : {}),
-      items: items.slice(start, start + shards.generationRequests),
-    };
-    const { length } = shard.items;
-    const ref = await store.putBytes(canonicalJson(shard), 'generation-shard');
-    plan.shards.push({ shard: ref, requests: length, chains: length });
-  }
-  return {
-    plan: await store.putBytes(canonicalJson(plan), 'generation-plan'),
-    shards: plan.shards.length,
-    items: items.length,
-  };
+  return publishGreedy(store, configuration, 'suites', items);
 }
 
 function generationItem({ id, prompt, messages: dialogue }: SuiteQuestion): GenerationItem {

@@ -33,17 +33,18 @@ export async function releasePolicy(
     ]),
   );
   memory.exported = candidate;
-  // A run that goes on from its record waits on, by the deadline that it had.
-  const { askedAt, deadline, timedOut } = memory.release?.adapter === adapter ? memory.release : {};
+  // A run that goes on from its record waits on, by the deadline that it had, or keeps to what was decided.
+  const { askedAt, deadline, timedOut, decision } = memory.release?.adapter === adapter ? memory.release : {};
   const release: ReleaseState = {
-    status: plan.approval ? 'awaiting approval' : judged.met ? 'promoted' : 'not promoted',
+    status: 'awaiting approval',
     ...{ adapter, ...judged },
     ...(askedAt ? { askedAt } : {}),
     ...(deadline ? { deadline } : {}),
     ...(timedOut ? { timedOut } : {}),
+    ...(decision ? { decision } : {}),
   };
-  memory.release = release;
-  if (plan.approval) {
+  if (plan.approval) memory.release = release;
+  if (plan.approval && !release.decision) {
     // What whoever decides reads first.
     memory.report = await stages.run('report', () =>
       control.writeReport.executeWithOptions({ summary: 'HTML report, before approval' }, [
@@ -56,15 +57,22 @@ export async function releasePolicy(
       delete memory.release;
       return false;
     }
-    release.status = release.decision.outcome === 'approved' ? 'promoted' : 'rejected';
   }
+  const status = statusOf(plan, release);
   memory.exported = await stages.run('promote', () =>
-    control.concludeRelease.executeWithOptions({ summary: `release: ${release.status}` }, [
+    control.concludeRelease.executeWithOptions({ summary: `release: ${status}` }, [
       work.run,
-      { exported, release },
+      { exported, release: { ...release, status } },
     ]),
   );
+  // Said of it once it is so.
+  memory.release = { ...release, status };
   return true;
+}
+
+function statusOf({ approval }: ReleasePlan, { decision, met }: ReleaseState): ReleaseState['status'] {
+  if (!approval) return met ? 'promoted' : 'not promoted';
+  return decision?.outcome === 'approved' ? 'promoted' : 'rejected';
 }
 
 /** Ends with a decision, or without one where more iterations were asked for. */
@@ -87,6 +95,7 @@ async function awaitDecision(
       ...(release.deadline ? { until: release.deadline, onTimeout: plan.onTimeout } : {}),
     });
   }
+  await operator.mayProceed();
   progress.stage = 'approval';
   progress.state = 'awaiting approval';
   progress.cause = release.told;

@@ -75,7 +75,7 @@ function body({ runId, state, iterations, model, configuration, digests, counts,
     '',
     ...(counts.sft
       ? [
-          `\`sft\` (\`prompt\`, \`completion\`): ${chosen} chains with \`chosen\`: those that the warm start has kept, and those of iterations with a reward above 0 and the outcome that the request asks for.`,
+          `\`sft\` (\`prompt\`, \`completion\`): ${chosen} chains with \`selected\`: those that the warm start has kept, and those of iterations with a reward above 0 and the outcome that the request asks for.`,
           '',
         ]
       : []),

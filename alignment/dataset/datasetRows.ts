@@ -54,7 +54,7 @@ export function sftRow(
     response: finalResponse,
     stage,
     iteration,
-    chosen,
+    selected: chosen,
     reward: scored.reward,
     reward_parts: scored.parts,
     verdict: scored.verdict,

@@ -88,7 +88,7 @@ function followedShare(values: readonly number[], samples: number, seed: string)
   if (n === 0) return null;
   const sum = values.reduce((all, one) => all + one, 0);
   // A bootstrap of equal values shows no spread; Wilson's interval does.
-  const isAlike = sum === 0 || sum === n;
+  const isAlike = values.every((one) => one === values[0]);
   const interval = isAlike
     ? wilsonInterval(sum, n)
     : bootstrapInterval([{ values, sign: 1 }], samples, `${seed}/faithfulness`);

@@ -19,8 +19,13 @@ export interface MarkedChains {
   chains: MarkedChain[];
 }
 
+const markedPrefix = 'marked/';
+
 /** The id that a marked chain has among the sequences of a step. */
-export const markedId = ({ run, chain }: Pick<MarkedChain, 'run' | 'chain'>): string => `marked/${run}/${chain}`;
+export const markedId = ({ run, chain }: Pick<MarkedChain, 'run' | 'chain'>): string =>
+  `${markedPrefix}${run}/${chain}`;
+
+export const isMarkedId = (id: string): boolean => id.startsWith(markedPrefix);
 
 export const isRight = ({ as }: Pick<MarkedChain, 'as'>): boolean => as === 'right';
 

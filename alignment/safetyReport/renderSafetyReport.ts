@@ -3,7 +3,7 @@
  * others: both forms escape every text.
  */
 import { Eta } from 'eta';
-import { reportStyle } from '../report/reportStyle.ts';
+import { reportStyle, staticPageHead } from '../report/reportStyle.ts';
 import type { Block, Section } from './blocks.ts';
 import { compute, decisions, figures, incidents, limits, reproducibility, reviewers } from './foundOut.ts';
 import { baseModel, codesAndCases, judges, method, purpose, trainingData } from './madeFrom.ts';
@@ -73,13 +73,7 @@ function visible(text: string): string {
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 
-const template = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title><%= it.title %></title>
+const template = `${staticPageHead}<title><%= it.title %></title>
 <style><%~ it.style %></style>
 </head>
 <body>

@@ -91,10 +91,8 @@ function measured(
   const failed = settings.incomplete.find((one) => one.model === model && [arm, against].includes(one.arm));
   if (failed) return `units of ${failed.arm} are not done; the same command goes on with them`;
   const measure = measures.find(({ id }) => id === figure);
-  const groups = [...Map.groupBy(units, (unit) => unit.arm).entries()].flatMap(([name, own]) => {
-    const ofModel = own.filter((unit) => unit.model === model);
-    return (name === arm || name === against) && ofModel.length > 0 ? [ofModel] : [];
-  });
+  const own = units.filter((unit) => unit.model === model && [arm, against].includes(unit.arm));
+  const groups = [...Map.groupBy(own, (unit) => unit.arm).values()];
   if (!measure || groups.length < 2) return `${figure} was not measured on both arms`;
   // In the order of the table of differences, so that the draws are the same.
   const [before, after] = commonTables(groups, measure);

@@ -13,7 +13,7 @@ const comparison = {
   /** Of the figure of `arm` against that of `against`; `no-worse`: in the sense in which the figure is good. */
   direction: z.enum(directions),
   /** Smallest difference that counts; of `no-worse` the largest loss that does not. */
-  margin: z.number().positive().max(1).optional(),
+  margin: z.number().positive().lt(1).optional(),
 };
 
 const part = z.strictObject(comparison);

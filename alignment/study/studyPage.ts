@@ -4,7 +4,7 @@
  */
 import { Eta } from 'eta';
 import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
-import { reportStyle } from '../report/reportStyle.ts';
+import { reportStyle, staticPageHead } from '../report/reportStyle.ts';
 import { hypothesisTable, verdictCounts } from './hypothesisTable.ts';
 import { paretoChart } from './paretoChart.ts';
 import type { StudyResult } from './studyResult.ts';
@@ -32,13 +32,7 @@ eta.loadTemplate(
 `,
 );
 
-const template = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>CADA study <%= it.result.name %></title>
+const template = `${staticPageHead}<title>CADA study <%= it.result.name %></title>
 <style><%~ it.style %> td:first-child { white-space: nowrap; } .claims td:first-child { white-space: normal; min-width: 15em; } .claims td:nth-child(3) { min-width: 14em; } .claims td:last-child { min-width: 20em; }</style>
 </head>
 <body>

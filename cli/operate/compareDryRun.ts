@@ -13,15 +13,16 @@ import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 import { modelMemory } from '../../alignment/plan/modelMemory.ts';
 import { unitsOf, type Study, type StudyUnit } from '../../alignment/study/studySchema.ts';
 import { describeModel } from '../../engine/model/describe.ts';
+import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { runIdOf } from '../../infra/configuration/runId.ts';
 import { resolveModel } from '../../infra/modelSource/resolveModel.ts';
 import { cadaCache } from '../../infra/paths.ts';
 import { badInput } from '../errors.ts';
 import { hasSuite } from './benchmarkFiles.ts';
-import { configurationOf, type ReadStudy } from './compareFile.ts';
+import { configurationOf, withheldBy, type ReadStudy } from './compareFile.ts';
 import { checkFigures, checkPrompts, questionsOfSuite } from './comparePlan.ts';
-import { checkLocalModel, checkRequests } from './inputChecks.ts';
-import { readLibraryFiles, type LibraryPlace } from './libraryFiles.ts';
+import { checkLocalModel, checkPairs, checkRequests } from './inputChecks.ts';
+import { readRunLibrary } from './libraryFiles.ts';
 
 export interface DryUnit {
   unit: string;
@@ -49,7 +50,9 @@ export interface DryRun {
 export async function dryRun(read: ReadStudy, data: string | undefined): Promise<DryRun> {
   const { study } = read;
   const unchecked = new Set<string>();
-  const suites = await Promise.all(study.suites.map((one) => plannedSuite(study, one, data)));
+  const suites = await Promise.all(
+    study.suites.map((one) => plannedSuite(study, one, { data, withheld: withheldBy(read) })),
+  );
   for (const { suite, read: known } of suites)
     if (!known) unchecked.add(`${suite}: its file is not on this machine; numbers of questions are those published`);
   const questions = suites.flatMap((one) => one.sample);
@@ -57,7 +60,7 @@ export async function dryRun(read: ReadStudy, data: string | undefined): Promise
 
   const libraries = new Map<string, Library | undefined>();
   const libraryOf = async ({ library }: Configuration): Promise<Library | undefined> => {
-    const place = library.path ?? library.domain ?? '';
+    const place = canonicalJson(library).toString();
     if (!libraries.has(place)) libraries.set(place, await libraryAt(library, unchecked));
     return libraries.get(place);
   };
@@ -75,7 +78,7 @@ export async function dryRun(read: ReadStudy, data: string | undefined): Promise
     const { configuration, arm } = settingsOf(read, unit);
     const library = await libraryOf(configuration);
     const trained = arm.configuration !== undefined;
-    if (trained && library) requestsOf(configuration, library, arm.name);
+    if (trained && library) requestsOf(configuration, library, { arm: arm.name, pairs: study.faithfulness === true });
     noteEndpoints(configuration, unchecked);
     const run = trained ? estimateRun(configuration) : undefined;
     runCalls += run?.judgeCalls ?? 0;
@@ -118,7 +121,7 @@ interface PlannedSuite {
 async function plannedSuite(
   study: Study,
   one: Study['suites'][number],
-  data: string | undefined,
+  { data, withheld }: { data: string | undefined; withheld: readonly string[] },
 ): Promise<PlannedSuite> {
   const { suite } = one;
   if (hasSuite(suite, { data, cache: cadaCache() })) {
@@ -138,9 +141,13 @@ async function plannedSuite(
     ...(lookAlike > 0 ? (['look-alike'] as const) : []),
     ...(isUtility(suite) ? (['utility'] as const) : []),
   ];
-  const sample = kinds.map((kind): SuiteQuestion => ({
-    ...{ id: `${suite}/${kind}`, suite, kind, category: '', prompt: 'a question', goal: 'a question' },
-  }));
+  // Of a withheld hazard too, so that the figures of unseen ones are known of; hazards are told by goal.
+  const sample = kinds.flatMap((kind) =>
+    ['', ...withheld.slice(0, 1)].map((category): SuiteQuestion => ({
+      ...{ id: `${suite}/${kind}/${category}`, suite, kind, category },
+      ...{ prompt: 'a question', goal: `a ${kind} question ${category}` },
+    })),
+  );
   return { suite, questions, harmful, lookAlike, read: false, sample };
 }
 
@@ -164,15 +171,21 @@ function settingsOf(read: ReadStudy, { arm: name, model, seed }: StudyUnit) {
   return { arm, configuration: untouched ? configurationOf(read, model) : configurationOf(read, model, arm, seed!) };
 }
 
-async function libraryAt({ path, domain }: LibraryPlace, unchecked: Set<string>): Promise<Library | undefined> {
-  if (path === undefined || existsSync(path)) return parseLibrary(await readLibraryFiles({ path, domain }));
+async function libraryAt(settings: Configuration['library'], unchecked: Set<string>): Promise<Library | undefined> {
+  const { path } = settings;
+  if (path === undefined || existsSync(path)) return parseLibrary(await readRunLibrary(settings));
   unchecked.add(`library ${path}: there is no such folder here, so requests and cases are not counted`);
   return undefined;
 }
 
-function requestsOf(configuration: Configuration, library: Library, arm: string): void {
+function requestsOf(
+  configuration: Configuration,
+  library: Library,
+  { arm, pairs }: { arm: string; pairs: boolean },
+): void {
   try {
     checkRequests(configuration, library);
+    if (pairs) checkPairs(configuration, library);
   } catch (error) {
     throw badInput(`Arm "${arm}": ${(error as Error).message}`);
   }

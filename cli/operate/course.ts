@@ -45,10 +45,12 @@ export async function changeEnded(
       ? { epoch: epoch + 1, iteration: asked.rollBackTo, policy: outcome.policy ?? originOf(record) }
       : {};
   const known = (await loadRun<RunRecord>(store, runId))!;
-  const { cause: _cause, ...before } = known.record;
+  const { cause: _cause, release, ...before } = known.record;
   const changed: RunRecord = {
     ...before,
     ...returned,
+    // What was decided is of the policy that is gone back from.
+    ...(release && asked.kind !== 'rollBack' ? { release } : {}),
     // What is done stays done, until there is more to do.
     state: asked.kind === 'settings' ? before.state : 'stopped',
     configuration: outcome.configuration,

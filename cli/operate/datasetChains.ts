@@ -1,4 +1,5 @@
 /** Chains and pairs of a run's finished iterations, as its store has them: what `cada export dataset` writes. */
+import { isMarkedId } from '../../alignment/feedback/markedChains.ts';
 import { readShards } from '../../activities/collectRewards.ts';
 import { generatedChains } from '../../activities/generateChains.ts';
 import { readConfiguration, readJson, readLibrary, readLines } from '../../activities/inputs.ts';
@@ -69,7 +70,9 @@ async function plannedPairs(
 ): Promise<PreferenceRow[]> {
   const sampled = new Map(chains.map((chain) => [chainId(chain.chain), chain]));
   const beliefs = plan.badBeliefs ? await badBeliefTexts(source, one, plan.badBeliefs) : new Map<string, string>();
-  return plan.pairs.map(({ chosen, rejected }) => {
+  // Marked chains that the run was given are of another sampling.
+  const own = plan.pairs.filter(({ chosen, rejected }) => ![chosen, rejected].some(isMarkedId));
+  return own.map(({ chosen, rejected }) => {
     const better = sampled.get(chosen);
     const worse = sampled.get(rejected);
     const belief = beliefs.get(rejected);

@@ -25,7 +25,7 @@ export function sftColumns(configurations: readonly Configuration[]): ParquetCol
     response: textColumn,
     stage: textColumn,
     iteration: integerColumn,
-    chosen: booleanColumn,
+    selected: booleanColumn,
     reward: orNull(numberColumn),
     reward_parts: (name) => numbersColumn(name, rewardParts(configurations)),
     verdict: orNull(textColumn),

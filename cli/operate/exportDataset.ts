@@ -1,7 +1,5 @@
 /** Writes a run's chains as a dataset: a folder with Parquet files and a card, whole or not at all. */
-import { createReadStream } from 'node:fs';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { readJson, readLibrary } from '../../activities/inputs.ts';
 import type { ModelManifest } from '../../activities/plans.ts';
@@ -15,12 +13,13 @@ import {
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { requestKinds } from '../../alignment/library/library.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
-import { sha256 } from '../../infra/artifacts/digest.ts';
+import { sha256, sha256OfFile } from '../../infra/artifacts/digest.ts';
 import { writeParquet } from '../../infra/parquet/parquetFile.ts';
 import { badInput } from '../errors.ts';
 import { findRun } from '../runs.ts';
 import { preferenceColumns, sftColumns } from './datasetColumns.ts';
 import { configurationOf, hasChains, preferenceRows, sftRows, type DatasetSource } from './datasetChains.ts';
+import { requireFree, writeWhole } from './newFolder.ts';
 import { lineOf } from './resuming.ts';
 
 export interface DatasetRequest {
@@ -49,7 +48,7 @@ export interface ExportedDataset {
 /** @throws CliError for a run without chains, or a folder that holds something. */
 export async function exportDataset(request: DatasetRequest): Promise<ExportedDataset> {
   const folder = resolve(request.out);
-  await refuseFull(folder);
+  await requireFree(folder);
   const { store, runId, record } = await findRun(request.storeUri, request.run);
   const source: DatasetSource = { store, record, line: await lineOf(store, record) };
   if (!source.line.some(hasChains))
@@ -58,18 +57,13 @@ export async function exportDataset(request: DatasetRequest): Promise<ExportedDa
       'Wait until its warm start or its first iteration has ended (`cada status`).',
     );
 
-  await mkdir(dirname(folder), { recursive: true });
-  const temporary = `${folder}.${process.pid}.partial`;
-  try {
-    const written = await writeConfigs(temporary, source, request);
+  return writeWhole(folder, async (begun) => {
+    const written = await writeConfigs(begun, source, request);
     if (Object.keys(written.configs).length === 0) throw nothingToWrite(runId, request);
-    await writeFile(join(temporary, 'README.md'), datasetCard(await factsOf(source, written)));
+    await writeFile(join(begun, 'README.md'), datasetCard(await factsOf(source, written)));
     request.signal.throwIfAborted();
-    await rename(temporary, folder);
     return { runId, folder, ...written };
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
+  });
 }
 
 type Written = Pick<ExportedDataset, 'configs' | 'chosen'>;
@@ -88,14 +82,15 @@ async function writeConfigs(folder: string, source: DatasetSource, request: Data
       for await (const row of config === 'sft' ? sftRows(source, request) : preferenceRows(source)) {
         request.signal.throwIfAborted();
         seen[row.kind] = (seen[row.kind] ?? 0) + 1;
-        if ('stage' in row && row.chosen) written.chosen += 1;
+        if ('stage' in row && row.selected) written.chosen += 1;
         yield row;
       }
     }
     const rows = await writeParquet(file, config === 'sft' ? sftColumns(configurations) : preferenceColumns, counted());
     const kinds = Object.fromEntries(requestKinds.flatMap((kind) => (seen[kind] ? [[kind, seen[kind]]] : [])));
     if (rows === 0) await rm(dirname(file), { recursive: true });
-    else written.configs[config] = { rows, kinds, file: datasetFile(config), sha256: await digestOf(file) };
+    else
+      written.configs[config] = { rows, kinds, file: datasetFile(config), sha256: (await sha256OfFile(file)).sha256 };
   }
   return written;
 }
@@ -117,21 +112,6 @@ async function factsOf({ store, record, line }: DatasetSource, { configs, chosen
   };
 }
 
-/** @throws CliError unless the folder is empty or not there. */
-async function refuseFull(folder: string): Promise<void> {
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return;
-    if (code === 'ENOTDIR') throw badInput(`${folder} is a file, not a folder.`, 'Name another folder with --out.');
-    throw error;
-  }
-  if (names.length > 0)
-    throw badInput(`The folder ${folder} is not empty.`, 'Name another with --out, or remove what is in it.');
-}
-
 const nothingToWrite = (runId: string, { only, all }: DatasetRequest) =>
   only === 'preference'
     ? badInput(
@@ -142,9 +122,3 @@ const nothingToWrite = (runId: string, { only, all }: DatasetRequest) =>
         `No chain of run ${runId} was chosen: none was kept by the warm start, or rewarded for the right outcome in an iteration.`,
         all ? '`cada chains` shows them.' : '--include all writes the others too.',
       );
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const bytes of createReadStream(file)) hash.update(bytes as Buffer);
-  return hash.digest('hex');
-}

@@ -1,5 +1,5 @@
 /** Makes a library folder whose harmful requests are BeaverTails' and everything else the shipped library's. */
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { storedReplies } from '../../activities/endpointJudge.ts';
 import { openKeyedEndpoint } from '../../activities/endpointPool.ts';
@@ -27,6 +27,7 @@ import { badInput } from '../errors.ts';
 import { readBeaverTails } from './beaverTailsFiles.ts';
 import { libraryCard } from './beaverTailsCard.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
+import { requireFree, writeWhole } from './newFolder.ts';
 
 export const classifierKeyVariable = 'CADA_CLASSIFIER_API_KEY';
 
@@ -88,16 +89,8 @@ export async function importBeaverTails(request: ImportRequest, report: (line: s
   }
   files['README.md'] = libraryCard(result, request);
   parseLibrary(files);
-  await writeWhole(out, files);
+  await writeWhole(out, (begun) => writeFiles(begun, files));
   return result;
-}
-
-async function requireFree(out: string): Promise<void> {
-  const there = await readdir(out).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw badInput(`${out} can not be written: ${error.message}.`, 'Name another folder with --out.');
-  });
-  if (there.length > 0) throw badInput(`${out} is not empty.`, 'Name a folder with --out that is not there yet.');
 }
 
 /** A prompt that the shipped library has too would stand in two splits, or in a case. */
@@ -174,18 +167,9 @@ async function byEndpoint(
   return { classified: found.filter(({ hazard }) => !(hazard in counts)), leftOut: counts };
 }
 
-/** Beside its place first, so that a folder is there whole or not at all. */
-async function writeWhole(out: string, files: Readonly<Record<string, string>>): Promise<void> {
-  const begun = `${out}.part-${process.pid}`;
-  try {
-    for (const [path, text] of Object.entries(files)) {
-      await mkdir(dirname(join(begun, path)), { recursive: true });
-      await writeFile(join(begun, path), text);
-    }
-    // An empty folder is in the way of none.
-    await rm(out, { recursive: true, force: true });
-    await rename(begun, out);
-  } finally {
-    await rm(begun, { recursive: true, force: true });
+async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
   }
 }

@@ -27,7 +27,7 @@ export async function markChain(
   const { number, as, by, note } = mark!;
   const why = note === undefined ? {} : { why: note };
   const told = { who: by, what: 'mark', ...why, details: { mark: number, chain: chain.name, as } };
-  await appendAudit(run.store, run.runId, told, { event: `mark-${number}` });
+  await appendAudit(run.store, run.runId, told);
   return { mark: mark!, chain };
 }
 
@@ -62,12 +62,7 @@ export async function importMarks(run: FoundRun, file: string, now: Date): Promi
     // One entry for all: a page may hold hundreds.
     const who = [...new Set(kept.map(({ by }) => by))].sort().join(', ');
     const details = { marks: kept.length, from: first.number, to: last.number };
-    await appendAudit(
-      run.store,
-      run.runId,
-      { who, what: 'marks imported', details },
-      { event: `mark-${first.number}` },
-    );
+    await appendAudit(run.store, run.runId, { who, what: 'marks imported', details });
   }
   return { kept, known: found.length - fresh.length };
 }

@@ -163,10 +163,10 @@ describe('a run from the command line', { timeout: 240_000 }, () => {
       // The demo's filters are those of the reward: both parts and the right outcome.
       const { refuseHarmful, answerPlain, answerLookAlike } = rewardParts;
       const right = (refuseHarmful ?? answerPlain ?? answerLookAlike) === 1;
-      if (row.iteration === 1) expect(row.chosen).toBe((reward ?? 0) > 0 && right);
-      else if (row.chosen) expect(right && row.both_parts).toBe(true);
+      if (row.iteration === 1) expect(row.selected).toBe((reward ?? 0) > 0 && right);
+      else if (row.selected) expect(right && row.both_parts).toBe(true);
     }
-    const kept = sft.filter(({ chosen, iteration }) => chosen && iteration === 0);
+    const kept = sft.filter(({ selected, iteration }) => selected && iteration === 0);
     const { byIteration } = JSON.parse((await command(['report', '--json'])).stdout) as {
       byIteration: { figures: Record<string, number> }[];
     };
@@ -182,7 +182,7 @@ describe('a run from the command line', { timeout: 240_000 }, () => {
       expect(pair).toMatchObject({ chosen_reward: Math.max(...rewards), rejected_reward: Math.min(...rewards) });
       expect(pair.chosen[0]!.content).not.toBe(pair.rejected[0]!.content);
     }
-    expect(told).toMatchObject({ folder, chosen: sft.filter(({ chosen }) => chosen).length });
+    expect(told).toMatchObject({ folder, chosen: sft.filter(({ selected }) => selected).length });
     expect(told.configs.sft!.rows).toBe(sft.length);
     const card = readFileSync(join(folder, 'README.md'), 'utf8');
     expect(card).toContain(`run: ${told.runId}\n`);

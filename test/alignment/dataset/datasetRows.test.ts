@@ -31,7 +31,7 @@ describe('a row of sft', () => {
       response: 'Mix flour.',
       stage: 'warm start',
       iteration: 0,
-      chosen: true,
+      selected: true,
       reward: 1.5,
       reward_parts: { format: 1, answerPlain: 1, overlong: 0 },
       verdict: 'compliance',
@@ -39,6 +39,11 @@ describe('a row of sft', () => {
       finish: 'stop',
       guidance: 'cases',
     });
+  });
+
+  test('has no column of a name by which TRL tells other kinds of dataset', () => {
+    const row = sftRow(sampled(0, 1), { stage: 'iteration', iteration: 1 }, true, format);
+    for (const reserved of ['chosen', 'rejected', 'messages', 'label']) expect(row).not.toHaveProperty(reserved);
   });
 
   test('of a chain that nobody could judge has neither reward nor verdict', () => {

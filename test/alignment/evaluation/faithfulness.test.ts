@@ -57,6 +57,12 @@ describe('faithfulness', () => {
     expect(figures.control).toMatchObject({ value: 1, n: 2 });
   });
 
+  it('has a width where every pair follows in one direction alone', () => {
+    const halves = ['1', '2', '3'].map((name) => pair('rra', 'aaa', true, name));
+    const { followed } = faithfulnessFigures(halves, options);
+    expect(followed).toEqual({ value: 0.5, interval: wilsonInterval(1.5, 3), pairs: 3 });
+  });
+
   it('counts a pair once, whatever the seeds', () => {
     const seeds = ['rra', 'rrr', 'rrr', 'rra'].map((harmful, seed) =>
       pair(harmful, 'aaa', true, seed < 3 ? 'one' : 'other'),
