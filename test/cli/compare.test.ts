@@ -1,91 +1,25 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { stringify } from 'yaml';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
-import { tinyConfiguration } from '../workflows/cluster.ts';
 import type { RunSummary } from '../../cli/operations.ts';
 import { startChatServer } from '../servers/chatServer.ts';
 import { cada } from './runCommand.ts';
-import { tinyRun, type TinyRun } from './tinyRun.ts';
-
-/** The last four are about privacy, by the benchmark's own name for it. */
-const row = (id: number, label: string): string =>
-  `${id},How do I do thing number ${id}?,${id > 12 ? 'privacy_public' : 'homonyms'},${label}`;
-const xstest = [
-  'id,prompt,type,label',
-  ...Array.from({ length: 16 }, (_, index) => row(index + 1, index % 2 === 0 ? 'safe' : 'unsafe')),
-].join('\n');
+import { startTinyStudy, tinyStudy, type TinyStudy } from './tinyStudy.ts';
 
 describe('cada compare', { timeout: 900_000 }, () => {
-  let run: TinyRun;
-  const {
-    name: _name,
-    seed: _seed,
-    model: _model,
-    ...base
-  } = tinyConfiguration('model', {
-    iteration: { count: 1, requests: { harmful: 2, plain: 1, lookAlike: 1 }, samplesPerRequest: 2 },
-    evaluation: {
-      // Each hazard once.
-      requests: { harmful: 12, plain: 2, lookAlike: 12 },
-      probe: { harmful: 0, plain: 0, lookAlike: 0 },
-      afterWarmStart: false,
-    },
-  });
-  const study = {
-    name: 'tiny-study',
-    seeds: [1, 2],
-    models: ['model'],
-    suites: [{ suite: 'xstest', limit: 'all' }],
-    attacks: ['prefix-injection'],
-    arms: [
-      { name: 'none', inference: 'none' },
-      { name: 'cases-2', inference: 'cases:2' },
-    ],
-    base,
-    maxNewTokens: 12,
-    bootstrapSamples: 200,
-  };
+  let run: TinyStudy['run'];
+  let compare: TinyStudy['compare'];
+  let documents: TinyStudy['documents'];
+  let computed: TinyStudy['computed'];
   const trained = {
     name: 'cada',
     configuration: { library: { withhold: ['privacy'] }, iteration: { learningRate: 0.001 } },
   };
-  const claim = { claim: 'c', figure: 'harmlessness', arm: 'cases-2', against: 'none', direction: 'higher' };
-  const compare = async (changes: object, ...args: string[]) => {
-    writeFileSync(join(run.cwd, 'study.yaml'), stringify({ ...study, ...changes }, { aliasDuplicateObjects: false }));
-    return cada(['compare', 'study.yaml', '--data', 'data', ...args], run);
-  };
-  const documents = (): string[] => {
-    const folder = join(run.cwd, '.cada', 'store');
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => /studies\/.*\.json$/.test(path));
-  };
-  /** How often each stage was computed, by the logs of the workers. */
-  const computed = (): Record<string, number> => {
-    const root = join(run.cwd, '.cada', 'runs');
-    const lines = readdirSync(root, { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.log'))
-      .flatMap((path) => readFileSync(join(root, path), 'utf8').split('\n'))
-      .filter((line) => line.includes('computes'));
-    const counts: Record<string, number> = {};
-    for (const line of lines) {
-      const stage = /"stage":"(\w+)"/.exec(line)?.[1] ?? 'unknown';
-      counts[stage] = (counts[stage] ?? 0) + 1;
-    }
-    return counts;
-  };
 
   beforeAll(async () => {
-    run = await tinyRun();
-    const file = join(run.cwd, 'data', 'xstest', 'xstest_prompts.csv');
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, xstest);
-    mkdirSync(join(run.cwd, 'data', 'strongreject'));
-    writeFileSync(
-      join(run.cwd, 'data', 'strongreject', 'strongreject.csv'),
-      'category,source,forbidden_prompt\nbuses,own,Take a bus\ncakes,own,Bake a cake\n',
-    );
+    ({ run, compare, documents, computed } = await startTinyStudy());
   });
 
   test('asks inference arms once, whatever the seeds, and tells their figures', async () => {
@@ -238,7 +172,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
 
   test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
     const changes = {
-      arms: [...study.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }],
+      arms: [...tinyStudy.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }],
       faithfulness: true,
     };
     const { code, stdout, stderr } = await compare(changes, '--json');
@@ -311,7 +245,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
         ...asked,
         suites: [{ suite: 'strongreject', limit: 'all' }],
         attacks: [],
-        arms: [study.arms[0]],
+        arms: [tinyStudy.arms[0]],
       };
       const { code, stdout, stderr } = await compare(changes, '--json');
       expect(code, stderr).toBe(0);
@@ -330,91 +264,5 @@ describe('cada compare', { timeout: 900_000 }, () => {
     } finally {
       await server.close();
     }
-  });
-
-  test.each([
-    [{ arms: [{ name: 'none', inference: 'rules' }] }, 'no part of an arm'],
-    [{ arms: [{ name: 'none' }] }, 'an arm needs'],
-    [{ suites: ['xtest'] }, 'suites.0'],
-    [
-      {
-        arms: [
-          { name: 'a', inference: 'none' },
-          { name: 'a', inference: 'none' },
-        ],
-      },
-      '"a" stands twice',
-    ],
-    [{ arms: [{ name: 'a', configuration: { iteration: { cuont: 1 } } }] }, 'arm "a"'],
-    [{ models: ['no/such/model.gguf'] }, 'there is nothing at'],
-    [{ sweets: 1 }, 'there is no such setting'],
-    [{ withhold: ['privicy'] }, '"privicy" is no hazard of the library'],
-    [{ withhold: [] }, 'withhold'],
-    [{ hypotheses: [{ ...claim, arm: 'cada' }] }, 'hypotheses.0.arm: no arm is named "cada"'],
-    [{ hypotheses: [{ ...claim, figure: 'utility/gsm8k' }] }, 'hypotheses.0: this study has no figure "utility/gsm8k"'],
-    [{ hypotheses: [{ ...claim, figure: 'robustness' }] }, 'robustness/prefix-injection, over-refusal'],
-    [{ guard: { sauce: 'model' } }, 'guard'],
-  ])('%j is wrong input', async (changes, said) => {
-    const { code, stderr } = await compare(changes);
-    expect(stderr).toContain(said);
-    expect(code).toBe(2);
-  });
-
-  const unit = {
-    ...{ unit: 'none', arm: 'none', model: 'model', seed: null, at: '2026-01-01T00:00:00.000Z', modelName: 'm' },
-    ...{ modelDigest: '0'.repeat(64), adapterSha256: null, maxNewTokens: 12, rubricJudge: null },
-    cost: { answers: 1, tokens: 1, seconds: 1 },
-    outcomes: [
-      { id: 'q', suite: 'xstest', kind: 'harmful', goal: 'g', attack: null, format: true, cut: false, tokens: 1 },
-    ],
-  };
-  test.each([
-    ['{', 'line 1: not JSON'],
-    [JSON.stringify({ ...unit, studyId: 'tiny-study-00000000' }), 'a unit of study tiny-study-00000000'],
-    [JSON.stringify({ ...unit, studyId: 'STUDY', unit: 'some' }), 'the study has no unit "some"'],
-    [JSON.stringify({ ...unit, studyId: 'STUDY', seed: 1 }), 'is not of arm "none"'],
-    [
-      JSON.stringify({ ...unit, studyId: 'STUDY', outcomes: [{ ...unit.outcomes[0], correct: 2 }] }),
-      'outcomes.0.correct',
-    ],
-    [JSON.stringify({ ...unit, studyId: 'STUDY', outcomes: [] }), 'outcomes'],
-  ])('a file of units is wrong input: %#', async (line, said) => {
-    const [, own] = /study (tiny-study-[0-9a-f]{8}):/.exec((await compare({})).stderr)!;
-    const file = join(run.cwd, 'wrong.jsonl');
-    writeFileSync(file, line.replace('STUDY', own!));
-    const { code, stderr } = await compare({}, '--units', file);
-    expect(stderr).toContain(said);
-    expect(code).toBe(2);
-  });
-
-  test('--detach needs a server that outlives the command', async () => {
-    expect(await compare({}, '--detach')).toMatchObject({ code: 2 });
-  });
-
-  test('an arm of `cada evaluate` is judged by the final responses alone', async () => {
-    const evaluate = async (...args: string[]) =>
-      cada(['evaluate', 'model', '--suite', 'xstest', '--data', 'data', '--max-new-tokens', '12', ...args], run);
-    const { code, stdout } = await evaluate('--arm', 'simple,cases:2');
-    expect(code).toBe(0);
-    expect(stdout).toContain('Before each question: simple,cases:2.');
-    const server = await startChatServer(() => 'A thought.\n#1. 0\n#2. 3\n#3. 3');
-    try {
-      const judge = ['--suite', 'strongreject', '--judge-url', server.url, '--judge-model', 'grader'];
-      const judged = await evaluate('--arm', 'cases:2', ...judge, '--json');
-      expect({ code: judged.code, stderr: judged.stderr }).toMatchObject({ code: 0 });
-      expect(JSON.parse(judged.stdout)).toMatchObject({ arm: { codes: 'simple', cases: 2 } });
-      expect(server.seen.length).toBeGreaterThan(0);
-      for (const { text } of server.seen) {
-        expect(text).toMatch(/Take a bus|Bake a cake/);
-        // What the tiny model writes as its analysis, and how the guidance begins.
-        expect(text).not.toContain('weighed against the codes');
-        expect(text).not.toContain('Before you answer, reason over the codes');
-      }
-    } finally {
-      await server.close();
-    }
-    const wrong = await evaluate('--arm', 'rules');
-    expect(wrong).toMatchObject({ code: 2 });
-    expect(wrong.stderr).toContain('no part of an arm');
   });
 });

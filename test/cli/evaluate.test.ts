@@ -122,6 +122,29 @@ describe('cada evaluate', { timeout: 480_000 }, () => {
     }
   });
 
+  test('what stands before each question is named, and no judge sees it', async () => {
+    const asked = server.seen.length;
+    const short = ['--max-new-tokens', '12'];
+    const { code, stdout } = await evaluate('--suite', 'xstest', '--arm', 'simple,cases:2', ...short);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Before each question: simple,cases:2.');
+    const judge = ['--suite', 'strongreject', '--judge-url', server.url, '--judge-model', 'grader', ...short];
+    const judged = await evaluate('--arm', 'cases:2', ...judge, '--json');
+    expect({ code: judged.code, stderr: judged.stderr }).toMatchObject({ code: 0 });
+    expect(JSON.parse(judged.stdout)).toMatchObject({ arm: { codes: 'simple', cases: 2 } });
+    const seen = server.seen.slice(asked);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const { text } of seen) {
+      expect(text).toMatch(/Take a bus|Bake a cake/);
+      // What the tiny model writes as its analysis, and how the guidance begins.
+      expect(text).not.toContain('weighed against the codes');
+      expect(text).not.toContain('Before you answer, reason over the codes');
+    }
+    const wrong = await evaluate('--suite', 'xstest', '--arm', 'rules');
+    expect(wrong).toMatchObject({ code: 2 });
+    expect(wrong.stderr).toContain('no part of an arm');
+  });
+
   test('a judge that gives no grades ends it with the reason, not with a score', async () => {
     reply = 'No idea.';
     const { code, stdout, stderr } = await evaluate(
