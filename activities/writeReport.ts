@@ -82,7 +82,8 @@ export async function writeReport(
   return store.putBytes(renderReport(data), 'report');
 }
 
-async function toldRelease(store: ArtifactStore, { release }: RunRecord): Promise<Pick<ReportData, 'release'>> {
+/** What was judged and decided of the run's release, as pages tell it. */
+export async function toldRelease(store: ArtifactStore, { release }: RunRecord): Promise<Pick<ReportData, 'release'>> {
   if (!release) return {};
   const { status, decision } = release;
   const verdict = await readJson<ReleaseVerdict>(store, release.verdict);

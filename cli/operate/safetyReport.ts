@@ -6,10 +6,9 @@ import type { FolderManifest, GenerationPlan, GenerationShard, ModelManifest } f
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import type { CourseChange, IterationRecord, RunRecord } from '../../activities/types.ts';
 import { usedResources } from '../../activities/usedResources.ts';
-import { comparisons } from '../../activities/writeReport.ts';
+import { comparisons, toldRelease } from '../../activities/writeReport.ts';
 import { contaminationTable, librarySources } from '../../alignment/benchmarks/contamination.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
-import type { ReleaseVerdict } from '../../alignment/governance/releaseCriteria.ts';
 import type { Mark } from '../../alignment/feedback/marks.ts';
 import { requestsById } from '../../alignment/library/requestsById.ts';
 import type { Library } from '../../alignment/library/library.ts';
@@ -73,7 +72,7 @@ export async function gatherSafety({ store, runId, record, savedAt }: FoundRun):
       ...(audit.broken ? { broken: audit.broken } : {}),
       ...(audit.head ? { head: audit.head } : {}),
     },
-    ...(await releaseOf(store, record)),
+    ...(await toldRelease(store, record)),
     course: (await listCourse<CourseChange>(store, runId)).map(({ told, by, at, epoch, iteration }) => ({
       ...{ told, by, at, epoch, iteration },
     })),
@@ -112,13 +111,6 @@ async function evaluationsOf(store: ArtifactStore, record: RunRecord): Promise<R
       evaluations.push({ ...(await readJson<EvaluationArtifact>(store, artifact)), sha256: artifact.sha256 });
   }
   return evaluations;
-}
-
-async function releaseOf(store: ArtifactStore, { release }: RunRecord): Promise<Pick<SafetyData, 'release'>> {
-  if (!release) return {};
-  const { status, decision } = release;
-  const verdict = await readJson<ReleaseVerdict>(store, release.verdict);
-  return { release: { status, verdict, ...(decision ? { decision } : {}) } };
 }
 
 function comparedBy(
