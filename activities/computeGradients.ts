@@ -1,4 +1,4 @@
-/** The gradient of one shard: forward and backward over its sequences, summed as a balanced tree. */
+/** The gradient of one shard: forward and backward over its groups of sequences, summed as a balanced tree. */
 import { join } from 'node:path';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { GradientRequest, SequenceMetrics } from '../engine/policy.ts';
@@ -83,6 +83,8 @@ function gradientStage(
     inputs: {
       ...policyInputs(configuration, model, input.policy),
       reference: input.reference ? (input.reference.adapter?.sha256 ?? 'base') : null,
+      // Which samples of a prompt are computed together.
+      microBatchTokens: configuration.engine.microBatchTokens,
       shard: shard.sha256,
     },
   };

@@ -53,7 +53,7 @@ export async function planPreferenceUpdate(
             })),
           },
         ],
-    configuration.shards.gradientSequences,
+    configuration,
     step ? { ...step.figures, kl: meanKl(step, scores) } : {},
   );
 }

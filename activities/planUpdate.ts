@@ -103,13 +103,7 @@ export async function planUpdate(
             learningRate: scheduledLearningRate(iteration, input.iteration, iteration.count),
           },
         ];
-  const plan = await publishPlan(
-    dependencies.store,
-    'iteration',
-    steps,
-    configuration.shards.gradientSequences,
-    figures,
-  );
+  const plan = await publishPlan(dependencies.store, 'iteration', steps, configuration, figures);
   return missing ? { ...plan, missing } : plan;
 }
 

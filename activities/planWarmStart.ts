@@ -76,7 +76,7 @@ export async function planWarmStart(
       if (dropped > 0) figures[`warm_start/${kind}/dropped_${reason}`] = dropped;
     }
   }
-  return publishPlan(dependencies.store, 'warmStart', steps, configuration.shards.gradientSequences, figures);
+  return publishPlan(dependencies.store, 'warmStart', steps, configuration, figures);
 }
 
 const sequenceOf = (id: string, { promptTokens, tokens }: Pick<ChainRecord, 'promptTokens' | 'tokens'>) => ({

@@ -1,5 +1,7 @@
-/** Publishes the optimizer steps of a plan, each cut into shards of 2^k sequences: aligned subtrees of the sum, so that the cut can't change bits. */
+/** Publishes the optimizer steps of a plan, each cut into shards of 2^k groups: aligned subtrees of the sum, so that the cut can't change bits. */
+import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { Objective, TrainingSequence } from '../engine/policy.ts';
+import { promptGroups } from '../engine/train/planMicroBatches.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { Figures, UpdatePlan } from './types.ts';
@@ -17,14 +19,14 @@ export async function publishPlan(
   store: ArtifactStore,
   kind: OptimisationPlan['kind'],
   steps: readonly PlannedStep[],
-  shardSequences: number,
+  { shards: { gradientSequences }, engine: { microBatchTokens } }: Pick<Configuration, 'shards' | 'engine'>,
   figures: Figures,
 ): Promise<UpdatePlan> {
   const plan: OptimisationPlan = { kind, steps: [], figures };
   for (const { objective, learningRate, settings, sequences } of steps) {
     const shards = [];
-    for (let start = 0; start < sequences.length; start += shardSequences) {
-      const shard: GradientShard = { objective, sequences: sequences.slice(start, start + shardSequences) };
+    for (const own of shardsOf(sequences, gradientSequences, microBatchTokens)) {
+      const shard: GradientShard = { objective, sequences: own };
       shards.push(await store.putBytes(canonicalJson(shard), 'gradient-shard'));
     }
     const { weightDecay, maxGradNorm } = settings;
@@ -39,4 +41,20 @@ export async function publishPlan(
     sequences: steps.reduce((sum, step) => sum + step.sequences.length, 0),
     figures,
   };
+}
+
+/** Sequences cut between the groups that the trainer computes together, of as many groups each as hold about `shardSequences` sequences. */
+export function shardsOf(
+  sequences: readonly TrainingSequence[],
+  shardSequences: number,
+  microBatchTokens: number,
+): TrainingSequence[][] {
+  const groups = promptGroups(sequences, microBatchTokens);
+  const perShard = 2 ** Math.floor(Math.log2(Math.max(1, (shardSequences * groups.length) / sequences.length)));
+  return Array.from({ length: Math.ceil(groups.length / perShard) }, (_, shard) =>
+    groups
+      .slice(shard * perShard, (shard + 1) * perShard)
+      .flat()
+      .map((index) => sequences[index]!),
+  );
 }

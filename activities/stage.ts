@@ -77,8 +77,9 @@ export function deviceFigures({ log }: ActivityDependencies, engine: KillableEng
 }
 
 /**
- * Calls the engine; where its memory does not suffice, again with half the micro-batch, down to `fewestMicroBatchTokens`. That changes speed and memory,
- * never bits: every sequence's gradient is kept apart (design.md, determinism). The micro-batch that fitted is returned, to be recorded.
+ * Calls the engine; where its memory does not suffice, again with half the micro-batch, down to `fewestMicroBatchTokens`. That changes speed and memory;
+ * bits only of gradients, and there only where a prompt's samples no longer fit into one group: sums are then taken in another order. The micro-batch
+ * that fitted is returned, to be recorded.
  */
 export async function withinMemory<T>(
   dependencies: GpuDependencies,

@@ -164,10 +164,13 @@ export interface GradientRequest {
   adapterPath: string;
   /** What KL is measured to: a PEFT folder, or 'base' (the model without adapter). Needed when klWeight > 0. */
   reference?: { adapterPath: string } | 'base';
-  /** In canonical order; 2^k of them, an aligned subtree of the step's batch (the last shard may be shorter). */
+  /**
+   * In canonical order; neighbours with the same prompt are computed together (promptGroups). 2^k such groups are an aligned subtree of the step's batch
+   * (the last shard may be shorter).
+   */
   sequences: TrainingSequence[];
   objective: Objective;
-  /** safetensors file to write: one tensor per adapter tensor (same names), the balanced-tree sum over `sequences`, float32. */
+  /** safetensors file to write: one tensor per adapter tensor (same names), the balanced-tree sum over the groups of `sequences`, float32. */
   outputPath: string;
 }
 
@@ -187,8 +190,10 @@ export interface SequenceMetrics {
 
 export interface GradientResult {
   sequences: SequenceMetrics[];
-  /** Tokens computed, padding included, and real ones. */
+  /** Positions computed, padding included, and those of them that hold a token: a prompt that samples share is there once. */
   computedTokens: number;
+  filledTokens: number;
+  /** Tokens of all sequences, each with its prompt. */
   realTokens: number;
 }
 

@@ -70,7 +70,9 @@ const engine = z.strictObject({
   decodeBatch: positive.default(32).describe('Most sequences decoded together. Changes speed and memory, never bits.'),
   microBatchTokens: positive
     .default(1024)
-    .describe('Most padded tokens of one forward and backward run. Changes speed and memory, never bits.'),
+    .describe(
+      'Most computed positions of one forward and backward run. Changes speed and memory; bits only where the samples of a request do not fit into one run.',
+    ),
 });
 
 const chain = z.strictObject({
@@ -195,7 +197,9 @@ const shards = z.strictObject({
       'a power of two: shards are aligned subtrees of the sum',
     )
     .default(8)
-    .describe('Sequences of one gradient activity.'),
+    .describe(
+      'Sequences of one gradient activity, about: samples of one request that are computed together stay together.',
+    ),
   scoringChains: positive.default(256).describe('Chains of one scoring activity.'),
 });
 

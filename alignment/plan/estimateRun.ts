@@ -95,7 +95,12 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         embedding(configuration, total(warmStart.requests), warmStart.target ? 'raw' : 'cases', 'first'),
         // A fresh adapter, the record of the warm start.
         activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
-        training(configuration, sequences, Math.ceil(sequences / warmStart.batchSequences), false),
+        training(configuration, {
+          sequences,
+          samples: 1,
+          steps: Math.ceil(sequences / warmStart.batchSequences),
+          referenced: false,
+        }),
         childWorkflow,
       ),
     );
@@ -115,7 +120,12 @@ export function estimateRun(configuration: Configuration): RunEstimate {
           all: chains + total(evaluation.probe),
         }),
         // A preference loss reads policy and reference before its step.
-        training(configuration, chains, 1, iteration.method !== undefined || iteration.klWeight > 0),
+        training(configuration, {
+          sequences: chains,
+          samples: iteration.samplesPerRequest,
+          steps: 1,
+          referenced: iteration.method !== undefined || iteration.klWeight > 0,
+        }),
         generation(configuration, total(evaluation.probe), 'raw'),
         badBeliefs(configuration),
         ...validation(configuration),

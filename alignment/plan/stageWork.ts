@@ -134,15 +134,21 @@ export function embedding(
   };
 }
 
-export function training(configuration: Configuration, sequences: number, steps: number, referenced: boolean): Work {
+/** @param samples sequences of a prompt, computed together */
+export function training(
+  configuration: Configuration,
+  { sequences, samples, steps, referenced }: { sequences: number; samples: number; steps: number; referenced: boolean },
+): Work {
   const { chain, shards } = configuration;
   const rates = measuredRates;
-  const tokens = sequences * (rates.rawPromptTokens + chain.maxNewTokens * rates.shareOfLongestChain);
+  const completions = sequences * chain.maxNewTokens * rates.shareOfLongestChain;
+  const tokens = sequences * rates.rawPromptTokens + completions;
   const seconds =
     rates.stageSeconds +
-    tokens / rates.trainedTokensPerSecond +
+    ((sequences / samples) * rates.rawPromptTokens + completions) / rates.trainedTokensPerSecond +
     (referenced ? tokens / rates.forwardTokensPerSecond : 0);
-  const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / shards.gradientSequences);
+  const groupsOfShard = 2 ** Math.floor(Math.log2(Math.max(1, shards.gradientSequences / samples)));
+  const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / (groupsOfShard * samples));
   return {
     trainedTokens: Math.round(tokens),
     seconds,

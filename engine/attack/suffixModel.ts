@@ -7,8 +7,10 @@ import type { EngineSettings, PolicyWeights } from '../policy.ts';
 import { withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import type { GraphSession, Tensor } from '../session/session.ts';
-import { checkSequences, layOut, planMicroBatches } from '../train/microBatch.ts';
-import type { MicroBatch, ScoredSequence } from '../train/microBatch.ts';
+import { layOut } from '../train/microBatch.ts';
+import type { MicroBatch } from '../train/microBatch.ts';
+import { checkSequences, planMicroBatches } from '../train/planMicroBatches.ts';
+import type { ScoredSequence } from '../train/planMicroBatches.ts';
 import { checkFinite } from '../train/trainer.ts';
 import { suffixGraph } from './suffixGraph.ts';
 
@@ -58,8 +60,9 @@ export class SuffixModel {
     const sequences = texts.map((text, index): ScoredSequence => ({ id: String(index), ...text }));
     checkSequences(this.weightFile.config, sequences);
     const result: TargetLoss[] = [];
-    for (const indices of planMicroBatches(sequences, this.tokenLimit, sequences.length)) {
-      const own = indices.map((index) => sequences[index]!);
+    const groups = sequences.map((_, index) => [index]);
+    for (const indices of planMicroBatches(sequences, groups, this.tokenLimit)) {
+      const own = indices.map((index) => [sequences[index]!]);
       const batch = layOut(this.weightFile.config, own, 1);
       const feeds = this.feeds(batch, { slots: [0], training: false });
       const { logProbs } = await this.session.run(feeds, ['logProbs']);
@@ -86,7 +89,7 @@ export class SuffixModel {
     checkSequences(this.weightFile.config, [sequence]);
     if (start < 0 || count < 1 || start + count > text.promptTokens.length)
       throw new EngineError('invalidInput', `tokens ${start} to ${start + count} are not in the prompt`);
-    const batch = layOut(this.weightFile.config, [sequence], 1);
+    const batch = layOut(this.weightFile.config, [[sequence]], 1);
     const slots = Array.from({ length: count }, (_, index) => start + index);
     const feeds = this.feeds(batch, { slots, training: true });
     const outputs = await this.session.run(feeds);

@@ -5,8 +5,9 @@ import type { EmbedRequest, EngineSettings, OnProgress } from '../policy.ts';
 import { allFinite, withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import type { GraphSession } from '../session/session.ts';
-import { checkSequences, layOut, planMicroBatches } from '../train/microBatch.ts';
-import type { ScoredSequence } from '../train/microBatch.ts';
+import { layOut } from '../train/microBatch.ts';
+import { checkSequences, planMicroBatches } from '../train/planMicroBatches.ts';
+import type { ScoredSequence } from '../train/planMicroBatches.ts';
 import { hiddenStateGraph } from './hiddenStateGraph.ts';
 
 interface OpenGraph {
@@ -34,34 +35,38 @@ export class Embedder {
     const { config } = open.weightFile;
     for (const { id, tokens } of texts)
       if (tokens.length === 0) throw new EngineError('invalidInput', `text '${id}' has no tokens`);
-    // The last token is only predicted: one that is read by nobody lets all others be read.
+    // The last token is only predicted: one that is read by nobody lets all others be read. Each text has a row of its own.
     const sequences = texts.map(({ id, tokens }): ScoredSequence => ({
       id,
-      promptTokens: tokens,
-      completionTokens: [0],
+      promptTokens: tokens.slice(0, 1),
+      completionTokens: [...tokens.slice(1), 0],
     }));
     checkSequences(config, sequences);
     const vectors: Float32Array[] = [];
     let done = 0;
     let read = 0;
-    for (const indices of planMicroBatches(sequences, this.settings.microBatchTokens, sequences.length)) {
-      const own = indices.map((index) => sequences[index]!);
-      const batch = layOut(config, own, 1);
-      const { tokens, mask, cos, sin } = batch.feeds;
-      const feeds = { tokens: tokens!, mask: mask!, cos: cos!, sin: sin! };
+    const groups = sequences.map((_, index) => [index]);
+    for (const indices of planMicroBatches(sequences, groups, this.settings.microBatchTokens)) {
+      const own = indices.map((index) => texts[index]!);
+      const batch = layOut(
+        config,
+        indices.map((index) => [sequences[index]!]),
+        1,
+      );
+      const { completionRows: _rows, targets: _targets, temperature: _temperature, ...feeds } = batch.feeds;
       const { hidden } = await open.session.run(feeds, ['hidden']);
       const rows = hidden!.data as Float32Array;
-      const length = tokens!.shape[1]!;
+      const length = feeds['tokens']!.shape[1]!;
       await withNonFiniteCause(open.session, feeds, () =>
-        own.forEach(({ id, promptTokens }, row) => {
+        own.forEach(({ id, tokens }, row) => {
           const start = row * length * config.hiddenSize;
-          const states = rows.subarray(start, start + promptTokens.length * config.hiddenSize);
+          const states = rows.subarray(start, start + tokens.length * config.hiddenSize);
           if (!allFinite(states)) throw new EngineError('notFinite', `text '${id}': a hidden state is not finite`);
           vectors[indices[row]!] = meanRow(states, config.hiddenSize);
         }),
       );
       done += own.length;
-      read += own.reduce((sum, { promptTokens }) => sum + promptTokens.length, 0);
+      read += own.reduce((sum, { tokens }) => sum + tokens.length, 0);
       onProgress?.({ phase: 'embed', done, total: texts.length, tokens: read });
     }
     return vectors;

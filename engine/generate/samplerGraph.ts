@@ -5,7 +5,7 @@ import type { Adapter } from '../model/adapter.ts';
 import { tensorNameOf } from '../model/adapter.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { DecoderWeights, EightBitMatrices } from '../model/decoder.ts';
-import { declareWeights, decoderLayers, embed, headName, outputHead } from '../model/decoder.ts';
+import { declareWeights, decoderLayers, embed, headName, outputHead, rotated } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
 import { cachedAttention } from './cachedAttention.ts';
 import { drawTokens } from './drawTokens.ts';
@@ -38,7 +38,7 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eig
   const greedy = graph.input('greedy', 'bool', []);
 
   const hidden = decoderLayers(
-    { config, weights, rotary, attend, ...(eightBit ? { eightBit } : {}) },
+    { config, weights, attention: rotated(rotary, attend), ...(eightBit ? { eightBit } : {}) },
     embed(weights, tokens),
   );
   const chosen = op.gather(op.reshape(hidden, ['B*S', config.hiddenSize]), places);

@@ -1,5 +1,6 @@
 import type { ExternalData, Graph, Value } from '../graph/builder.ts';
-import { quotientOf } from '../graph/dimensions.ts';
+import { productOf, quotientOf } from '../graph/dimensions.ts';
+import type { Shape } from '../graph/dimensions.ts';
 import * as op from '../graph/operators.ts';
 import type { DecoderConfig } from './config.ts';
 import { expectedTensors } from './weights.ts';
@@ -31,6 +32,12 @@ export interface Rotary {
 }
 
 /**
+ * Attention of a layer, rotary embedding included: query [batch, sequence, heads, headDim], key and value [batch, sequence, kvHeads, headDim] to
+ * [batch, sequence, heads * headDim].
+ */
+export type Attention = (layer: number, query: Value, key: Value, value: Value) => Value;
+
+/**
  * Attention proper: query [batch, heads, sequence, headDim], key and value [batch, kvHeads, sequence, headDim], all after rotary embedding,
  * to [batch, heads, sequence, headDim].
  */
@@ -39,8 +46,7 @@ export type Attend = (layer: number, query: Value, key: Value, value: Value) => 
 export interface DecoderBlocks {
   config: DecoderConfig;
   weights: DecoderWeights;
-  rotary: Rotary;
-  attend: Attend;
+  attention: Attention;
   lora?: LoraPairs;
   /** Matrices in 8 bits, by the name of the weight whose place they take. */
   eightBit?: EightBitMatrices;
@@ -88,7 +94,7 @@ export function decoderLayers(blocks: DecoderBlocks, embedded: Value): Value {
 
 /** One layer: x + attention(norm(x)), then x + mlp(norm(x)). */
 export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Value {
-  const { config, rotary } = blocks;
+  const { config } = blocks;
   const prefix = `model.layers.${layer}`;
   const attention = `${prefix}.self_attn`;
 
@@ -96,17 +102,12 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
   const heads = (projection: string, count: number, headNorm?: string) => {
     const projected = linear(blocks, `${attention}.${projection}`, h);
     const split = op.reshape(projected, [...h.shape.slice(0, 2), count, config.headDim]);
-    return op.transpose(
-      headNorm && config.queryKeyNorm ? norm(blocks, `${attention}.${headNorm}`, split) : split,
-      [0, 2, 1, 3],
-    );
+    return headNorm && config.queryKeyNorm ? norm(blocks, `${attention}.${headNorm}`, split) : split;
   };
-  const turned = (value: Value) => op.rotaryEmbedding(value, rotary.positions, rotary.cos, rotary.sin);
-  const query = turned(heads('q_proj', config.heads, 'q_norm'));
-  const key = turned(heads('k_proj', config.kvHeads, 'k_norm'));
+  const query = heads('q_proj', config.heads, 'q_norm');
+  const key = heads('k_proj', config.kvHeads, 'k_norm');
   const value = heads('v_proj', config.kvHeads);
-  const attended = op.transpose(blocks.attend(layer, query, key, value), [0, 2, 1, 3]);
-  const joined = op.reshape(attended, [...h.shape.slice(0, 2), config.heads * config.headDim]);
+  const joined = blocks.attention(layer, query, key, value);
   const afterAttention = op.add(x, linear(blocks, `${attention}.o_proj`, joined));
 
   const m = norm(blocks, `${prefix}.post_attention_layernorm`, afterAttention);
@@ -116,6 +117,21 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
     afterAttention,
     linear(blocks, `${prefix}.mlp.down_proj`, op.recompute(op.mul(op.recompute(op.silu(gate)), up))),
   );
+}
+
+/** Turns queries and keys by their positions, and lets rows of one length attend. */
+export function rotated(rotary: Rotary, attend: Attend): Attention {
+  const turned = (x: Value) => op.rotaryEmbedding(headsFirst(x), rotary.positions, rotary.cos, rotary.sin);
+  return (layer, query, key, value) => positionsFirst(attend(layer, turned(query), turned(key), headsFirst(value)));
+}
+
+/** [batch, sequence, heads, headDim] to [batch, heads, sequence, headDim]. */
+export const headsFirst = (x: Value) => op.transpose(x, [0, 2, 1, 3]);
+
+/** [batch, heads, sequence, headDim] to [batch, sequence, heads * headDim]. */
+export function positionsFirst(x: Value): Value {
+  const [batch, heads, sequence, size] = x.shape;
+  return op.reshape(op.transpose(x, [0, 2, 1, 3]), [batch!, sequence!, productOf([heads!, size!])]);
 }
 
 /** x W' + bias + scale (x A') B', whichever of them the module has. */
@@ -158,41 +174,55 @@ export function groupQueries(config: DecoderConfig, query: Value): Value {
 /**
  * Attention over whole sequences. `mask` is added to the scores: [sequence, sequence], 0 where a query (row) sees a key, very negative elsewhere
  * (attentionMask). Padding on the right needs no mask: no real query sees it.
+ */
+export const fullAttention =
+  (config: DecoderConfig, mask: Value): Attend =>
+  (_layer, query, key, value) =>
+    maskedAttention(config, { query, key, value, mask });
+
+/**
+ * softmax(scale Q K' + mask) V of each head: query [batch, heads, sequence, headDim], key and value [batch, kvHeads, keys, headDim], to the shape of
+ * the query. `mask` is broadcast to the scores [batch, heads, sequence, keys], or to `scores`, another shape of the same elements, keys last.
  *
  * Its gradient is written by hand for two reasons. Probabilities are computed again, not kept. And gradients of keys and values are products over
  * the sequence of each query head, added up afterwards: one product over all heads of a group would be cut at places that depend on the padding,
  * and so would its bits.
  */
-export function fullAttention(config: DecoderConfig, mask: Value): Attend {
+export function maskedAttention(
+  config: DecoderConfig,
+  { query, key, value, mask, scores }: { query: Value; key: Value; value: Value; mask: Value; scores?: Shape },
+): Value {
   const alpha = 1 / Math.sqrt(config.headDim);
   const group = config.heads / config.kvHeads;
-  return (_layer, query, key, value) => {
-    const [batch, heads, sequence, size] = query.shape;
-    const square = [batch!, heads!, sequence!, sequence!];
-    const probabilitiesOf = () => {
-      const scores = op.matmul(groupQueries(config, query), key, { transB: true, alpha });
-      return op.softmax(op.add(op.reshape(scores, square), mask));
-    };
-    const grouped = (perHead: Value) => groupQueries(config, perHead);
-    const sumOverGroup = (perHead: Value) =>
-      group === 1 ? perHead : op.reduceSum(op.reshape(perHead, [batch!, config.kvHeads, group, sequence!, size!]), [2]);
-
-    const context = op.reshape(op.matmul(grouped(probabilitiesOf()), value), query.shape);
-    query.graph.insertion.composite('FullAttention', [query, key, value], [context], ([gradient]) => {
-      if (!gradient) return [undefined, undefined, undefined];
-      const probabilities = probabilitiesOf();
-      const ofProbabilities = op.reshape(op.matmul(grouped(gradient), value, { transB: true }), square);
-      const weighted = op.mul(ofProbabilities, probabilities);
-      const ofScores = op.sub(weighted, op.mul(probabilities, op.reduceSum(weighted, [-1], true)));
-      return [
-        op.reshape(op.matmul(grouped(ofScores), key, { alpha }), query.shape),
-        sumOverGroup(op.matmul(ofScores, query, { transA: true, alpha })),
-        sumOverGroup(op.matmul(probabilities, gradient, { transA: true })),
-      ];
-    });
-    return context;
+  const [batch, heads, sequence, size] = query.shape;
+  const keys = key.shape[2]!;
+  const byHead = [batch!, heads!, sequence!, keys];
+  const grouped = (perHead: Value) => groupQueries(config, perHead);
+  const probabilitiesOf = () => {
+    const products = op.matmul(grouped(query), key, { transB: true, alpha });
+    return op.reshape(op.softmax(op.add(op.reshape(products, scores ?? byHead), mask)), byHead);
   };
+  const sumOverGroup = (perHead: Value) =>
+    group === 1 ? perHead : op.reduceSum(op.reshape(perHead, [batch!, config.kvHeads, group, keys, size!]), [2]);
+
+  const context = op.reshape(op.matmul(grouped(probabilitiesOf()), value), query.shape);
+  query.graph.insertion.composite('MaskedAttention', [query, key, value], [context], ([gradient]) => {
+    if (!gradient) return [undefined, undefined, undefined];
+    const probabilities = probabilitiesOf();
+    const ofProbabilities = op.reshape(op.matmul(grouped(gradient), value, { transB: true }), byHead);
+    const weighted = op.mul(ofProbabilities, probabilities);
+    const ofScores = op.sub(weighted, op.mul(probabilities, op.reduceSum(weighted, [-1], true)));
+    return [
+      op.reshape(op.matmul(grouped(ofScores), key, { alpha }), query.shape),
+      sumOverGroup(op.matmul(ofScores, query, { transA: true, alpha })),
+      sumOverGroup(op.matmul(probabilities, gradient, { transA: true })),
+    ];
+  });
+  return context;
 }
+
+/** Added to the score of a key that a query does not see. */
+export const MASKED = -1e30;
 
 /** The additive mask of `fullAttention`: causal, limited to the sliding window. [sequence, sequence], row = query. */
 export function attentionMask(config: DecoderConfig, sequence: number): Float32Array {
@@ -200,7 +230,7 @@ export function attentionMask(config: DecoderConfig, sequence: number): Float32A
   const window = config.slidingWindow ?? Infinity;
   for (let query = 0; query < sequence; query++) {
     for (let key = 0; key < sequence; key++) {
-      if (key > query || query - key >= window) mask[query * sequence + key] = -1e30;
+      if (key > query || query - key >= window) mask[query * sequence + key] = MASKED;
     }
   }
   return mask;

@@ -1,123 +1,104 @@
 import type { DecoderConfig } from '../model/config.ts';
-import { attentionMask, rotaryTables } from '../model/decoder.ts';
+import { attentionMask, MASKED, rotaryTables } from '../model/decoder.ts';
 import { EngineError } from '../policy.ts';
 import type { TrainingSequence } from '../policy.ts';
 import type { Tensor } from '../session/session.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
+import { padded, rowLength, sharedLength } from './planMicroBatches.ts';
+import type { ScoredSequence } from './planMicroBatches.ts';
 import { HEAD_CHUNK } from './tokenLogProbs.ts';
-
-/** A sequence to score or train on; training needs the streams too. */
-export type ScoredSequence = Pick<TrainingSequence, 'id' | 'promptTokens' | 'completionTokens'>;
-
-/** Sequences lengths are padded to a multiple of this. */
-const LENGTH_STEP = 16;
-
-/** Tokens that the model reads of a sequence: all but the last, which is only predicted. */
-const readLength = (sequence: ScoredSequence) => sequence.promptTokens.length + sequence.completionTokens.length - 1;
-
-export const paddedLength = (sequence: ScoredSequence) => Math.ceil(readLength(sequence) / LENGTH_STEP) * LENGTH_STEP;
-
-/** Throws EngineError('invalidInput') naming the sequence if it can't be scored. */
-export function checkSequences(config: DecoderConfig, sequences: readonly ScoredSequence[]): void {
-  const ids = new Set<string>();
-  for (const sequence of sequences) {
-    const problem = (message: string) => new EngineError('invalidInput', `sequence '${sequence.id}': ${message}`);
-    if (ids.has(sequence.id)) throw problem('its id occurs twice');
-    ids.add(sequence.id);
-    if (sequence.promptTokens.length === 0)
-      throw problem('no prompt tokens: the first completion token would follow nothing');
-    if (sequence.completionTokens.length === 0) throw problem('no completion tokens');
-    if (readLength(sequence) > config.contextLength)
-      throw problem(`${readLength(sequence)} tokens, but the model was made for ${config.contextLength}`);
-    for (const token of [...sequence.promptTokens, ...sequence.completionTokens]) {
-      if (!Number.isInteger(token) || token < 0 || token >= config.vocabularySize)
-        throw problem(`token ${token} is outside the vocabulary of ${config.vocabularySize}`);
-    }
-  }
-}
-
-/** What a run costs besides its tokens, in tokens: measured on 2 cores, a row of 48 or 96 alone against four of them. */
-const RUN_COST = 24;
-
-/**
- * Groups sequences (by index) into micro-batches of at most `tokenLimit` padded tokens (at least one sequence each), shortest first, such that the
- * computed tokens plus `RUN_COST` a micro-batch are fewest: a run of one long sequence is nearly as fast as one of many, so padding is worth avoiding.
- * Sorting happens inside runs of `window` sequences, which bounds how many unsummed gradients wait. Bits do not depend on the plan.
- */
-export function planMicroBatches(sequences: readonly ScoredSequence[], tokenLimit: number, window: number): number[][] {
-  const batches: number[][] = [];
-  for (let start = 0; start < sequences.length; start += window) {
-    const order = sequences
-      .slice(start, start + window)
-      .map((sequence, i) => ({ index: start + i, length: paddedLength(sequence) }));
-    order.sort((a, b) => a.length - b.length || a.index - b.index);
-    const cuts = cheapestCuts(
-      order.map(({ length }) => length),
-      tokenLimit,
-    );
-    for (const [from, to] of cuts) batches.push(order.slice(from, to).map(({ index }) => index));
-  }
-  return batches;
-}
-
-/** Cuts rising lengths into runs [from, to) of least cost: each costs its rows times its longest length, plus RUN_COST. */
-function cheapestCuts(lengths: readonly number[], tokenLimit: number): [number, number][] {
-  const best: { cost: number; from: number }[] = [{ cost: 0, from: 0 }];
-  for (let to = 1; to <= lengths.length; to++) {
-    const length = lengths[to - 1]!;
-    let choice = { cost: Infinity, from: to - 1 };
-    for (let from = to - 1; from >= 0; from--) {
-      const tokens = (to - from) * length;
-      if (from < to - 1 && tokens > tokenLimit) break;
-      const cost = best[from]!.cost + tokens + RUN_COST;
-      if (cost < choice.cost) choice = { cost, from };
-    }
-    best.push(choice);
-  }
-  const cuts: [number, number][] = [];
-  for (let to = lengths.length; to > 0; to = best[to]!.from) cuts.unshift([best[to]!.from, to]);
-  return cuts;
-}
 
 /** Inputs of one run, and where each sequence's tokens are among the gathered ones. */
 export interface MicroBatch {
   feeds: Record<string, Tensor>;
-  /** [start, end) of each sequence's completion tokens in [tokens] outputs. */
+  /** [start, end) of each sequence's completion tokens in [tokens] outputs, row after row. */
   spans: { start: number; end: number }[];
-  /** Real tokens and computed ones, padding included. */
+  /** Tokens of all sequences, prompts included. */
   realTokens: number;
+  /** Positions of the rows, padding included, and those of them that hold a token. */
   computedTokens: number;
+  filledTokens: number;
   /** Length of [tokens] inputs: completion tokens, padded to the head's chunk. */
   gatheredTokens: number;
 }
 
-/** Lays sequences out as right-padded rows. */
-export function layOut(config: DecoderConfig, sequences: readonly ScoredSequence[], temperature: number): MicroBatch {
-  const length = Math.max(...sequences.map(paddedLength));
+/** Lays groups out as the rows of packedRows.ts, padded on the right. All groups have the same number of members. */
+export function layOut(
+  config: DecoderConfig,
+  groups: readonly (readonly ScoredSequence[])[],
+  temperature: number,
+): MicroBatch {
+  const sequences = groups.flat();
+  const members = groups[0]!.length;
+  if (groups.some((group) => group.length !== members)) throw new Error('rows with different numbers of members');
+  const length = Math.max(...groups.map(rowLength));
+  const prefix = Math.max(...sequences.map((sequence) => padded(sharedLength(sequence))), padded(1));
+  const own = Math.max(...sequences.map(({ completionTokens }) => padded(completionTokens.length)));
   const completionTokens = sequences.reduce((sum, sequence) => sum + sequence.completionTokens.length, 0);
   const gatheredTokens = Math.ceil(completionTokens / HEAD_CHUNK) * HEAD_CHUNK;
-  const tokens = new BigInt64Array(sequences.length * length);
+  const [prefixSlots, ownSlots] = [groups.length * prefix, sequences.length * own];
+
+  const tokens = new BigInt64Array(groups.length * length);
+  const prefixRows = new BigInt64Array(prefixSlots);
+  const ownRows = new BigInt64Array(ownSlots);
+  const slotOfPosition = new BigInt64Array(tokens.length).fill(BigInt(prefixSlots + ownSlots));
+  const ownPositions = new BigInt64Array(ownSlots);
   const completionRows = new BigInt64Array(gatheredTokens);
   const targets = new BigInt64Array(gatheredTokens);
   const spans: MicroBatch['spans'] = [];
   let next = 0;
-  sequences.forEach(({ promptTokens, completionTokens: completion }, row) => {
-    [...promptTokens, ...completion.slice(0, -1)].forEach(
-      (token, position) => (tokens[row * length + position] = BigInt(token)),
-    );
-    spans.push({ start: next, end: next + completion.length });
-    completion.forEach((token, i) => {
-      completionRows[next] = BigInt(row * length + promptTokens.length - 1 + i);
-      targets[next++] = BigInt(token);
+  let filledTokens = 0;
+  groups.forEach((group, row) => {
+    const rowStart = row * length;
+    // The last position of every row is padding.
+    prefixRows.fill(BigInt(rowStart + length - 1), row * prefix, (row + 1) * prefix);
+    ownRows.fill(BigInt(rowStart + length - 1), row * members * own, (row + 1) * members * own);
+    let at = rowStart;
+    const place = (token: number, rows: BigInt64Array, slot: number, slotBefore: number) => {
+      tokens[at] = BigInt(token);
+      rows[slot] = BigInt(at);
+      slotOfPosition[at++] = BigInt(slotBefore + slot);
+    };
+    const shared = sharedLength(group[0]!);
+    for (let i = 0; i < shared; i++) place(group[0]!.promptTokens[i]!, prefixRows, row * prefix + i, 0);
+    group.forEach(({ promptTokens, completionTokens: completion }, member) => {
+      spans.push({ start: next, end: next + completion.length });
+      completion.forEach((token, i) => {
+        const slot = (row * members + member) * own + i;
+        completionRows[next] = BigInt(at);
+        targets[next++] = BigInt(token);
+        ownPositions[slot] = BigInt(shared + i);
+        place(i === 0 ? promptTokens[shared]! : completion[i - 1]!, ownRows, slot, prefixSlots);
+      });
     });
+    filledTokens += at - rowStart;
   });
   const half = config.headDim / 2;
-  const { cos, sin } = rotaryTables(config, length);
+  // The operator wants at least as many positions as slots.
+  const table = Math.max(
+    prefix,
+    own,
+    ...sequences.map((sequence) => sharedLength(sequence) + sequence.completionTokens.length),
+  );
+  const { cos, sin } = rotaryTables(config, table);
   const feeds: MicroBatch['feeds'] = {
-    tokens: { data: tokens, shape: [sequences.length, length] },
-    mask: { data: attentionMask(config, length), shape: [length, length] },
-    cos: { data: cos, shape: [length, half] },
-    sin: { data: sin, shape: [length, half] },
+    tokens: { data: tokens, shape: [groups.length, length] },
+    prefixRows: { data: prefixRows, shape: [groups.length, prefix] },
+    ownRows: { data: ownRows, shape: [groups.length, members, own] },
+    slotOfPosition: { data: slotOfPosition, shape: [tokens.length] },
+    ownPositions: { data: ownPositions, shape: [groups.length, members, own] },
+    prefixMask: { data: attentionMask(config, prefix), shape: [prefix, prefix] },
+    ownMask: {
+      data: ownMask(
+        config,
+        groups.map(([first]) => sharedLength(first!)),
+        prefix,
+        own,
+      ),
+      shape: [groups.length, 1, 1, own, prefix + own],
+    },
+    cos: { data: cos, shape: [table, half] },
+    sin: { data: sin, shape: [table, half] },
     completionRows: { data: completionRows, shape: [gatheredTokens] },
     targets: { data: targets, shape: [gatheredTokens] },
     temperature: { data: Float32Array.of(temperature), shape: [] },
@@ -126,7 +107,27 @@ export function layOut(config: DecoderConfig, sequences: readonly ScoredSequence
     (sum, sequence) => sum + sequence.promptTokens.length + sequence.completionTokens.length,
     0,
   );
-  return { feeds, spans, realTokens, computedTokens: sequences.length * length, gatheredTokens };
+  return { feeds, spans, realTokens, computedTokens: tokens.length, filledTokens, gatheredTokens };
+}
+
+/**
+ * What a member's own tokens see, [rows, own, prefix + own]: of the shared tokens (`shared` of them in each row) and of its own those up to themselves,
+ * limited to the sliding window.
+ */
+function ownMask(config: DecoderConfig, shared: readonly number[], prefix: number, own: number): Float32Array {
+  const keys = prefix + own;
+  const mask = new Float32Array(shared.length * own * keys).fill(MASKED);
+  const window = config.slidingWindow ?? Infinity;
+  shared.forEach((length, row) => {
+    for (let query = 0; query < own; query++) {
+      const start = (row * own + query) * keys;
+      // Distances: to shared token k it is length + query - k, to own token k query - k.
+      const firstShared = Math.max(0, length + query - window + 1);
+      if (firstShared < length) mask.fill(0, start + firstShared, start + length);
+      mask.fill(0, start + prefix + Math.max(0, query - window + 1), start + prefix + query + 1);
+    }
+  });
+  return mask;
 }
 
 /** The further inputs of the training graph: streams, settings, and whether to train at all (false: the streams are not read). */

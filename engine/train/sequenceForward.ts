@@ -1,16 +1,11 @@
 import type { Graph, Value } from '../graph/builder.ts';
 import * as op from '../graph/operators.ts';
 import { declareAdapter } from '../model/adapter.ts';
-import {
-  declareTrainedWeights,
-  declareWeights,
-  decoderLayers,
-  fullAttention,
-  type DecoderWeights,
-  type LoraPairs,
-} from '../model/decoder.ts';
+import { declareTrainedWeights, declareWeights, decoderLayers } from '../model/decoder.ts';
+import type { DecoderWeights, LoraPairs } from '../model/decoder.ts';
 import type { TrainedWeights } from '../model/trainedWeights.ts';
 import type { WeightFile } from '../model/weightFile.ts';
+import { declarePackedRows } from './packedRows.ts';
 
 /** The inputs of a pass over whole sequences, and the layers on them. */
 export interface SequenceForward {
@@ -26,17 +21,14 @@ export interface SequenceForward {
   hiddenOf(embedded: Value): Value;
 }
 
-/** Declares what every graph over whole sequences takes: tokens, mask, rotary tables, what to score, and what is trained. */
+/** Declares what every graph over whole sequences takes: packed rows (packedRows.ts), what to score, and what is trained. */
 export function sequenceForward(
   graph: Graph,
   weightFile: WeightFile,
   trained: Omit<TrainedWeights, 'tensors'>,
 ): SequenceForward {
   const { config } = weightFile;
-  const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
-  const mask = graph.input('mask', 'float32', ['sequence', 'sequence']);
-  const cos = graph.input('cos', 'float32', ['sequence', config.headDim / 2]);
-  const sin = graph.input('sin', 'float32', ['sequence', config.headDim / 2]);
+  const { tokens, attention } = declarePackedRows(graph, config);
   const completionRows = graph.input('completionRows', 'int64', ['tokens']);
   const targets = graph.input('targets', 'int64', ['tokens']);
   const temperature = graph.input('temperature', 'float32', []);
@@ -44,12 +36,7 @@ export function sequenceForward(
   const weights = trained.all
     ? declareTrainedWeights(graph, config)
     : declareWeights(graph, config, (name) => weightFile.locate(name));
-  const rotary = { positions: op.integers(graph, [0]), cos, sin };
-  const attend = fullAttention(config, mask);
   const hiddenOf = (embedded: Value): Value =>
-    op.reshape(decoderLayers({ config, weights, rotary, attend, lora }, embedded), [
-      'batch*sequence',
-      config.hiddenSize,
-    ]);
+    op.reshape(decoderLayers({ config, weights, attention, lora }, embedded), ['batch*sequence', config.hiddenSize]);
   return { tokens, completionRows, targets, temperature, weights, lora, hiddenOf };
 }

@@ -17,8 +17,9 @@ import type {
 import { allFinite, withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import type { GraphSession, SessionSettings, Tensor } from '../session/session.ts';
-import { checkSequences, layOut, planMicroBatches, trainingFeeds } from './microBatch.ts';
-import type { ScoredSequence } from './microBatch.ts';
+import { layOut, trainingFeeds } from './microBatch.ts';
+import { checkSequences, planMicroBatches, promptGroups } from './planMicroBatches.ts';
+import type { ScoredSequence } from './planMicroBatches.ts';
 import { objectiveGraph } from './objectives/objectiveGraph.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
 import { gradientName, TOKEN_METRICS, trainingGraph } from './trainingGraph.ts';
@@ -51,7 +52,7 @@ export class Trainer {
   }
 
   /**
-   * Gradients of the objective with respect to the adapter, summed over the sequences (TreeSum), written to `outputPath` as float32 safetensors.
+   * Gradients of the objective with respect to the adapter, summed over the groups of sequences (TreeSum), written to `outputPath` as float32 safetensors.
    * Throws EngineError('notFinite') naming sequence and tensor, EngineError('invalidInput') for malformed requests.
    */
   async gradients(request: GradientRequest, onProgress?: OnProgress): Promise<GradientResult> {
@@ -84,21 +85,19 @@ export class Trainer {
       ? await readTrained(request.policy.adapterPath, weightFile.config)
       : undefined;
     const open = await this.open(weightFile, request.policy.modelDigest, adapter, undefined, onProgress);
-    const batches = planMicroBatches(
-      request.sequences,
-      tokenLimitFor(adapter, this.settings.microBatchTokens),
-      request.sequences.length,
-    );
+    const { sequences } = request;
+    const tokenLimit = tokenLimitFor(adapter, this.settings.microBatchTokens);
+    const groups = promptGroups(sequences, tokenLimit);
     const result: number[][] = [];
     let done = 0;
     let tokens = 0;
-    for (const indices of batches) {
-      const sequences = indices.map((index) => request.sequences[index]!);
-      const scored = await score(open, sequences, adapter, request.temperature);
-      indices.forEach((index, i) => (result[index] = scored.logProbs[i]!));
-      done += indices.length;
+    for (const places of planMicroBatches(sequences, groups, tokenLimit)) {
+      const own = places.map((place) => groups[place]!);
+      const scored = await score(open, own.map(sequencesOf(sequences)), adapter, request.temperature);
+      own.flat().forEach((index, i) => (result[index] = scored.logProbs[i]!));
+      done += scored.logProbs.length;
       tokens += scored.realTokens;
-      onProgress?.({ phase: 'logProbs', done, total: request.sequences.length, tokens });
+      onProgress?.({ phase: 'logProbs', done, total: sequences.length, tokens });
     }
     return result;
   }
@@ -182,14 +181,20 @@ const tokenLimitFor = (trained: Pick<TrainedWeights, 'all'> | undefined, limit: 
 const adapterFeeds = (adapter: TrainedWeights | undefined): Record<string, Tensor> =>
   Object.fromEntries(adapter?.tensors ?? []);
 
-/** log p of each sequence's completion tokens, by the forward part of the graph. */
+const sequencesOf =
+  <T>(sequences: readonly T[]) =>
+  (group: readonly number[]): T[] =>
+    group.map((index) => sequences[index]!);
+
+/** log p of each sequence's completion tokens, group after group, by the forward part of the graph. */
 async function score(
   open: OpenGraph,
-  sequences: readonly ScoredSequence[],
+  groups: readonly ScoredSequence[][],
   adapter: TrainedWeights | undefined,
   temperature: number,
 ): Promise<{ logProbs: number[][]; realTokens: number }> {
-  const batch = layOut(open.weightFile.config, sequences, temperature);
+  const sequences = groups.flat();
+  const batch = layOut(open.weightFile.config, groups, temperature);
   const feeds = { ...batch.feeds, ...adapterFeeds(adapter) };
   if (open.objective) {
     const unused = sequences.map((sequence): TrainingSequence => ({ ...sequence, weight: 0 }));
@@ -224,16 +229,18 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
   const { sequences, adapter, objective } = run;
   const names = trainedNames(adapter, open.weightFile.config);
   const sizes = names.map((name) => adapter.tensors.get(name)!.data.length);
-  const perSequence = sizes.reduce((sum, size) => sum + size, 0);
-  const window = Math.max(1, 2 ** Math.floor(Math.log2(WAITING_GRADIENT_BYTES / (4 * perSequence))));
-  const sum = new TreeSum(sequences.length);
+  const perGroup = sizes.reduce((sum, size) => sum + size, 0);
+  const window = Math.max(1, 2 ** Math.floor(Math.log2(WAITING_GRADIENT_BYTES / (4 * perGroup))));
+  const groups = promptGroups(sequences, run.tokenLimit);
+  const sum = new TreeSum(groups.length);
   const metrics: SequenceMetrics[] = [];
-  const result: GradientResult = { sequences: metrics, computedTokens: 0, realTokens: 0 };
+  const result: GradientResult = { sequences: metrics, computedTokens: 0, filledTokens: 0, realTokens: 0 };
   let done = 0;
-  for (const indices of planMicroBatches(sequences, run.tokenLimit, window)) {
-    const own = indices.map((index) => sequences[index]!);
-    const references = run.reference && (await score(open, own, run.reference, objective.temperature)).logProbs;
-    const batch = layOut(open.weightFile.config, own, objective.temperature);
+  for (const places of planMicroBatches(sequences, groups, run.tokenLimit, window)) {
+    const rows = places.map((place) => groups[place]!.map((index) => sequences[index]!));
+    const own = rows.flat();
+    const references = run.reference && (await score(open, rows, run.reference, objective.temperature)).logProbs;
+    const batch = layOut(open.weightFile.config, rows, objective.temperature);
     const feeds = {
       ...batch.feeds,
       ...adapterFeeds(adapter),
@@ -242,23 +249,28 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
     };
     const outputs = await open.session.run(feeds);
     const values = (name: string) => outputs[name]!.data as Float32Array;
-    const take = (sequence: TrainingSequence, row: number) => {
-      metrics[indices[row]!] = sequenceMetrics(sequence, (name) =>
-        values(name).subarray(batch.spans[row]!.start, batch.spans[row]!.end),
-      );
-      const gradient = new Float32Array(perSequence);
+    const take = (members: readonly TrainingSequence[], row: number) => {
+      const gradient = new Float32Array(perGroup);
       let offset = 0;
       names.forEach((name, i) => {
         const part = values(gradientName(name)).subarray(row * sizes[i]!, (row + 1) * sizes[i]!);
-        checkFinite(part, `gradient of ${name} for sequence '${sequence.id}'`);
+        checkFinite(part, `gradient of ${name} for ${idsOf(members)}`);
         gradient.set(part, offset);
         offset += sizes[i]!;
       });
-      sum.add(indices[row]!, gradient);
+      sum.add(places[row]!, gradient);
     };
-    await withNonFiniteCause(open.session, feeds, () => own.forEach(take));
+    await withNonFiniteCause(open.session, feeds, () => {
+      const indices = places.flatMap((place) => groups[place]!);
+      own.forEach((sequence, i) => {
+        const { start, end } = batch.spans[i]!;
+        metrics[indices[i]!] = sequenceMetrics(sequence, (name) => values(name).subarray(start, end));
+      });
+      rows.forEach(take);
+    });
     done += own.length;
     result.computedTokens += batch.computedTokens;
+    result.filledTokens += batch.filledTokens;
     result.realTokens += batch.realTokens;
     run.onProgress?.({ phase: 'gradient', done, total: sequences.length, tokens: result.realTokens });
   }
@@ -273,6 +285,10 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
   await writeSafetensors(run.outputPath, tensors, { format: 'pt' });
   return result;
 }
+
+/** Sequences whose gradient is one, for messages. */
+const idsOf = (members: readonly TrainingSequence[]) =>
+  members.length === 1 ? `sequence '${members[0]!.id}'` : `sequences ${members.map(({ id }) => `'${id}'`).join(', ')}`;
 
 function sequenceMetrics(sequence: TrainingSequence, valuesOf: (name: string) => Float32Array): SequenceMetrics {
   const mean = (name: string) => {

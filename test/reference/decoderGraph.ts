@@ -4,11 +4,12 @@ import type { Value } from '../../engine/graph/builder.ts';
 import * as op from '../../engine/graph/operators.ts';
 import { declareAdapter } from '../../engine/model/adapter.ts';
 import type { Adapter } from '../../engine/model/adapter.ts';
-import { declareWeights, decoderLayers, embed, fullAttention, outputHead } from '../../engine/model/decoder.ts';
+import { declareWeights, decoderLayers, embed, outputHead } from '../../engine/model/decoder.ts';
 import type { DecoderWeights } from '../../engine/model/decoder.ts';
 import type { WeightFile } from '../../engine/model/weightFile.ts';
 import { openSession } from '../../engine/session/session.ts';
 import { layOut } from '../../engine/train/microBatch.ts';
+import { declarePackedRows } from '../../engine/train/packedRows.ts';
 import { testDevice } from '../gpu/testDevice.ts';
 
 /** A graph from the feeds of `layOut` to the logits of the gathered rows: [tokens, vocabulary]. */
@@ -18,15 +19,11 @@ export function decoderGraph(
 ): { graph: Graph; weights: DecoderWeights; logits: Value } {
   const { config } = weightFile;
   const graph = new Graph('decoder');
-  const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
-  const mask = graph.input('mask', 'float32', ['sequence', 'sequence']);
-  const table = (name: string) => graph.input(name, 'float32', ['sequence', config.headDim / 2]);
-  const rotary = { positions: op.integers(graph, [0]), cos: table('cos'), sin: table('sin') };
+  const { tokens, attention } = declarePackedRows(graph, config);
   const completionRows = graph.input('completionRows', 'int64', ['tokens']);
   const lora = declareAdapter(graph, adapter?.modules ?? []);
   const weights = declareWeights(graph, config, (tensor) => weightFile.locate(tensor));
-  const attend = fullAttention(config, mask);
-  const hidden = decoderLayers({ config, weights, rotary, attend, lora }, embed(weights, tokens));
+  const hidden = decoderLayers({ config, weights, attention, lora }, embed(weights, tokens));
   const gathered = op.gather(op.reshape(hidden, ['batch*sequence', config.hiddenSize]), completionRows);
   // The head in plain operators: what the trainer's chunked head computes by its own rule.
   const logits = op.matmul(gathered, outputHead(config, weights), { transB: true });
@@ -40,11 +37,9 @@ export async function logitsOf(weightFile: WeightFile, rows: number[][], adapter
   graph.output('logits', logits);
   const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
   // A token after the end has the last token's logits gathered; which one does not matter.
-  const sequences = rows.map((row, i) => ({
-    id: `row ${i}`,
-    promptTokens: row.slice(0, 1),
-    completionTokens: [...row.slice(1), 0],
-  }));
+  const sequences = rows.map((row, i) => [
+    { id: `row ${i}`, promptTokens: row.slice(0, 1), completionTokens: [...row.slice(1), 0] },
+  ]);
   const { temperature: _, targets: _unused, ...feeds } = layOut(config, sequences, 1).feeds;
   const result = await session.run({ ...feeds, ...Object.fromEntries(adapter?.tensors ?? []) });
   await session.release();

@@ -79,7 +79,11 @@ describeCases<GradientCase>('gradients', 'gradients of the mean cross entropy', 
     );
 
     const session = await openSession(graph, { threads: 2, device: testDevice, weightsFolder: weightFile.folder });
-    const batch = layOut(weightFile.config, sequences, 1);
+    const batch = layOut(
+      weightFile.config,
+      sequences.map((sequence) => [sequence]),
+      1,
+    );
     const { temperature: _, ...feeds } = batch.feeds;
     const tokenWeights = new Float32Array(batch.gatheredTokens).fill(
       1 / info.completion_tokens,

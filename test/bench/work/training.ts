@@ -65,9 +65,8 @@ export async function paddingShare(bench: Bench): Promise<Measurement> {
   const engine = startEngine({ ...bench.model.settings, cachePath: join(bench.scratch, 'tiny', 'cache') });
   try {
     await engine.createAdapter(adapterRequest(request));
-    const { computedTokens, realTokens } = await engine.gradients(request);
-    // The last token of a sequence is only predicted: it has no position.
-    return { ours: [1 - (realTokens - sequences.length) / computedTokens] };
+    const { computedTokens, filledTokens } = await engine.gradients(request);
+    return { ours: [1 - filledTokens / computedTokens] };
   } finally {
     await engine.close();
   }

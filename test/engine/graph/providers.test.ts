@@ -7,7 +7,14 @@ import type { GraphNode, Value } from '../../../engine/graph/builder.ts';
 import { graphForProvider } from '../../../engine/graph/providers.ts';
 import { gradients } from '../../../engine/graph/gradients.ts';
 import * as op from '../../../engine/graph/operators.ts';
-import { declareWeights, decoderLayers, embed, fullAttention, outputHead } from '../../../engine/model/decoder.ts';
+import {
+  declareWeights,
+  decoderLayers,
+  embed,
+  fullAttention,
+  outputHead,
+  rotated,
+} from '../../../engine/model/decoder.ts';
 import { convertedWeights } from '../../../engine/model/weightFile.ts';
 import type { WeightFile } from '../../../engine/model/weightFile.ts';
 import { openSession } from '../../../engine/session/session.ts';
@@ -44,7 +51,7 @@ function forwardAndBackward(weightFile: WeightFile): Graph {
   const weights = declareWeights(graph, config, weightFile.locate);
   const rotary = { positions: op.integers(graph, [0]), cos: cos!, sin: sin! };
   const hidden = decoderLayers(
-    { config, weights, rotary, attend: fullAttention(config, mask) },
+    { config, weights, attention: rotated(rotary, fullAttention(config, mask)) },
     embed(weights, tokens),
   );
   const logProbs = op.logSoftmax(op.matmul(hidden, outputHead(config, weights), { transB: true }));

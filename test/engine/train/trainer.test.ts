@@ -9,7 +9,7 @@ import type { EngineProgress, GradientRequest, TrainingSequence } from '../../..
 import { sampleSequences } from '../../../engine/generate/sampleSequences.ts';
 import { openSampler } from '../../../engine/generate/sampler.ts';
 import { policyWeights } from '../../../engine/model/trainedWeights.ts';
-import { paddedLength, planMicroBatches } from '../../../engine/train/microBatch.ts';
+import { planMicroBatches, rowLength } from '../../../engine/train/planMicroBatches.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
 import { TreeSum } from '../../../engine/train/treeSum.ts';
 import { update } from '../../../engine/train/update.ts';
@@ -91,13 +91,14 @@ describe('micro-batches', () => {
       completionTokens: Array.from({ length }, () => 1),
     });
     const list = [40, 10, 33, 12].map(of);
-    expect(planMicroBatches(list, 96, 4)).toEqual([
+    const alone = list.map((_, index) => [index]);
+    expect(planMicroBatches(list, alone, 96)).toEqual([
       [1, 3],
       [0, 2],
     ]);
-    expect(planMicroBatches(list, 1, 4)).toEqual([[1], [3], [0], [2]]);
+    expect(planMicroBatches(list, alone, 1)).toEqual([[1], [3], [0], [2]]);
     // Padding 10 to 40 tokens costs more than a run of its own.
-    expect(planMicroBatches(list, 1000, 2)).toEqual([[1], [0], [3], [2]]);
+    expect(planMicroBatches(list, alone, 1000, 2)).toEqual([[1], [0], [3], [2]]);
   });
 
   it('pad no more than a tenth of the computed positions where lengths are mixed', () => {
@@ -111,10 +112,11 @@ describe('micro-batches', () => {
           completionTokens: Array.from({ length: tokens - 1 }, () => 1),
         };
       });
-      const plan = planMicroBatches(list, 1536, count);
+      const alone = list.map((_, index) => [index]);
+      const plan = planMicroBatches(list, alone, 1536);
       expect(plan.flat().sort((a, b) => a - b)).toEqual(list.map((_, i) => i));
       const computed = plan.reduce(
-        (sum, batch) => sum + batch.length * Math.max(...batch.map((i) => paddedLength(list[i]!))),
+        (sum, batch) => sum + batch.length * Math.max(...batch.map((i) => rowLength([list[i]!]))),
         0,
       );
       const real = list.reduce((sum, { completionTokens }) => sum + 1 + completionTokens.length, 0);
