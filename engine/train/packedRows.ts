@@ -1,5 +1,6 @@
 import type { Graph, Value } from '../graph/builder.ts';
 import { productOf, sumOf } from '../graph/dimensions.ts';
+import type { Shape } from '../graph/dimensions.ts';
 import * as op from '../graph/operators.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import { headsFirst, maskedAttention, positionsFirst, type Attention } from '../model/decoder.ts';
@@ -30,6 +31,7 @@ const SEQUENCES = productOf(['batch', 'members']);
 export function declarePackedRows(graph: Graph, config: DecoderConfig): PackedRows {
   const tokens = graph.input('tokens', 'int64', ['batch', 'sequence']);
   const slots: Slots = {
+    rows: tokens.shape,
     prefixRows: graph.input('prefixRows', 'int64', ['batch', 'prefix']),
     ownRows: graph.input('ownRows', 'int64', ['batch', 'members', 'own']),
     slotOfPosition: graph.input('slotOfPosition', 'int64', [POSITIONS]),
@@ -61,7 +63,9 @@ export function declarePackedRows(graph: Graph, config: DecoderConfig): PackedRo
   return { tokens, attention };
 }
 
+/** Where the positions of rows [batch, sequence] are in attention. */
 interface Slots {
+  rows: Shape;
   prefixRows: Value;
   ownRows: Value;
   slotOfPosition: Value;
@@ -75,12 +79,13 @@ function toMembers(shared: Value): Value {
 }
 
 /** [batch, sequence, heads, headDim] to the slots, [batch, prefix, heads, headDim] and [batch*members, own, heads, headDim]. */
-function toSlots(x: Value, { prefixRows, ownRows, slotOfPosition }: Slots): { prefix: Value; own: Value } {
+export function toSlots(x: Value, { rows, prefixRows, ownRows, slotOfPosition }: Slots): { prefix: Value; own: Value } {
   const graph = x.graph.insertion;
   const heads = x.shape.slice(2);
-  const flat = op.reshape(x, [POSITIONS, productOf(heads)]);
-  const prefix = op.reshape(op.gather(flat, prefixRows), ['batch', 'prefix', ...heads]);
-  const own = op.reshape(op.gather(flat, ownRows), [SEQUENCES, 'own', ...heads]);
+  const flat = op.reshape(x, [productOf(rows), productOf(heads)]);
+  const [batch, members, ownSlots] = ownRows.shape;
+  const prefix = op.reshape(op.gather(flat, prefixRows), [...prefixRows.shape, ...heads]);
+  const own = op.reshape(op.gather(flat, ownRows), [productOf([batch!, members!]), ownSlots!, ...heads]);
   graph.composite('ToSlots', [x], [prefix, own], ([ofPrefix, ofOwn]) => {
     if (!ofPrefix && !ofOwn) return [undefined];
     const all = joined(ofPrefix ?? op.zeros(x.graph, prefix.shape), ofOwn ?? op.zeros(x.graph, own.shape));
@@ -90,14 +95,14 @@ function toSlots(x: Value, { prefixRows, ownRows, slotOfPosition }: Slots): { pr
 }
 
 /** What attention yields, [batch, prefix, width] and [batch*members, own, width], back to the positions: [batch, sequence, width]; padding is 0. */
-function toPositions(prefix: Value, own: Value, { prefixRows, ownRows, slotOfPosition }: Slots): Value {
+export function toPositions(prefix: Value, own: Value, { rows, prefixRows, ownRows, slotOfPosition }: Slots): Value {
   const graph = prefix.graph.insertion;
   const width = prefix.shape[2]!;
-  const result = op.reshape(op.gather(joined(prefix, own), slotOfPosition), ['batch', 'sequence', width]);
+  const result = op.reshape(op.gather(joined(prefix, own), slotOfPosition), [...rows, width]);
   graph.composite('ToPositions', [prefix, own], [result], ([gradient]) => {
     if (!gradient) return [undefined, undefined];
     // The gradient of padding is 0, so that of spare slots, which are rows of it, is too.
-    const flat = op.reshape(gradient, [POSITIONS, width]);
+    const flat = op.reshape(gradient, [productOf(rows), width]);
     return [op.gather(flat, prefixRows), op.reshape(op.gather(flat, ownRows), own.shape)];
   });
   return result;

@@ -3,6 +3,7 @@ import type { Graph, Value } from '../../../engine/graph/builder.ts';
 import * as op from '../../../engine/graph/operators.ts';
 import { attentionMask, fullAttention } from '../../../engine/model/decoder.ts';
 import { sequenceSums } from '../../../engine/train/objectives/sequenceSums.ts';
+import { toPositions, toSlots } from '../../../engine/train/packedRows.ts';
 import { gatherRows, HEAD_CHUNK, tokenLogProbs } from '../../../engine/train/tokenLogProbs.ts';
 import { TINY } from '../train/randomModel.ts';
 import { softmax, sum } from './arithmetic.ts';
@@ -33,6 +34,21 @@ const headLogs = (hidden: Float64Array) =>
     return [...softmax(Float64Array.from(scores)).map(Math.log)];
   });
 
+/** A row of 6 positions, the last of them padding: one shared token in two slots, two members of two tokens, in three slots each. */
+const slotsOf = (graph: Graph) => {
+  const indices = (values: number[], shape: number[]) => op.reshape(op.integers(graph, values), shape);
+  return {
+    rows: [1, 6],
+    prefixRows: indices([0, 5], [1, 2]),
+    ownRows: indices([1, 2, 5, 3, 4, 5], [1, 2, 3]),
+    slotOfPosition: op.integers(graph, [0, 2, 3, 5, 6, 8]),
+  };
+};
+const positionOfSlot = [0, 5, 1, 2, 5, 3, 4, 5];
+/** Positions of [1, 6, 2] in the order of the slots, spare ones zero. */
+const inSlots = (x: ArrayLike<number>) =>
+  positionOfSlot.flatMap((position) => (position === 5 ? [0, 0] : [x[2 * position]!, x[2 * position + 1]!]));
+
 export const handWritten: Record<string, OperatorCase> = {
   fullAttention: {
     build: ([query, key, value], graph) => {
@@ -55,6 +71,32 @@ export const handWritten: Record<string, OperatorCase> = {
           return [0, 1].map((i) => sum(seen.map((at) => weights[at]! * value![at * 2 + i]!)));
         }),
       ),
+  },
+  toSlots: {
+    build: ([x], graph) => {
+      const slots = slotsOf(graph);
+      const { prefix, own } = toSlots(op.reshape(x!, [1, 6, 1, 2]), slots);
+      const filled = graph.constant(
+        Float32Array.from(positionOfSlot, (position) => (position === 5 ? 0 : 1)),
+        'float32',
+        [8, 1],
+      );
+      return op.mul(op.concat([op.reshape(prefix, [2, 2]), op.reshape(own, [6, 2])], 0), filled);
+    },
+    shapes: [[1, 6, 2]],
+    forward: ([x]) => inSlots(x!),
+  },
+  toPositions: {
+    build: ([prefix, own], graph) => {
+      // Padding is read by nobody, so its gradient is 0.
+      const read = graph.constant(Float32Array.of(1, 1, 1, 1, 1, 0), 'float32', [6, 1]);
+      return op.mul(toPositions(prefix!, own!, slotsOf(graph)), read);
+    },
+    shapes: [
+      [1, 2, 2],
+      [2, 3, 2],
+    ],
+    forward: ([prefix, own]) => [...prefix!.slice(0, 2), ...own!.slice(0, 4), ...own!.slice(6, 10), ...[0, 0]],
   },
   tokenLogProbs: {
     build: ([hidden], graph) => headOf(hidden!, graph).logProbs,

@@ -23,6 +23,16 @@ def attention(query, key, value):
     return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
 
 
+def to_slots(x):
+    """[1, 6, 2], position 5 padding: position 0 in two slots, positions 1, 2 and 3, 4 in three slots each; spare slots are 0."""
+    return torch.cat([x[0, [0]], x.new_zeros(1, 2), x[0, [1, 2]], x.new_zeros(1, 2), x[0, [3, 4]], x.new_zeros(1, 2)])
+
+
+def to_positions(prefix, own):
+    """The way back from slots [1, 2, 2] and [2, 3, 2]: [1, 6, 2]; padding is 0."""
+    return torch.cat([prefix[0, :1], own[0, :2], own[1, :2], prefix.new_zeros(1, 2)])[None]
+
+
 def head_log_probs(hidden):
     """log softmax(hidden E' / 0.8) of token 3 i mod 5; E is a table of sines."""
     embedding = torch.sin(torch.arange(15) + 1.0).float().double().reshape(5, 3)
@@ -113,4 +123,6 @@ OPERATORS = {
     "entropy": (head_entropy, [(64, 3)], *SYMMETRIC),
     "gatherRows": (lambda a: a[torch.tensor([3, 0, 1])], [(4, 2)], *SYMMETRIC),
     "sequenceSums": (sequence_sums, [(5,)], *SYMMETRIC),
+    "toSlots": (to_slots, [(1, 6, 2)], *SYMMETRIC),
+    "toPositions": (to_positions, [(1, 2, 2), (2, 3, 2)], *SYMMETRIC),
 }
