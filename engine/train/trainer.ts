@@ -173,7 +173,7 @@ function shapeOf({ modules, all }: Omit<TrainedWeights, 'tensors'>): string {
 }
 
 /**
- * Most padded tokens of a micro-batch. Where every weight is trained, sequences run alone: a gradient is summed over a run, and weights that are inputs
+ * Most computed positions of a micro-batch. Where every weight is trained, sequences run alone: a gradient is summed over a run, and weights that are inputs
  * multiply several sequences with other bits than one.
  */
 const tokenLimitFor = (trained: Pick<TrainedWeights, 'all'> | undefined, limit: number) => (trained?.all ? 1 : limit);

@@ -1,6 +1,6 @@
 /**
- * The balanced binary tree in which a step's gradients are summed: leaves are the sequences in canonical order, a node at height h covers an
- * aligned run of 2^h of them; places past the end are empty and an only child is its parent. So any aligned run of 2^k sequences (a shard) is
+ * The balanced binary tree in which a step's gradients are summed: leaves are the groups of sequences in canonical order, a node at height h covers an
+ * aligned run of 2^h of them; places past the end are empty and an only child is its parent. So any aligned run of 2^k leaves (a shard) is
  * a sub-tree, and sums over shards continue the same tree: bits depend neither on how leaves are grouped into runs nor on when they arrive.
  * Additions are float32.
  */
