@@ -24,6 +24,8 @@ export interface StudyPlan {
   guard?: ArtifactRef;
   /** Questions that stand among what arms are trained or prompted with; absent in plans of older versions. */
   contamination?: ArtifactRef;
+  /** StoredHazards, told by the libraries before anything is left out of them; absent where nothing is, and in plans of older versions. */
+  hazards?: ArtifactRef;
   /** SearchedAttacks; absent = none is searched for. */
   attacks?: ArtifactRef;
   units: PlannedUnit[];
@@ -93,6 +95,8 @@ export interface StudyRecord {
   latex: ArtifactRef;
   /** Digest of the hypotheses it tells of; absent = none. */
   hypotheses?: string;
+  /** Digest of the hazards that its plan tells of; absent = none. */
+  hazards?: string;
 }
 
 /** Hypotheses change the result of a study, and nothing that it is made of. */

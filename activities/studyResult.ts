@@ -3,10 +3,13 @@ import { similaritySettings, usesSimilarity } from '../alignment/configuration/c
 import { armName, askedBare, type InferenceArm } from '../alignment/study/inferenceArm.ts';
 import type { Contamination } from '../alignment/benchmarks/contamination.ts';
 import type { SuiteQuestion } from '../alignment/benchmarks/suites.ts';
-import type { CodeText } from '../alignment/library/library.ts';
-import { hazardsOf } from '../alignment/library/withholdHazards.ts';
-import { knownHazard, type StudyHazards } from '../alignment/study/hazards.ts';
-import { goalDigest } from '../alignment/study/outcomes.ts';
+import type { Library } from '../alignment/library/library.ts';
+import {
+  hazardsAsStored,
+  hazardsOfQuestions,
+  type StoredHazards,
+  type StudyHazards,
+} from '../alignment/study/hazards.ts';
 import { testHypotheses } from '../alignment/study/hypotheses.ts';
 import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
@@ -52,6 +55,7 @@ export async function summariseStudy(
   const record: StudyRecord = {
     ...{ studyId, at: new Date().toISOString(), units: plan.units.length, failed: missing },
     ...(hypotheses ? { hypotheses } : {}),
+    ...(plan.hazards ? { hazards: plan.hazards.sha256 } : {}),
     page: await put(renderStudyPage(result), 'study-page'),
     json: await put(canonicalJson(result), 'study-result'),
     markdown: await put(markdownTables(result), 'study-markdown'),
@@ -60,24 +64,17 @@ export async function summariseStudy(
   await store.putDocument(studyDocument(studyId), record, 'replace');
 }
 
-/** The hazards of all its libraries: their held-out requests keep those that are withheld. */
-async function hazardsOfStudy(store: ArtifactStore, { units, questions }: StudyPlan): Promise<StudyHazards> {
-  const known = new Set<string>();
-  const detailed: CodeText[] = [];
+/** Where the plan does not tell them (nothing is withheld, or an older version made it), by the libraries that its units are asked with. */
+async function hazardsOfStudy(store: ArtifactStore, { units, questions, hazards }: StudyPlan): Promise<StudyHazards> {
+  if (hazards) return hazardsAsStored(await readJson<StoredHazards>(store, hazards));
+  const libraries: Library[] = [];
   let withheld: readonly string[] = [];
   for (const { evaluation } of units) {
-    const library = await readLibrary(store, evaluation);
-    for (const hazard of hazardsOf(library)) known.add(hazard);
-    detailed.push(...library.codes.detailed);
+    libraries.push(await readLibrary(store, evaluation));
     const { withhold = [] } = (await readConfiguration(store, evaluation)).library;
     if (withhold.length > 0) withheld = withhold;
   }
-  const asked = await readLines<SuiteQuestion>(store, questions);
-  const ofGoal = asked.flatMap(({ goal, category, kind }): [string, string][] => {
-    const hazard = kind === 'utility' ? undefined : knownHazard(category, known, detailed);
-    return hazard === undefined ? [] : [[goalDigest(goal), hazard]];
-  });
-  return { ofGoal: new Map(ofGoal), withheld };
+  return hazardsOfQuestions(await readLines<SuiteQuestion>(store, questions), libraries, withheld);
 }
 
 function resultOf(

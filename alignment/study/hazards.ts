@@ -1,5 +1,8 @@
 /** Which hazard category of the library a benchmark's own category is about. */
-import type { CodeText } from '../library/library.ts';
+import type { SuiteQuestion } from '../benchmarks/suites.ts';
+import type { CodeText, Library } from '../library/library.ts';
+import { hazardsOf } from '../library/withholdHazards.ts';
+import { goalDigest } from './outcomes.ts';
 
 /** Of the general library: categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, OR-Bench and XSTest, in lower case. */
 const namesOf: Record<string, readonly string[]> = {
@@ -43,11 +46,7 @@ export function hazardOf(category: string, detailed: readonly CodeText[]): strin
 }
 
 /** Undefined where a category is of none of these hazards. */
-export function knownHazard(
-  category: string,
-  known: ReadonlySet<string>,
-  detailed: readonly CodeText[],
-): string | undefined {
+function knownHazard(category: string, known: ReadonlySet<string>, detailed: readonly CodeText[]): string | undefined {
   const hazard = hazardOf(category, detailed);
   return known.has(hazard) ? hazard : undefined;
 }
@@ -59,3 +58,37 @@ export interface StudyHazards {
   /** Left out of what arms are trained on and prompted with. */
   withheld: readonly string[];
 }
+
+/**
+ * @param libraries of all arms. A library without its withheld hazards has lost what their codes say of benchmarks (`benchmarkCategories`): of a study that
+ * withholds some, they are to be the libraries as they stand.
+ */
+export function hazardsOfQuestions(
+  questions: readonly Pick<SuiteQuestion, 'goal' | 'category' | 'kind'>[],
+  libraries: readonly Library[],
+  withheld: readonly string[],
+): StudyHazards {
+  const known = new Set(libraries.flatMap((library) => [...hazardsOf(library)]));
+  const detailed = libraries.flatMap(({ codes }) => codes.detailed);
+  const ofGoal = questions.flatMap(({ goal, category, kind }): [string, string][] => {
+    const hazard = kind === 'utility' ? undefined : knownHazard(category, known, detailed);
+    return hazard === undefined ? [] : [[goalDigest(goal), hazard]];
+  });
+  return { ofGoal: new Map(ofGoal), withheld };
+}
+
+/** StudyHazards as JSON has them. */
+export interface StoredHazards {
+  ofGoal: Record<string, string>;
+  withheld: readonly string[];
+}
+
+export const storedHazards = ({ ofGoal, withheld }: StudyHazards): StoredHazards => ({
+  ofGoal: Object.fromEntries(ofGoal),
+  withheld,
+});
+
+export const hazardsAsStored = ({ ofGoal, withheld }: StoredHazards): StudyHazards => ({
+  ofGoal: new Map(Object.entries(ofGoal)),
+  withheld,
+});

@@ -1,22 +1,22 @@
 /** Which figures a study will have, known from its questions before any is answered. */
-import { hazardOf } from './hazards.ts';
+import type { StudyHazards } from './hazards.ts';
 import type { SuiteQuestion } from '../benchmarks/suites.ts';
 import { resolveAttacks } from '../configuration/attacks.ts';
 import { notCompared, studyMeasures } from './measures.ts';
-import type { StudyOutcome } from './outcomes.ts';
+import { goalDigest, type StudyOutcome } from './outcomes.ts';
 import type { Study } from './studySchema.ts';
 
 /** Ids of the measures in which its arms are compared. `questions`: with those under attacks that are templates. */
 export function comparedFigures(
   study: Pick<Study, 'attacks' | 'attackSettings' | 'refusalBy' | 'judge' | 'guard' | 'leaks'>,
   questions: readonly SuiteQuestion[],
-  /** Hazards that its arms withhold. */
-  withheld: readonly string[] = [],
+  /** Of a study that withholds some; absent = it withholds none. */
+  hazards?: StudyHazards,
 ): string[] {
   const { refusalBy, judge, guard, leaks } = study;
   const attacks = attacksOf(study);
   const outcomes = questions.flatMap(({ id, suite, kind, goal, attack }): StudyOutcome[] => {
-    const unknown = { id, suite, kind, goal, format: true, cut: false, tokens: 0 };
+    const unknown = { id, suite, kind, goal: goalDigest(goal), format: true, cut: false, tokens: 0 };
     // Searched attacks are made later, of every harmful question.
     const later = kind === 'harmful' && attack === undefined ? attacks : [];
     return [attack ?? null, ...later].map((one) => ({
@@ -26,12 +26,11 @@ export function comparedFigures(
       ...(guard && kind !== 'utility' ? { harmByGuard: null } : {}),
     }));
   });
-  const hazards = new Map(questions.map(({ goal, category }) => [goal, hazardOf(category, [])]));
   const settings = {
     refusalBy,
     ...(judge ? { rubricJudge: judge.model } : {}),
     ...(guard ? { guardJudge: guard.source } : {}),
-    hazards: { ofGoal: hazards, withheld },
+    ...(hazards ? { hazards } : {}),
   };
   return studyMeasures(outcomes, settings)
     .map(({ id }) => id)

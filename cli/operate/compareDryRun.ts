@@ -9,8 +9,11 @@ import { attackWork } from '../../alignment/configuration/attacks.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import type { Library } from '../../alignment/library/library.ts';
+import { hazardsOf } from '../../alignment/library/withholdHazards.ts';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 import { modelMemory } from '../../alignment/plan/modelMemory.ts';
+import { hazardOf, type StudyHazards } from '../../alignment/study/hazards.ts';
+import { goalDigest } from '../../alignment/study/outcomes.ts';
 import { unitsOf, type Study, type StudyUnit } from '../../alignment/study/studySchema.ts';
 import { describeModel } from '../../engine/model/describe.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
@@ -23,6 +26,7 @@ import { configurationOf, withheldBy, type ReadStudy } from './compareFile.ts';
 import { checkFigures, checkPrompts, questionsOfSuite } from './comparePlan.ts';
 import { checkLocalModel, checkPairs, checkRequests } from './inputChecks.ts';
 import { readRunLibrary } from './libraryFiles.ts';
+import { libraryPlaces, studyHazards, wholeLibraries } from './studyHazards.ts';
 
 export interface DryUnit {
   unit: string;
@@ -50,13 +54,13 @@ export interface DryRun {
 export async function dryRun(read: ReadStudy, data: string | undefined): Promise<DryRun> {
   const { study } = read;
   const unchecked = new Set<string>();
-  const suites = await Promise.all(
-    study.suites.map((one) => plannedSuite(study, one, { data, withheld: withheldBy(read) })),
-  );
+  const withheld = withheldBy(read);
+  const exposed = withheld.length === 0 ? [] : await exposedCategories(read, withheld);
+  const suites = await Promise.all(study.suites.map((one) => plannedSuite(study, one, { data, exposed })));
   for (const { suite, read: known } of suites)
     if (!known) unchecked.add(`${suite}: its file is not on this machine; numbers of questions are those published`);
   const questions = suites.flatMap((one) => one.sample);
-  checkFigures(read, questions);
+  checkFigures(read, questions, await knownHazards(read, questions, withheld));
 
   const libraries = new Map<string, Library | undefined>();
   const libraryOf = async ({ library }: Configuration): Promise<Library | undefined> => {
@@ -121,7 +125,7 @@ interface PlannedSuite {
 async function plannedSuite(
   study: Study,
   one: Study['suites'][number],
-  { data, withheld }: { data: string | undefined; withheld: readonly string[] },
+  { data, exposed }: { data: string | undefined; exposed: readonly string[] },
 ): Promise<PlannedSuite> {
   const { suite } = one;
   if (hasSuite(suite, { data, cache: cadaCache() })) {
@@ -141,15 +145,37 @@ async function plannedSuite(
     ...(lookAlike > 0 ? (['look-alike'] as const) : []),
     ...(isUtility(suite) ? (['utility'] as const) : []),
   ];
-  // Of a withheld hazard too, so that the figures of unseen ones are known of; hazards are told by goal.
   const sample = kinds.flatMap((kind) =>
-    ['', ...withheld.slice(0, 1)].map((category): SuiteQuestion => ({
+    ['', ...exposed].map((category): SuiteQuestion => ({
       ...{ id: `${suite}/${kind}/${category}`, suite, kind, category },
       ...{ prompt: 'a question', goal: `a ${kind} question ${category}` },
     })),
   );
   return { suite, questions, harmful, lookAlike, read: false, sample };
 }
+
+/** A hazard that arms are shown and one that is withheld, so that the figures of both are known of where the questions are not. */
+async function exposedCategories(read: ReadStudy, withheld: readonly string[]): Promise<string[]> {
+  const known = isHere(read) ? (await wholeLibraries(read)).flatMap((library) => [...hazardsOf(library)]) : [];
+  const seen = known.find((hazard) => !withheld.includes(hazard));
+  return [...(seen === undefined ? [] : [seen]), ...withheld.slice(0, 1)];
+}
+
+/** Where a library is not on this machine every category counts as a hazard of it: what is claimed of hazards is then refused where its units are planned. */
+async function knownHazards(
+  read: ReadStudy,
+  questions: readonly SuiteQuestion[],
+  withheld: readonly string[],
+): Promise<StudyHazards | undefined> {
+  if (withheld.length === 0 || isHere(read)) return studyHazards(read, questions);
+  return {
+    ofGoal: new Map(questions.map(({ goal, category }) => [goalDigest(goal), hazardOf(category, [])])),
+    withheld,
+  };
+}
+
+const isHere = (read: ReadStudy): boolean =>
+  libraryPlaces(read).every(({ path }) => path === undefined || existsSync(path));
 
 /** Of one unit: harmful answers by the rubric, also those that an attack tries, and whether look-alike ones are refused. */
 function judgedAnswers(

@@ -5,6 +5,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { withEnvironmentJudge } from '../../alignment/configuration/environmentJudge.ts';
 import type { GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
+import type { LibrarySettings } from '../../alignment/configuration/library.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import { overridden, studySchema, type Study, type StudyArm } from '../../alignment/study/studySchema.ts';
 import { ConfigurationError } from '../../infra/configuration/problems.ts';
@@ -83,12 +84,7 @@ export function guardOf({ study: { guard }, file }: ReadStudy): GuardModelSettin
  */
 export function withheldBy(read: ReadStudy): string[] {
   const { study, file } = read;
-  const [model, seed] = [study.models[0]!, study.seeds[0]!];
-  const configurations = [
-    configurationOf(read, model),
-    ...study.arms.flatMap((arm) => (arm.configuration ? [configurationOf(read, model, arm, seed)] : [])),
-  ];
-  const named = [study.withhold ?? [], ...configurations.map(({ library }) => library.withhold ?? [])];
+  const named = [study.withhold ?? [], ...librariesOf(read).map(({ withhold }) => withhold ?? [])];
   const lists = new Map(named.filter((list) => list.length > 0).map((list) => [JSON.stringify(list.toSorted()), list]));
   if (lists.size > 1)
     throw badInput(
@@ -96,6 +92,15 @@ export function withheldBy(read: ReadStudy): string[] {
       'Write one list, as `withhold` of the study or library.withhold of its arms; an arm with `withhold: []` keeps all.',
     );
   return lists.values().next().value ?? [];
+}
+
+/** Of the untouched model, then of each trained arm: neither model nor seed changes them. */
+export function librariesOf(read: ReadStudy): LibrarySettings[] {
+  const [model, seed] = [read.study.models[0]!, read.study.seeds[0]!];
+  const trained = read.study.arms.filter(({ configuration }) => configuration !== undefined);
+  return [configurationOf(read, model), ...trained.map((arm) => configurationOf(read, model, arm, seed))].map(
+    ({ library }) => library,
+  );
 }
 
 function judgedBy(configuration: Configuration, arm: StudyArm | undefined, file: string): Configuration {

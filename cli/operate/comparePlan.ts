@@ -16,6 +16,7 @@ import { usesEmbeddings } from '../../alignment/configuration/caseSampling.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { armPrompt } from '../../alignment/study/armPrompt.ts';
+import { storedHazards, type StudyHazards } from '../../alignment/study/hazards.ts';
 import { partsOf } from '../../alignment/study/hypothesisSchema.ts';
 import { isBare } from '../../alignment/study/inferenceArm.ts';
 import { comparedFigures } from '../../alignment/study/plannedFigures.ts';
@@ -31,6 +32,7 @@ import { searchedAttacks, tellAttackWork } from './attackPlan.ts';
 import { benchmarksIn, readBenchmarks, readSuite } from './benchmarkFiles.ts';
 import { configurationOf, guardOf, withheldBy, type ReadStudy } from './compareFile.ts';
 import { readRunLibrary } from './libraryFiles.ts';
+import { studyHazards } from './studyHazards.ts';
 
 export interface PlanOptions {
   /** Folder of the user's own copies of the benchmarks. */
@@ -41,10 +43,12 @@ export interface PlanOptions {
 /** @throws CliError, ConfigurationError for everything that can be known to be wrong before any work. */
 export async function planStudy(store: ArtifactStore, read: ReadStudy, options: PlanOptions): Promise<StudyInput> {
   const { study } = read;
+  // Told before a benchmark is fetched.
   withheldBy(read);
   const guard = guardOf(read);
   const questions = await questionsOf(study, options);
-  checkFigures(read, questions);
+  const hazards = await studyHazards(read, questions);
+  checkFigures(read, questions, hazards);
   const publishing = new Publishing(store, read, options);
   const units: PlannedUnit[] = [];
   for (const unit of unitsOf(study)) units.push(await publishing.unit(unit));
@@ -62,6 +66,7 @@ export async function planStudy(store: ArtifactStore, read: ReadStudy, options: 
     study,
     questions: asked,
     contamination: await store.putBytes(canonicalJson(contamination), 'contamination'),
+    ...(hazards ? { hazards: await store.putBytes(canonicalJson(storedHazards(hazards)), 'study-hazards') } : {}),
     ...(guard ? { guard: await store.putBytes(canonicalJson(guard), 'guard-settings') } : {}),
     ...(study.judge ? { judge: await store.putBytes(canonicalJson(study.judge), 'judge-settings') } : {}),
     ...(searched ? { attacks: await store.putBytes(canonicalJson(searched), 'attack-settings') } : {}),
@@ -227,9 +232,12 @@ function textsOf({ suites, attacks }: Study, questions: readonly SuiteQuestion[]
 }
 
 /** A hypothesis of a figure that no answer will have is told before any is given. */
-export function checkFigures(read: ReadStudy, questions: readonly SuiteQuestion[]): void {
-  const { study, file } = read;
-  const known = comparedFigures(study, questions, withheldBy(read));
+export function checkFigures(
+  { study, file }: ReadStudy,
+  questions: readonly SuiteQuestion[],
+  hazards: StudyHazards | undefined,
+): void {
+  const known = comparedFigures(study, questions, hazards);
   for (const [index, hypothesis] of (study.hypotheses ?? []).entries()) {
     for (const { figure } of partsOf(hypothesis)) {
       if (known.includes(figure)) continue;

@@ -9,6 +9,7 @@ import {
   studyDocument,
   type FailedUnit,
   type StudyInput,
+  type StudyPlan,
   type StudyRecord,
 } from '../../activities/studyPlans.ts';
 import { summariseStudy } from '../../activities/studyResult.ts';
@@ -108,8 +109,9 @@ async function delivered(
   const recorded = async () => (await store.getDocument<StudyRecord>(studyDocument(studyId)))?.value;
   let record = await recorded();
   if (!record || (record.failed.length > 0 && !also)) return undefined;
-  if (record.hypotheses !== hypothesesDigest(study)) {
-    // Claims that came, went or were worded anew since: its units are what they were.
+  const { hazards } = await readJson<StudyPlan>(store, input.plan);
+  if (record.hypotheses !== hypothesesDigest(study) || record.hazards !== hazards?.sha256) {
+    // Claims that came, went or were worded anew since, or hazards that an older version did not tell of: its units are what they were.
     await summariseStudy({ store }, input, record.failed);
     record = (await recorded())!;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { SuiteQuestion } from '../../../alignment/benchmarks/suites.ts';
+import { goalDigest } from '../../../alignment/study/outcomes.ts';
 import { comparedFigures } from '../../../alignment/study/plannedFigures.ts';
 import { studySchema } from '../../../alignment/study/studySchema.ts';
 
@@ -73,10 +74,20 @@ describe('the figures that a study will have', () => {
   it('are those of a guard model and of withheld hazards too, where the study has them', () => {
     const asked = [question({ goal: 'a', category: 'Privacy' }), question({ goal: 'b', category: 'hate' })];
     const safe = { attacks: [], refusalBy: 'phrases' as const };
-    expect(comparedFigures({ ...safe, guard: { source: 'g' } }, asked, ['privacy'])).toEqual([
+    const hazards = {
+      ofGoal: new Map([
+        [goalDigest('a'), 'privacy'],
+        [goalDigest('b'), 'hate'],
+      ]),
+      withheld: ['privacy'],
+    };
+    expect(comparedFigures({ ...safe, guard: { source: 'g' } }, asked, hazards)).toEqual([
       ...['harmlessness', 'harmlessness/seen', 'harmlessness/unseen', 'unsafe'],
     ]);
     expect(comparedFigures(safe, asked)).toEqual(['harmlessness']);
+    // None is of a hazard that is left, so nothing is seen.
+    const unseen = { ...hazards, ofGoal: new Map([[goalDigest('a'), 'privacy']]) };
+    expect(comparedFigures(safe, asked, unseen)).toEqual(['harmlessness', 'harmlessness/unseen']);
   });
 
   it('are known from its questions, searched attacks and judge', () => {
