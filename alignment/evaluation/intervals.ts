@@ -1,11 +1,9 @@
 /** 95 % intervals of the figures. */
 import { uniformStream } from '../randomness/seededRandom.ts';
+import { z975 as z } from './normalQuantiles.ts';
 
 /** [lower, upper] */
 export type Interval = [number, number];
-
-/** The 97.5 % quantile of the normal distribution. */
-const z = 1.959963984540054;
 
 /** Wilson's score interval of a rate (Wilson 1927): stays within [0, 1] and is right for small numbers too. */
 export function wilsonInterval(successes: number, n: number): Interval {

@@ -1,8 +1,6 @@
 /** How small a difference of two shares a set of requests can show. */
 import type { Rate } from './figures.ts';
-
-/** Quantiles of the normal distribution: 97.5 % (a two-sided test at 5 %) and 80 % (power). */
-const quantiles = 1.959963984540054 + 0.8416212335729143;
+import { foundStandardErrors } from './normalQuantiles.ts';
 
 /**
  * The smallest difference that a two-sided test at 5 % of two independent shares finds with 80 % power:
@@ -14,5 +12,5 @@ export function smallestDifference(one: Pick<Rate, 'count' | 'n'>, other: Pick<R
     const p = (count + 2) / (n + 4);
     return (p * (1 - p)) / n;
   };
-  return quantiles * Math.sqrt(variance(one) + variance(other));
+  return foundStandardErrors * Math.sqrt(variance(one) + variance(other));
 }

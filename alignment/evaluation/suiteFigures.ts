@@ -319,7 +319,7 @@ function shareMeasure(
 ): Measure | undefined {
   if (n === 0) return undefined;
   const interval = wilsonInterval(count, n);
-  const notes = powerNotes(interval, n);
+  const notes = widthNotes(interval, n);
   if (chance > 0 && interval[0] <= chance && chance <= interval[1]) {
     notes.push(`uninformative: chance (${chance}) is within the interval`);
   }
@@ -338,7 +338,7 @@ function meanMeasure(
   if (n === 0) return undefined;
   const interval = bootstrapInterval([{ values, sign: 1 }], bootstrapSamples, `${seed}/bootstrap/${name}`);
   const value = values.reduce((sum, one) => sum + one, 0) / n;
-  const notes = powerNotes(interval, n);
+  const notes = widthNotes(interval, n);
   if (values.every((one) => one === values[0])) notes.push('all alike: a bootstrap shows no spread');
   return { name, of: 'harmful prompts', judge, better, value, interval, n, notes };
 }
@@ -349,7 +349,7 @@ const wide = 0.15;
 /** Answers below which an interval is itself not known. */
 const fewest = 20;
 
-function powerNotes(interval: Interval, n: number): string[] {
+function widthNotes(interval: Interval, n: number): string[] {
   const half = (interval[1] - interval[0]) / 2;
   if (half > wide) return [`too few (${n}): known to ± ${half.toFixed(2)} only`];
   return n < fewest ? [`too few (${n})`] : [];

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import type { Change, Comparison } from '../evaluation/comparison.ts';
 import { exposures } from '../evaluation/exposure.ts';
 import { chainName, evaluationSets, type EvaluationSet } from '../feedback/chainName.ts';
-import { powerNote } from '../evaluation/pairedPower.ts';
+import { pairedPowerNote } from '../evaluation/pairedPower.ts';
 import { wilsonInterval } from '../evaluation/intervals.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { measuredRates } from '../plan/measuredRates.ts';
@@ -58,7 +58,7 @@ export function renderReport(data: ReportData): string {
     evaluationRows: evaluationRows(data.evaluations),
     benchmarkRows: benchmarkRows(data.evaluations),
     judges: judgesOf(data),
-    powerNotes: powerNotes(data),
+    powerNotes: changePowerNotes(data),
     exposureRows: exposureRows(data.evaluations),
     faithfulness: faithfulnessTable(data.evaluations),
     changeRows: {
@@ -95,10 +95,10 @@ function judgesOf({ configuration, librarySha256 }: ReportData): string {
 }
 
 /** Changes that the evaluated requests are too few to show. */
-function powerNotes({ fromBefore }: ReportData): string[] {
+function changePowerNotes({ fromBefore }: ReportData): string[] {
   return requestMeasures.flatMap(([label, of]) => {
     const change = of(fromBefore);
-    const note = change ? powerNote(change.interval, change.pairs) : undefined;
+    const note = change ? pairedPowerNote(change.interval, change.pairs) : undefined;
     return note === undefined ? [] : [`${label}: ${note}`];
   });
 }

@@ -1,5 +1,5 @@
 /** A study's figures as Markdown and as a LaTeX table. */
-import { fewestPairs, powerNote, smallestShown, wantedDifference } from '../evaluation/pairedPower.ts';
+import { smallestShown, upwards, wantedDifference } from '../evaluation/pairedPower.ts';
 import * as format from '../report/format.ts';
 import { hypothesisRule, hypothesisTable } from './hypothesisTable.ts';
 import type { Rate } from '../evaluation/figures.ts';
@@ -107,14 +107,17 @@ export function faithfulnessTables(result: StudyResult): StudyTable[] {
 }
 
 /** Main measures in which no or not every pair of arms could show a difference of .10. */
-function powerNotes(result: StudyResult): string[] {
+function differencePowerNotes(result: StudyResult): string[] {
   const { differences } = result.figures;
   return mainMeasures(result).flatMap(({ id, title }) => {
     const own = differences.filter(({ measure }) => measure === id);
-    const weak = own.filter(({ interval, n }) => powerNote(interval, n) !== undefined);
+    const shown = own.map(({ interval, n }) => ({ n, least: smallestShown(interval, n) }));
+    const weak = shown.filter(({ least }) => least > wantedDifference).sort((one, other) => other.least - one.least);
     if (weak.length === 0) return [];
+    const [{ n, least }] = weak as [(typeof weak)[number]];
+    const only = Number.isFinite(least) ? `only ${upwards(least)} or more` : 'none';
     return [
-      `${title}: too few questions (${Math.min(...weak.map(({ n }) => n))}) to show a difference of ${wantedDifference.toFixed(2)} at 80 % power in ${weak.length} of ${own.length} pairs of arms; where nothing is significant there, that says little.`,
+      `${title}: a difference of ${wantedDifference.toFixed(2)} can't be shown at 80 % power in ${weak.length} of ${own.length} pairs of arms (with ${n} questions ${only}); where nothing is significant there, that says little.`,
     ];
   });
 }
@@ -139,9 +142,16 @@ function differenceCells(one: ArmDifference): string[] {
   ];
 }
 
-/** The smallest difference that this pair of arms could show; too few questions show none, whatever their spread. */
-const shownCell = ({ interval, n }: ArmDifference): string =>
-  n < fewestPairs() ? `too few (${n})` : `≥ ${format.number(smallestShown(interval))}`;
+/** The smallest difference that this pair of arms could show. */
+function shownCell({ interval, n }: ArmDifference): string {
+  const shown = smallestShown(interval, n);
+  return Number.isFinite(shown) ? `≥ ${upwards(shown)}` : 'none';
+}
+
+/** What the cells of `shownCell` are. */
+const shownRule =
+  'Shown at 80 % power: the smallest difference that a two-sided test at 5 % finds with 80 % probability, by the width of the interval, and at least what so many yes-or-no answers can show ' +
+  'where all that differ differ the same way. A smaller one may be there without being seen.';
 
 export const mainMeasures = ({ figures }: StudyResult): StudyMeasure[] => figures.measures.filter(({ main }) => main);
 
@@ -209,7 +219,8 @@ export function tableNotes(result: StudyResult): string[] {
       ? [`Trained arms: seeds ${settings.seeds.join(', ')}. Untrained ones are asked once.`]
       : []),
     ...judges,
-    ...powerNotes(result),
+    ...(figures.differences.length > 0 ? [shownRule] : []),
+    ...differencePowerNotes(result),
     ...(hazards === undefined ? [] : [hazards]),
     ...(result.hypotheses ? [hypothesisRule] : []),
     ...(figures.faithfulness

@@ -1,4 +1,5 @@
 /** Why a hypothesis was decided, or was not, and how many questions would decide it: plain words for page and tables. */
+import { foundStandardErrors } from '../evaluation/normalQuantiles.ts';
 import { signed } from '../report/format.ts';
 import { decisiveP, type HypothesisPart } from './hypothesisSchema.ts';
 import { rounding } from './resampling.ts';
@@ -15,19 +16,16 @@ export function reasonOf(part: HypothesisPart, found: Measured, pHolm: number, v
     const size = part.margin !== undefined && part.direction !== 'no-worse' ? ', by the margin or more' : '';
     return `the interval lies ${side} ${at}${verdict === 'supported' ? size : ''}`;
   }
-  if (side === undefined) return `the interval includes ${at}${powerNote(part, found)}`;
+  if (side === undefined) return `the interval includes ${at}${moreQuestionsNote(part, found)}`;
   if (pHolm >= decisiveP) {
     const adjusted = p < decisiveP ? ' after adjustment for all comparisons' : '';
-    return `the interval lies ${side} ${at}, but p is ${pHolm.toFixed(3)}${adjusted}${powerNote(part, found)}`;
+    return `the interval lies ${side} ${at}, but p is ${pHolm.toFixed(3)}${adjusted}${moreQuestionsNote(part, found)}`;
   }
   return `the interval lies ${side} ${at}, but the difference is smaller than the margin of ${part.margin}`;
 }
 
-/** Quantiles of the normal distribution: of a two-sided test at .05, and of a power of .8. */
-const zPower = 1.959963984540054 + 0.8416212335729143;
-
 /** Where more questions than there are would tell a difference of the size that was seen, alone, four times in five. */
-function powerNote(part: HypothesisPart, found: Measured): string {
+function moreQuestionsNote(part: HypothesisPart, found: Measured): string {
   const needed = questionsNeeded(part, found);
   if (needed === undefined) return found.effect === 0 ? '; no difference was seen' : '';
   return needed > found.n ? `; needs about ${rounded(needed)} questions for a difference of that size` : '';
@@ -41,7 +39,7 @@ export function questionsNeeded(part: HypothesisPart, { effect, differences, sen
   // Where none differs: so many that a loss of the margin would have shown in one of them.
   if (variance <= rounding)
     return part.direction === 'no-worse' ? Math.log(decisiveP / 2) / Math.log(1 - part.margin!) : undefined;
-  return (zPower ** 2 * variance) / distance ** 2;
+  return (foundStandardErrors ** 2 * variance) / distance ** 2;
 }
 
 /** To two digits, upwards: it is an estimate. */
