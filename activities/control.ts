@@ -2,6 +2,7 @@
 import type {
   IterationLineage,
   IterationMeasures,
+  ReleaseState,
   RunContext,
   CourseRequest,
   ToldRecord,
@@ -66,7 +67,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     summariseFaithfulness: (run: RunContext, input: { own: ScoredChains; spliced?: ScoredChains }) =>
       summariseFaithfulness(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
-    saveRun: (run: RunContext, record: ToldRecord) => saveRun(dependencies, run, record),
+    saveRun: (run: RunContext, record: ToldRecord, decision?: ReleaseState['decision']) =>
+      saveRun(dependencies, run, record, decision),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
     changeCourse: (run: RunContext, request: CourseRequest) => changeCourse(dependencies, run, request),

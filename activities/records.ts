@@ -6,6 +6,7 @@ import type {
   IterationLineage,
   IterationMeasures,
   IterationRecord,
+  ReleaseState,
   RunContext,
   RunRecord,
   ToldRecord,
@@ -13,12 +14,24 @@ import type {
 import type { ActivityDependencies } from './dependencies.ts';
 import { historyName } from './histories.ts';
 
-/** Keeps the newest record. Answers with this process's peak memory, for the record's next version. */
-export async function saveRun({ store }: ActivityDependencies, run: RunContext, told: ToldRecord): Promise<Figures> {
+/**
+ * Keeps the newest record. Answers with this process's peak memory, for the record's next version.
+ * @param decision about the record's release
+ */
+export async function saveRun(
+  { store }: ActivityDependencies,
+  run: RunContext,
+  told: ToldRecord,
+  decision?: ReleaseState['decision'],
+): Promise<Figures> {
   const known = await loadRun<RunRecord>(store, run.runId);
   const { runId, configuration, library } = run;
   const forkedFrom = known?.record.forkedFrom;
-  const record: RunRecord = { runId, configuration, library, ...told, ...(forkedFrom ? { forkedFrom } : {}) };
+  const record: RunRecord = {
+    ...{ runId, configuration, library, ...told },
+    ...(told.release && decision ? { release: { ...told.release, decision } } : {}),
+    ...(forkedFrom ? { forkedFrom } : {}),
+  };
   await putRun(store, runId, record, known?.etag);
   return peakMemory();
 }

@@ -1,18 +1,16 @@
 /** What a run tells its audit log of the updates that it was sent. Changes of course are told by the activity that makes them. */
 import { CancellationScope, currentUpdateInfo, isCancellation, log, patched } from '@temporalio/workflow';
+import { nameProblems } from '../alignment/governance/decision.ts';
 import type { RunAtWork } from './runMemory.ts';
 import { control } from './stages.ts';
 import type { ToldAudit } from '../activities/noteAudit.ts';
 import type { Asked } from '../activities/types.ts';
 
-const longestName = 100;
-
 /** @throws Error where who asks is no name: of an update, before it is accepted. */
 export function refuseNameless(asked: Asked | undefined): void {
-  const by: unknown = asked?.by;
-  if (by === undefined) return;
-  if (typeof by !== 'string' || by.trim() === '' || by.length > longestName)
-    throw new Error(`"by" must be a name of 1 to ${longestName} characters`);
+  if (asked?.by === undefined) return;
+  const problems = nameProblems(asked.by);
+  if (problems.length > 0) throw new Error(problems.join('; '));
 }
 
 /**

@@ -132,6 +132,7 @@ export function cardFigures(figures: Figures): Figures {
   return Object.fromEntries(shown.filter((name) => figures[name] !== undefined).map((name) => [name, figures[name]!]));
 }
 
+/** The record as payloads carry it: without a decision, whose words go beside it. */
 export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
   const { progress, policy, originAdapter, baseAnswers, exported, report, release, courseChanges } = memory;
   return {
@@ -147,19 +148,22 @@ export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
     ...(baseAnswers ? { baseAnswers } : {}),
     ...(exported ? { exported } : {}),
     ...(report ? { report } : {}),
-    ...(release ? { release } : {}),
+    ...(release ? { release: withoutDecision(release) } : {}),
     wallSeconds: memory.wallSeconds,
     peakMemoryBytes: memory.peakMemoryBytes,
     ...(courseChanges > 0 ? { courseChanges } : {}),
   };
 }
 
+const withoutDecision = ({ decision: _decision, ...release }: ReleaseState): ReleaseState => release;
+
 export async function saveRecord(work: RunAtWork): Promise<void> {
-  const { progress } = work.memory;
-  const peaks = await control.saveRun.executeWithOptions({ summary: `record: ${progress.state}, ${progress.stage}` }, [
-    work.run,
-    recordOf(work),
-  ]);
+  const { progress, release } = work.memory;
+  const record = recordOf(work);
+  const peaks = await control.saveRun.executeWithOptions(
+    { summary: `record: ${progress.state}, ${progress.stage}` },
+    release?.decision ? [work.run, record, release.decision] : [work.run, record],
+  );
   work.memory.peakMemoryBytes = { ...work.memory.peakMemoryBytes, ...peaks };
 }
 

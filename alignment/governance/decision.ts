@@ -7,7 +7,8 @@ export interface AskedDecision {
   despite?: string;
 }
 
-export const longestReason = 400;
+/** A decision travels in payloads of at most 4096 bytes, beside the references of the release. */
+export const longestReasonBytes = 800;
 const longestName = 100;
 
 /** @returns what is wrong with a decision, whoever sent it; empty = nothing */
@@ -15,14 +16,40 @@ export function decisionProblems(decision: unknown): string[] {
   if (typeof decision !== 'object' || decision === null || Array.isArray(decision))
     return ['write {"by": "who decides", "why": "the reason"}'];
   const { by, why, despite, ...others } = decision as Record<string, unknown>;
-  const problem = (name: string, value: unknown, most: number): string[] =>
-    typeof value === 'string' && value.trim() !== '' && value.length <= most
-      ? []
-      : [`"${name}" must be a text of 1 to ${most} characters`];
   return [
-    ...problem('by', by, longestName),
-    ...problem('why', why, longestReason),
-    ...(despite === undefined ? [] : problem('despite', despite, longestReason)),
+    ...nameProblems(by),
+    ...reasonProblems('why', why),
+    ...(despite === undefined ? [] : reasonProblems('despite', despite)),
     ...Object.keys(others).map((name) => `there is no "${name.slice(0, 40)}" in a decision`),
   ];
+}
+
+/** @returns what is wrong with the name of who asks or decides; empty = nothing */
+export function nameProblems(by: unknown): string[] {
+  if (typeof by !== 'string' || by.trim() === '' || by.length > longestName)
+    return [`"by" must be a name of 1 to ${longestName} characters`];
+  return /\p{C}/u.test(by) ? ['"by" must be a name on one line, without control characters'] : [];
+}
+
+function reasonProblems(field: string, value: unknown): string[] {
+  if (typeof value !== 'string' || value.trim() === '') return [`"${field}" must be a text that says the reason`];
+  // Halves of a character are no text either.
+  if (/[\p{Cc}\p{Cs}]/u.test(value.replace(/[\n\t]/g, '')))
+    return [`"${field}" holds control characters: leave them out`];
+  const bytes = bytesInJson(value);
+  return bytes <= longestReasonBytes
+    ? []
+    : [
+        `"${field}" has ${bytes} bytes, more than ${longestReasonBytes} (UTF-8; a quote, a backslash and a new line count two): shorten it`,
+      ];
+}
+
+/** Bytes of a text in JSON and UTF-8, without its quotes. */
+function bytesInJson(text: string): number {
+  let bytes = -2;
+  for (const character of JSON.stringify(text)) {
+    const point = character.codePointAt(0)!;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
 }
