@@ -9,6 +9,7 @@ import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { appendAudit } from '../infra/artifacts/audit.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { iterationLine, loadIteration, loadRun, saveCourse, saveRun } from '../infra/artifacts/runs.ts';
+import { senderOf } from './noteAudit.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration } from './inputs.ts';
 import { runPlan } from './runPlan.ts';
@@ -25,9 +26,11 @@ export async function changeCourse(
   const returned = await iterationToReturnTo(store, run, request);
   const published = await store.putBytes(canonicalJson(configuration), 'configuration');
 
-  const { changes: _changes, rateFactor: _rateFactor, ...kept } = request;
+  const { changes: _changes, rateFactor: _rateFactor, updateId, ...kept } = request;
+  const operator = request.operator ?? (updateId === undefined ? undefined : await senderOf(updateId));
   const change = await saveCourse<CourseChange>(store, run.runId, request.number, {
     ...kept,
+    ...(operator === undefined ? {} : { operator }),
     at: new Date().toISOString(),
     told: tell(request, settings),
     settings,

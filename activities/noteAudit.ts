@@ -30,8 +30,8 @@ export function eventOfActivity(): string {
 const mostEvents = 200;
 const longestIdentity = 200;
 
-/** Who sent an update, as the server has it: a client's identity; the Temporal UI may give none. */
-async function senderOf(updateId: string | undefined): Promise<string> {
+/** Who sent an update that gives no name, as the server has it: a client's identity; the Temporal UI may give none. */
+export async function senderOf(updateId: string | undefined): Promise<string> {
   const { client, info } = Context.current();
   try {
     const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
@@ -47,5 +47,5 @@ async function senderOf(updateId: string | undefined): Promise<string> {
   } catch {
     // Who it was is then not known; that it was asked must be told all the same.
   }
-  return 'Temporal UI';
+  return 'unnamed, through Temporal';
 }

@@ -221,6 +221,8 @@ export interface CourseRequest {
   by: 'operator' | 'guard';
   /** The operator's name, where it is known. */
   operator?: string;
+  /** Id of the update that asks: without a name its sender is noted. */
+  updateId?: string;
   /** Where the run stands: epoch, and finished iterations. */
   epoch: number;
   iteration: number;
@@ -236,7 +238,7 @@ export interface CourseRequest {
 }
 
 /** A change of a run's course, as `runs/<id>/course/<number>.json` keeps it. */
-export interface CourseChange extends Omit<CourseRequest, 'changes' | 'rateFactor'> {
+export interface CourseChange extends Omit<CourseRequest, 'changes' | 'rateFactor' | 'updateId'> {
   /** ISO time. */
   at: string;
   /** A sentence that says what was done. */

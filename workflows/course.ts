@@ -1,5 +1,5 @@
 /** Changes of a run's course: what its operator asks for, and what its guard does by itself. */
-import { ApplicationFailure, condition } from '@temporalio/workflow';
+import { ApplicationFailure, condition, currentUpdateInfo } from '@temporalio/workflow';
 import { judgeIteration, rejectedStep, type Rejection } from '../alignment/guard/iterationGuard.ts';
 import { rootCause, type NewCourse, type Operator } from './operator.ts';
 import { noteRecord, showCard, type RunAtWork } from './runMemory.ts';
@@ -11,9 +11,10 @@ const mostTold = 4;
 /** Takes other settings and more iterations into effect; where the run goes back, answers with the policy to go on from. */
 export async function changeCourse(
   work: RunAtWork,
-  request: Omit<CourseRequest, 'number' | 'epoch' | 'iteration'>,
+  request: Omit<CourseRequest, 'number' | 'epoch' | 'iteration' | 'updateId'>,
 ): Promise<{ told: string; policy: PolicyState }> {
   const { memory } = work;
+  const updateId = request.by === 'operator' ? currentUpdateInfo()?.id : undefined;
   // One after the other: each change starts from the configuration that the one before it left.
   await condition(() => !work.changing);
   work.changing = true;
@@ -22,6 +23,7 @@ export async function changeCourse(
       number: memory.courseChanges + 1,
       epoch: memory.epoch,
       iteration: memory.iteration,
+      ...(updateId ? { updateId } : {}),
       ...request,
     });
   } finally {

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { ApplicationFailure } from '@temporalio/activity';
 import { readAudit } from '../../infra/artifacts/audit.ts';
-import { pauseUpdate, resumeUpdate } from '../../workflows/messages.ts';
+import { changeSettingsUpdate, pauseUpdate, resumeUpdate } from '../../workflows/messages.ts';
 import { cada as run } from '../cli/runCommand.ts';
 import { eventually } from '../servers/temporalServer.ts';
 import { instantConfiguration, type InstantCluster } from './instantStages.ts';
@@ -40,7 +40,11 @@ test('every update is told once, by whom: a command with --by, CADA_OPERATOR, an
   await expect(
     handle.executeUpdate<string, [unknown]>(pauseUpdate.name, { args: [{ by: 'x'.repeat(101) }] }),
   ).rejects.toMatchObject({ cause: { message: expect.stringContaining('1 to 100 characters') as string } });
+  await expect(
+    handle.executeUpdate<string, [unknown]>(pauseUpdate.name, { args: [{ by: 'Uwe\u001b[2J' }] }),
+  ).rejects.toMatchObject({ cause: { message: expect.stringContaining('control characters') as string } });
   await cada('set', 'audited', 'iteration.klWeight=0.01', '--by', 'Ann');
+  await handle.executeUpdate(changeSettingsUpdate, { args: [{ 'iteration.klWeight': 0.02 }] });
   letGo();
   await handle.result();
 
@@ -52,10 +56,16 @@ test('every update is told once, by whom: a command with --by, CADA_OPERATOR, an
     `Temporal client ${cluster.client.options.identity}: pause`,
     'Uwe via UI: resume',
     'Ann: settings changed',
+    `Temporal client ${cluster.client.options.identity}: settings changed`,
     'guard: roll back',
   ]);
   expect(entries[4]!.details).toMatchObject({ settings: { 'iteration.klWeight': { from: 0.04, to: 0.01 } } });
-  expect(entries[5]!.why).toBe('the gradient is not finite');
+  expect(await runs.courseOf('audited')).toMatchObject([
+    { operator: 'Ann' },
+    { operator: `Temporal client ${cluster.client.options.identity}` },
+    { by: 'guard' },
+  ]);
+  expect(entries[6]!.why).toBe('the gradient is not finite');
 }, 240_000);
 
 test('a run that waits, is tried again and cancelled says so; its start is told by the command that started it', async () => {
