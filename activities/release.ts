@@ -68,7 +68,8 @@ export async function concludeRelease(
   { exported, release }: JudgedRelease,
 ): Promise<ArtifactRef> {
   const { status, adapter, decision } = release;
-  const event = eventOfActivity();
+  // A run that goes on from its record concludes again what was decided: that is told once.
+  const event = decision ? `release of ${adapter}, ${decision.at}` : eventOfActivity();
   if (decision) {
     const { outcome, by, why, despite, at } = decision;
     const details = { adapter, criteriaMet: release.met, ...(despite ? { despite } : {}), decidedAt: at };

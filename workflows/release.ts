@@ -1,5 +1,5 @@
 /** The release of the final policy: its criteria are judged, a person is waited for where the configuration asks for one, then it is promoted or not. */
-import { condition } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
 import { tellAudit } from './auditing.ts';
 import type { Operator } from './operator.ts';
 import { noteRecord, showCard, type RunAtWork } from './runMemory.ts';
@@ -113,12 +113,26 @@ async function awaitDecision(
     release.timedOut = true;
     await note('approval timed out', { onTimeout: plan.onTimeout });
     if (plan.onTimeout === 'wait') await noteRecord(work);
-    // Somebody may have decided while that was told.
-    else release.decision ??= decisionOfPolicy(plan, release.met);
+    else await decideUnlessOthers(work, plan, release, goesOn);
   }
   progress.state = 'running';
   delete progress.cause;
   if (!release.decision) await note('approval withdrawn', { iterations: work.plan.iterations });
+}
+
+/** Somebody may have decided while it was told that the time is over, or asked for more iterations: these are no policy to decide about yet. */
+async function decideUnlessOthers(
+  work: RunAtWork,
+  plan: ReleasePlan,
+  release: ReleaseState,
+  goesOn: () => boolean,
+): Promise<void> {
+  if (patched('extended-at-time-out')) {
+    // More iterations that are being asked for just now count.
+    await condition(() => !work.changing);
+    if (goesOn()) return;
+  }
+  release.decision ??= decisionOfPolicy(plan, release.met);
 }
 
 function decisionOfPolicy({ onTimeout, timeoutHours }: ReleasePlan, met: boolean): ReleaseState['decision'] & object {

@@ -42,6 +42,8 @@ export interface Step {
 export interface Script {
   /** Called at the beginning of each attempt; may wait, or throw. */
   before?: (stage: string, step: Step | undefined) => void | Promise<void>;
+  /** Called before the workflow's own entries are added to the audit log. */
+  beforeAudit?: (what: string) => Promise<void>;
   /** Figures of an iteration's step and rewards. */
   figures?: (step: Step) => Figures;
   generationShards: number;
@@ -205,6 +207,10 @@ function instantActivities(store: ArtifactStore, cluster: Pick<InstantCluster, '
   const shard = { cached: false, tokens: 1, seconds: 0.001, peakMemoryBytes: 1 };
   return {
     ...real,
+    noteAudit: async (...[run, note]: Parameters<typeof real.noteAudit>) => {
+      await cluster.script.beforeAudit?.(note.what);
+      return real.noteAudit(run, note);
+    },
     prepareModel: async () => {
       await called('prepareModel');
       return { model: await put('model', { files: [] }), notes: [] };

@@ -136,9 +136,10 @@ test('approval: the run waits, refuses what is no decision, and is promoted by w
 
   const approve = (decision: unknown) => refusal(handle.executeUpdate(approveUpdate, { args: [decision as never] }));
   expect(await approve(undefined)).toContain('write {"by": "who decides", "why": "the reason"}');
-  expect(await approve({ by: ' ', why: 'x' })).toContain('"by" must be a text of 1 to 100 characters');
-  expect(await approve({ by: 'Ann', why: '' })).toContain('"why" must be a text of 1 to 400 characters');
-  expect(await approve({ by: 'Ann', why: 'x'.repeat(401) })).toContain('"why" must be');
+  expect(await approve({ by: ' ', why: 'x' })).toContain('"by" must be a name of 1 to 100 characters');
+  expect(await approve({ by: 'Ann\u001b[2J', why: 'x' })).toContain('"by" must be a name on one line');
+  expect(await approve({ by: 'Ann', why: '' })).toContain('"why" must be a text that says the reason');
+  expect(await approve({ by: 'Ann', why: 'ü'.repeat(401) })).toContain('"why" has 802 bytes, more than 800');
   expect(await approve({ by: 'Ann', why: 'x', who: 'y' })).toContain('there is no "who" in a decision');
   expect(await approve({ by: 'Ann', why: 'x' })).toMatch(/^1 of 1 criteria not met.*--despite/);
   expect(
@@ -146,7 +147,9 @@ test('approval: the run waits, refuses what is no decision, and is promoted by w
   ).toContain('"despite" is for an approval');
   expect(await refusal(handle.executeUpdate(pauseUpdate))).toContain('the run is awaiting approval, not running');
 
-  const decision = { by: 'Ann', why: 'looked at *all* answers', despite: 'the set is small' };
+  // As long as it may be.
+  const despite = `the set is small ${'語'.repeat(261)}`;
+  const decision = { by: 'Ann', why: `looked at *all* answers ${'"'.repeat(388)}`, despite };
   expect(await handle.executeUpdate(approveUpdate, { args: [decision] })).toContain('the policy is promoted');
   await handle.result();
   const record = await cluster.record('approved');
@@ -157,12 +160,12 @@ test('approval: the run waits, refuses what is no decision, and is promoted by w
   const folder = await folderOf(record);
   expect(folder['adapter/README.md']).toContain('approved by Ann, ');
   expect(folder['adapter/README.md']).toContain('looked at \\*all\\* answers');
-  expect(folder['adapter/README.md']).toContain('Although not all criteria are met: the set is small');
+  expect(folder['adapter/README.md']).toContain('Although not all criteria are met: the set is small 語語');
   expect(JSON.parse(folder['adapter/promoted.json']!)).toMatchObject({ criteriaMet: false, approval: decision });
   expect(await told('approved')).toEqual([
     'release policy: release criteria evaluated',
     'release policy: approval asked',
-    'Ann: approved (looked at *all* answers)',
+    `Ann: approved (${decision.why})`,
     'release policy: promoted (approved by Ann)',
   ]);
   const history: unknown = JSON.parse(historyToJSON(await handle.fetchHistory()));
@@ -170,6 +173,43 @@ test('approval: the run waits, refuses what is no decision, and is promoted by w
   expect(largest.bytes, largest.of).toBeLessThanOrEqual(4096);
   // Before the decision, and after it.
   expect(cluster.calls.filter(({ stage }) => stage === 'writeReport')).toHaveLength(2);
+}, 120_000);
+
+test('one that goes on from its record after the decision keeps to it: nobody is asked or told again', async () => {
+  const release = { criteria: [criterion(0.5)], approval: 'required', timeoutHours: 5, onTimeout: 'reject' };
+  const handle = await start('kept', release);
+  await awaits(handle);
+  let letGo!: () => void;
+  const held = new Promise<void>((done) => (letGo = done));
+  cluster.script.before = (stage) => (stage === 'writeReport' ? held : undefined);
+  await handle.executeUpdate(approveUpdate, { args: [{ by: 'Ann', why: 'read them' }] });
+  // It is promoted, and its last report is being written.
+  await eventually('the log says so', async () => (await told('kept')).length === 4);
+  await cluster.client.workflow.getHandle('kept').terminate('its server is lost');
+  letGo();
+  cluster.script.before = undefined as never;
+  const before = await cluster.record('kept');
+  expect(before).toMatchObject({ state: 'running', release: { decision: { outcome: 'approved', by: 'Ann' } } });
+
+  cluster.calls.length = 0;
+  const again = await start('kept', release);
+  await again.result();
+  const record = await cluster.record('kept');
+  expect(record).toMatchObject({ state: 'done', release: { status: 'promoted', decision: before.release!.decision } });
+  expect(record.release!.askedAt).toBe(before.release!.askedAt);
+  expect(JSON.parse((await folderOf(record))['adapter/promoted.json']!)).toMatchObject({
+    adapterSha256: record.policy!.adapter!.sha256,
+    approval: { by: 'Ann' },
+  });
+  expect(await told('kept')).toEqual([
+    'release policy: release criteria evaluated',
+    'release policy: approval asked',
+    'Ann: approved (read them)',
+    'release policy: promoted (approved by Ann)',
+    'release policy: release criteria evaluated',
+  ]);
+  // The last one only: before a decision another is written.
+  expect(cluster.calls.filter(({ stage }) => stage === 'writeReport')).toHaveLength(1);
 }, 120_000);
 
 test('a rejected run keeps its artifacts and is not promoted', async () => {
@@ -217,6 +257,43 @@ test.each([
   },
   60_000,
 );
+
+test('more iterations that are asked for as the time runs out: the run goes on, and the policy after them is decided about anew', async () => {
+  let timedOut!: () => void;
+  let letGo!: () => void;
+  const outOfTime = new Promise<void>((done) => (timedOut = done));
+  const held = new Promise<void>((done) => (letGo = done));
+  let once = true;
+  cluster.script.beforeAudit = async (what) => {
+    if (what !== 'approval timed out' || !once) return;
+    once = false;
+    timedOut();
+    await held;
+  };
+  const handle = await start('extended', {
+    criteria: [criterion(0.5)],
+    approval: 'required',
+    timeoutHours: moment,
+    onTimeout: 'reject',
+  });
+  await outOfTime;
+  expect(await handle.executeUpdate(extendUpdate, { args: [1] })).toBe('goes on to iteration 2');
+  letGo();
+  await handle.result();
+  const record = await cluster.record('extended');
+  expect(record).toMatchObject({ state: 'done', iteration: 2, release: { status: 'rejected', timedOut: true } });
+  expect(record.release!.adapter).toBe(record.policy!.adapter!.sha256);
+  const { entries } = await readAudit(cluster.store, 'extended');
+  expect(entries.map(({ what }) => what)).toEqual([
+    ...['release criteria evaluated', 'approval asked', 'extend', 'approval timed out', 'approval withdrawn'],
+    ...['release criteria evaluated', 'approval asked', 'approval timed out', 'rejected'],
+  ]);
+  const adapters = new Set(
+    entries.filter(({ what }) => what === 'approval asked').map((one) => one.details['adapter']),
+  );
+  expect(adapters.size).toBe(2);
+  expect(entries.at(-1)!.details).toMatchObject({ adapter: record.release!.adapter });
+}, 120_000);
 
 test('time-out wait: it is told, and the run waits on', async () => {
   const handle = await start('patient', { approval: 'required', timeoutHours: moment, onTimeout: 'wait' });
