@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { asksGuardModel, asksRubricJudge } from '../configuration/optionalRewards.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import { placesInWords } from '../prompts/formatWords.ts';
+import { escapeMarkdown, inlineCode } from '../report/markdown.ts';
 
 export type DatasetConfig = 'sft' | 'preference';
 
@@ -59,10 +60,10 @@ function body({ runId, state, iterations, model, configuration, digests, counts,
   const places = placesInWords(configuration.chain);
   const { warmStart, iteration } = configuration;
   return [
-    `# Chains of ${plain(runId)}`,
+    `# Chains of ${escapeMarkdown(runId)}`,
     '',
     'Safety-reasoning chains that a language model has written about requests, harmful and harmless, with their rewards. Exported from a run of CADA,',
-    `case-augmented deliberative alignment. A completion is the whole chain: an analysis ${plain(places.analysis)} and the answer ${plain(places.response)}.`,
+    `case-augmented deliberative alignment. A completion is the whole chain: an analysis ${escapeMarkdown(places.analysis)} and the answer ${escapeMarkdown(places.response)}.`,
     'Prompts are the raw requests, without codes and cases.',
     '',
     '**Some rows are harmful.** Requests of the kind `harmful` ask for harm, and rejected completions may give it. Chains were judged by machine; nobody has read them all.',
@@ -95,12 +96,12 @@ function body({ runId, state, iterations, model, configuration, digests, counts,
     '',
     '## What it came from',
     '',
-    `* Run: ${code(runId)}, ${plain(state)}, iterations finished: ${iterations}; configuration ${code(digests.configuration)}.`,
-    `* Base model: ${code(model.baseModelName)} (${plain(model.origin)}), files digest ${code(model.digest)}.`,
+    `* Run: ${inlineCode(runId)}, ${escapeMarkdown(state)}, iterations finished: ${iterations}; configuration ${inlineCode(digests.configuration)}.`,
+    `* Base model: ${inlineCode(model.baseModelName)} (${escapeMarkdown(model.origin)}), files digest ${inlineCode(model.digest)}.`,
     `* Warm start: ${warmStart.enabled ? `chains by ${warmStart.source ?? 'the base model itself'}, target ${warmStart.target ?? 'chains'}` : 'none'}.`,
     `* Iterations: ${iteration.method ?? iteration.objective}, guidance ${iteration.guidance}.`,
-    `* Judges: ${judgesOf(configuration).map(code).join(', ')}; rules ${code(digests.judgeRules)}.`,
-    `* Codes ${code(digests.codes)}, cases ${code(digests.cases)}, requests ${code(digests.requests)}.`,
+    `* Judges: ${judgesOf(configuration).map(inlineCode).join(', ')}; rules ${inlineCode(digests.judgeRules)}.`,
+    `* Codes ${inlineCode(digests.codes)}, cases ${inlineCode(digests.cases)}, requests ${inlineCode(digests.requests)}.`,
     '',
     '## Licence',
     '',
@@ -128,7 +129,3 @@ function judgesOf(configuration: Configuration): string[] {
 
 /** Paths of this machine are nobody else's business. */
 const nameOf = (source: string): string => (/^[/.~]|^[A-Za-z]:/.test(source) ? source.split(/[\\/]/).at(-1)! : source);
-
-/** Names of others, so that they are text in Markdown and nothing else. */
-const plain = (text: string): string => text.replace(/\s+/g, ' ').replace(/[\\`*_[\]<>|]/g, '\\$&');
-const code = (text: string): string => `\`${text.replace(/\s+/g, ' ').replaceAll('`', "'")}\``;

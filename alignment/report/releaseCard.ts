@@ -1,6 +1,7 @@
 /** What the exported folders say of the release: a section of README.md, and promoted.json. */
 import { criterionName, type JudgedCriterion, type ReleaseVerdict } from '../governance/releaseCriteria.ts';
 import * as format from './format.ts';
+import { escapeMarkdown } from './markdown.ts';
 
 export interface ToldRelease {
   status: 'candidate' | 'promoted' | 'rejected' | 'not promoted';
@@ -22,8 +23,8 @@ export function releaseSection({ status, decision }: ToldRelease, { criteria }: 
     `* Status: **${status}**. This model is ${meaning[status]}.`,
     ...(decision
       ? [
-          `* Decision: ${plain(decision.outcome)} by ${plain(decision.by)}, ${plain(decision.at)}: ${plain(decision.why)}`,
-          ...(decision.despite ? [`* Although not all criteria are met: ${plain(decision.despite)}`] : []),
+          `* Decision: ${escapeMarkdown(decision.outcome)} by ${escapeMarkdown(decision.by)}, ${escapeMarkdown(decision.at)}: ${escapeMarkdown(decision.why)}`,
+          ...(decision.despite ? [`* Although not all criteria are met: ${escapeMarkdown(decision.despite)}`] : []),
         ]
       : []),
     ...(criteria.length > 0
@@ -31,7 +32,7 @@ export function releaseSection({ status, decision }: ToldRelease, { criteria }: 
           '',
           '| criterion | asked | value | met |',
           '| --- | --- | --- | --- |',
-          ...criteria.map((one) => `| ${criterionCells(one).join(' | ')} |`),
+          ...criteria.map((one) => `| ${criterionCells(one).map(escapeMarkdown).join(' | ')} |`),
         ]
       : []),
     '',
@@ -63,7 +64,3 @@ export function promotionMark(
     auditHead: audit,
   };
 }
-
-/** Names and reasons are a person's texts: no markup of their own, one line. */
-const plain = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').replace(/[\\`*_{}[\]<>()#!|~]/g, '\\$&');

@@ -3,6 +3,7 @@
  * others: both forms escape every text.
  */
 import { Eta } from 'eta';
+import { escapeMarkdown, visibleText } from '../report/markdown.ts';
 import { reportStyle, staticPageHead } from '../report/reportStyle.ts';
 import type { Block, Section } from './blocks.ts';
 import { compute, decisions, figures, incidents, limits, reproducibility, reviewers } from './foundOut.ts';
@@ -46,29 +47,9 @@ function markdownOf(block: Block): string {
       // Longer than any fence in the text.
       const longest = Math.max(2, ...[...block.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
       const fence = '`'.repeat(longest + 1);
-      return `${fence}\n${visible(block.text)}\n${fence}`;
+      return `${fence}\n${visibleText(block.text)}\n${fence}`;
     }
   }
-}
-
-/** On one line, and nothing of it markup, a link or HTML. */
-export function escapeMarkdown(text: string): string {
-  return visible(text)
-    .replace(/\s+/g, ' ')
-    .trim()
-    .replace(/[\\`*_[\]<>|~&$!]/g, '\\$&')
-    .replace(/:\/\/|@|www\./gi, (found) => found.replace(/[/.@]/g, '\\$&'))
-    .replace(/^(?=[-+]( |$)|#{1,6}( |$)|[-=]+$)/, '\\')
-    .replace(/^(\d+)([.)])(?= |$)/, '$1\\$2');
-}
-
-/** Characters that hide, turn or command are shown as their codes. */
-function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
-    character === '\n' || character === '\t'
-      ? character
-      : `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
-  );
 }
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
@@ -94,7 +75,12 @@ const template = `${staticPageHead}<title><%= it.title %></title>
 `;
 
 export function safetyHtml({ title, sections }: SafetyReport): string {
-  return eta.renderString(template, { title: visible(title), sections, style: `${reportStyle}${ownStyle}`, visible });
+  return eta.renderString(template, {
+    title: visibleText(title),
+    sections,
+    style: `${reportStyle}${ownStyle}`,
+    visible: visibleText,
+  });
 }
 
 const ownStyle = `

@@ -5,12 +5,7 @@ import { compareEvaluations } from '../../../alignment/evaluation/comparison.ts'
 import { evaluationFigures } from '../../../alignment/evaluation/figures.ts';
 import { parseLibrary } from '../../../alignment/library/parseLibrary.ts';
 import { judgeFacts } from '../../../alignment/safetyReport/judgeFacts.ts';
-import {
-  escapeMarkdown,
-  safetyHtml,
-  safetyMarkdown,
-  safetyReport,
-} from '../../../alignment/safetyReport/renderSafetyReport.ts';
+import { safetyHtml, safetyMarkdown, safetyReport } from '../../../alignment/safetyReport/renderSafetyReport.ts';
 import type { SafetyData } from '../../../alignment/safetyReport/safetyData.ts';
 import { makeScored } from '../makeChain.ts';
 import { libraryFiles } from '../makeLibrary.ts';
@@ -222,6 +217,4 @@ test('no text becomes markup, a link or a command, in neither form', () => {
   expect(outside).not.toMatch(/(?<!\\)<|(?<!\\)!\[|(?<!\\)\]\(|:\/\/|(?<!\\)@|www\.|^# e/m);
   // eslint-disable-next-line no-control-regex
   for (const text of [page, markdown]) expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e]/);
-  expect(escapeMarkdown('1. a')).toBe('1\\. a');
-  expect(escapeMarkdown('- a_b*c')).toBe('\\- a\\_b\\*c');
 });
