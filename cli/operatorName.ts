@@ -1,5 +1,6 @@
 /** Who gives a command, as the audit log of a run has it. */
 import { userInfo } from 'node:os';
+import { nameProblems } from '../alignment/governance/decision.ts';
 import type { CommandContext } from './context.ts';
 import { badInput } from './errors.ts';
 
@@ -8,15 +9,11 @@ export const byOption = [
   'who gives the command, for the audit log (default: CADA_OPERATOR, else the name of the account)',
 ] as const;
 
-const longestName = 100;
-
 /** @throws CliError where it is no name */
 export function operatorName({ env }: Pick<CommandContext, 'env'>, by?: string): string {
   const name = (by ?? (env['CADA_OPERATOR'] || accountName())).trim();
-  if (name === '' || name.length > longestName || /\p{C}/u.test(name))
-    throw badInput(
-      `${by === undefined ? 'CADA_OPERATOR' : '--by'} must be a name of 1 to ${longestName} characters on one line.`,
-    );
+  const [problem] = nameProblems(name);
+  if (problem) throw badInput(`${problem.replace('"by"', by === undefined ? 'CADA_OPERATOR' : '--by')}.`);
   return name;
 }
 

@@ -1,6 +1,7 @@
 /** What reviewers say of chains: marks, of which all are kept and the latest of each chain counts. */
 import { z } from 'zod';
 import { describeIssues } from '../library/parseLines.ts';
+import { nameProblems } from '../governance/decision.ts';
 import { parseChainName } from './chainName.ts';
 
 /**
@@ -24,7 +25,6 @@ export interface Mark {
   textSha256: string;
 }
 
-const longestName = 100;
 const longestNote = 2000;
 /** Clocks of reviewers may be ahead by so much. */
 const clockToleranceMs = 5 * 60_000;
@@ -35,10 +35,14 @@ const markLineSchema = z.strictObject({
     .string()
     .refine((text) => parseChainName(text) !== undefined, 'is not the name of a chain: <set>/<request id>/<sample>'),
   as: z.enum(verdicts),
-  by: z.string().trim().min(1, 'is empty').max(longestName),
+  by: z.string().trim().superRefine(refuseNoName),
   at: z.iso.datetime('is not an ISO time in UTC, such as 2030-01-31T12:00:00Z').optional(),
   note: z.string().trim().max(longestNote).optional(),
 });
+
+function refuseNoName(by: string, context: z.RefinementCtx<string>): void {
+  for (const message of nameProblems(by)) context.addIssue({ code: 'custom', message });
+}
 
 /** A mark in a file: the report's page offers such files, `cada marks import` reads them. */
 export type MarkLine = z.infer<typeof markLineSchema>;
@@ -75,8 +79,8 @@ function parseMarkLine(text: string, place: string): MarkLine {
 
 /** @throws Error that says what is wrong with the words of a mark. */
 export function checkMarkWords({ by, note }: { by: string; note?: string | undefined }): void {
-  if (by.trim() === '' || by.length > longestName)
-    throw new Error(`a name of 1 to ${longestName} characters is needed`);
+  const [problem] = nameProblems(by);
+  if (problem) throw new Error(problem);
   if ((note?.length ?? 0) > longestNote) throw new Error(`a note has at most ${longestNote} characters`);
 }
 

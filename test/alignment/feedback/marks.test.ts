@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { chainName, parseChainName } from '../../../alignment/feedback/chainName.ts';
-import { countMarks, currentMarks, parseMarkLines, type Mark } from '../../../alignment/feedback/marks.ts';
+import {
+  checkMarkWords,
+  countMarks,
+  currentMarks,
+  parseMarkLines,
+  type Mark,
+} from '../../../alignment/feedback/marks.ts';
 
 const now = new Date('2030-01-31T12:00:00Z');
 const mark = (number: number, chain: string, as: Mark['as'], at: string): Mark => ({
@@ -53,4 +59,13 @@ test('a file of marks keeps what it says; a run that has no time takes that of t
   };
   const text = `${JSON.stringify(line)}\r\n\n${JSON.stringify({ ...line, at: undefined, note: undefined })}\n`;
   expect(parseMarkLines(text, now)).toEqual([line, { run: 'demo-1', chain: '2/r/0', as: 'leak', by: 'ann' }]);
+});
+
+test('a mark is of somebody with a name, by the one rule for names', () => {
+  expect(() => checkMarkWords({ by: 'Ann Öz' })).not.toThrow();
+  expect(() => checkMarkWords({ by: 'x'.repeat(101) })).toThrow('"by" must be a name of 1 to 100 characters');
+  expect(() => checkMarkWords({ by: 'ann\u202e' })).toThrow('"by" must be a name on one line');
+  const line = (by: string) => JSON.stringify({ run: 'demo-1', chain: '2/r/0', as: 'leak', by });
+  expect(parseMarkLines(line(' Ann Öz '), new Date())[0]!.by).toBe('Ann Öz');
+  expect(() => parseMarkLines(line('a\nb'), new Date())).toThrow('line 1: field "by": "by" must be a name on one line');
 });

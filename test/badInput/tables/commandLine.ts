@@ -169,7 +169,11 @@ export const commandLines: BadInput[] = [
     '--why holds control characters',
   ),
   command('an empty name', ['approve', 'x', '--by', ' ', '--why', 'good'], '--by must be a name of 1 to 100'),
-  command('a name of two lines', ['pause', '--by', 'a\nb'], '--by must be a name of 1 to 100 characters on one line'),
+  command(
+    'a name of two lines',
+    ['pause', '--by', 'a\nb'],
+    '--by must be a name on one line, without control characters',
+  ),
   command('an approval of an unknown run', ['approve', 'nobody', '--by', 'Ann', '--why', 'good'], 'There is no run'),
   command('an unknown run to verify', ['verify', 'nobody'], 'There is no run'),
   command(
