@@ -8,6 +8,8 @@ export interface MarkedChain extends Pick<ChainRecord, 'requestId' | 'promptToke
   /** Its name within that run. */
   chain: string;
   as: Exclude<MarkVerdict, 'none'>;
+  /** SHA-256 of the request's text, where the marked runs have several libraries: in each an id may mean another request. */
+  request?: string;
 }
 
 /** What `marks.chains` of a configuration names. */
@@ -69,7 +71,8 @@ export function selectByMarks<T extends { chain: Sampled }>(
  * of the requests' first appearance.
  */
 export function markedPairs(marked: readonly MarkedChain[]): { chosen: MarkedChain; rejected: MarkedChain }[] {
-  return [...Map.groupBy(marked, ({ requestId }) => requestId).values()].flatMap((group) => {
+  const requestOf = ({ request, requestId }: MarkedChain): string => JSON.stringify([request ?? null, requestId]);
+  return [...Map.groupBy(marked, requestOf).values()].flatMap((group) => {
     const right = group.filter(isRight);
     const bad = group.filter((chain) => !isRight(chain));
     if (right.length === 0 || bad.length === 0) return [];

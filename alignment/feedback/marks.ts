@@ -77,6 +77,10 @@ function parseMarkLine(text: string, place: string): MarkLine {
   return parsed.data;
 }
 
+/** Equal for marks that say the same: a file may be imported again. An empty note is none. */
+export const markIdentity = ({ chain, as, by, at, note }: Omit<MarkLine, 'run'>): string =>
+  JSON.stringify([chain, as, by, at, note?.trim() || null]);
+
 /** @throws Error that says what is wrong with the words of a mark. */
 export function checkMarkWords({ by, note }: { by: string; note?: string | undefined }): void {
   const [problem] = nameProblems(by);

@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import type { RunRecord } from '../../activities/types.ts';
 import { chainName, parseChainName, setName } from '../../alignment/feedback/chainName.ts';
-import { checkMarkWords, parseMarkLines, type Mark, type MarkLine } from '../../alignment/feedback/marks.ts';
+import {
+  checkMarkWords,
+  markIdentity,
+  parseMarkLines,
+  type Mark,
+  type MarkLine,
+} from '../../alignment/feedback/marks.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
@@ -50,8 +56,8 @@ export async function importMarks(run: FoundRun, file: string, now: Date): Promi
   const found: { line: Unnumbered; chain: StoredChain }[] = [];
   for (const line of lines)
     found.push({ line: { ...line, at: line.at ?? now.toISOString() }, chain: await finder.find(line.chain) });
-  const before = new Set((await listMarks<Mark>(run.store, run.runId)).map(sameness));
-  const fresh = found.filter(({ line, chain }) => !before.has(sameness({ ...line, chain: chain.name })));
+  const before = new Set((await listMarks<Mark>(run.store, run.runId)).map(markIdentity));
+  const fresh = found.filter(({ line, chain }) => !before.has(markIdentity({ ...line, chain: chain.name })));
   const kept = await saveMarks(
     run.store,
     run.runId,
@@ -79,8 +85,6 @@ export async function readMarkFile(file: string, now: Date): Promise<MarkLine[]>
 }
 
 type Unnumbered = Omit<MarkLine, 'run' | 'at'> & { at: string };
-
-const sameness = ({ chain, as, by, at, note }: Unnumbered): string => JSON.stringify([chain, as, by, at, note ?? null]);
 
 function markOf({ as, by, at, note }: Unnumbered, chain: StoredChain): Omit<Mark, 'number'> {
   const said = { as, by: by.trim(), at, ...(note ? { note } : {}) };

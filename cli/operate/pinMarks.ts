@@ -8,6 +8,7 @@ import type { Library } from '../../alignment/library/library.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
+import { sha256 } from '../../infra/artifacts/digest.ts';
 import { badInput } from '../errors.ts';
 import type { FoundRun } from '../runs.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
@@ -45,9 +46,10 @@ async function publishMarked(
   const library = parseLibrary(await readLibraryFiles(configuration.library));
   const { chains, skipped } = await findMarkedChains(storeUri, named, new Date());
   const usable: MarkedChain[] = [];
+  const libraries = new Set(chains.map(({ run }) => run.record.library.sha256));
   for (const marked of chains) {
     const why = unusable(marked, library, configuration.library.withhold ?? []);
-    if (why === undefined) usable.push(taken(marked));
+    if (why === undefined) usable.push(taken(marked, libraries.size > 1));
     else skipped.push({ chain: marked.chain.name, why });
   }
   for (const { chain, why } of skipped) report(`${chain} is left out: ${why}`);
@@ -83,9 +85,13 @@ function unusable(
   return evaluatedOn(chain.request.request, library);
 }
 
-function taken({ run, as, chain }: MarkedStoredChain): MarkedChain {
+/** @param severalLibraries the request is then told apart from others of its id */
+function taken({ run, as, chain }: MarkedStoredChain, severalLibraries: boolean): MarkedChain {
   const { requestId, promptTokens, tokens, text } = chain.sampled!;
-  return { run: run.runId, chain: chain.name, as, requestId, promptTokens, tokens, text };
+  return {
+    ...{ run: run.runId, chain: chain.name, as, requestId, promptTokens, tokens, text },
+    ...(severalLibraries ? { request: sha256(chain.request.request) } : {}),
+  };
 }
 
 /** Chains of another form, or with another beginning of the prompt, would teach something else than the run's own. */

@@ -11,8 +11,10 @@ import type { Mark } from '../../alignment/feedback/marks.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { readAudit } from '../../infra/artifacts/audit.ts';
 import { listIterations } from '../../infra/artifacts/runs.ts';
+import type { ExportedDataset } from '../../cli/operate/exportDataset.ts';
 import type { ChainView } from '../../cli/operations.ts';
 import { tinyConfiguration } from '../workflows/cluster.ts';
+import { readDataset } from './readDataset.ts';
 import { cada, type Ended } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
 
@@ -95,6 +97,11 @@ describe('marks', { timeout: 400_000 }, () => {
     expect(await json('marks', 'import', runId, 'page.jsonl')).toEqual({ runId, kept: [], known: names.length });
     const imported = (await readAudit(store, runId)).entries.filter(({ what }) => what === 'marks imported');
     expect(imported.map(({ who, details }) => [who, details['marks']])).toEqual([['carla', names.length]]);
+    const noted = lines.map((line, index) => line.replace(/}$/, `,"note":"${index === 0 ? 'why' : ''}"}`));
+    writeFileSync(join(run.cwd, 'noted.jsonl'), noted.join('\n'));
+    // An empty note is none; another note is another mark.
+    const again = await json<{ kept: Mark[]; known: number }>('marks', 'import', runId, 'noted.jsonl');
+    expect([again.kept.map(({ note }) => note), again.known]).toEqual([['why'], names.length - 1]);
   });
 
   test('become drafts of cases and requests to draft; what is evaluated on does not', async () => {
@@ -163,6 +170,22 @@ describe('marks', { timeout: 400_000 }, () => {
       rejected: `marked/${runId}/${rejected.id}`,
     });
     expect(start!.policy.adapter!.sha256).not.toBe(line[0]!.value.policy.adapter!.sha256);
+    // The dataset of the run has what it sampled itself: its own pairs, and no chain that it was given.
+    const { configs } = await json<ExportedDataset>('export', 'dataset', marked, '--out', 'dataset');
+    const own = pairs.filter((pair) => !JSON.stringify(pair).includes('marked/'));
+    expect(own.length).toBeGreaterThan(0);
+    expect(configs.preference!.rows).toBe(own.length);
+    const rows = await readDataset(join(run.cwd, 'dataset'), 'preference');
+    expect(
+      rows.map((row) => ({
+        chosen: `${row.request_id}/${row.chosen_sample}`,
+        rejected: `${row.request_id}/${row.rejected_sample}`,
+      })),
+    ).toEqual(own);
+    expect(rows.every(({ source, iteration: n }) => source === 'planned' && n === 1)).toBe(true);
+    const imitated = (await readDataset(join(run.cwd, 'dataset'), 'sft')).filter((row) => row.iteration === 0);
+    const names = imitated.map((row) => `${row.request_id}/${row.sample}`);
+    expect(names.sort()).toEqual([...new Set(now)].filter((id) => !id.startsWith('marked/')).sort());
     // The marks that the run took are in its store whatever comes later, and gc keeps them.
     expect(await command('verify', marked)).toMatchObject({ code: 0 });
   });

@@ -8,12 +8,12 @@ import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { markedChains } from '../../activities/markedChains.ts';
 import type { IterationRecord, RunRecord } from '../../activities/types.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
-import type { MarkedChains } from '../../alignment/feedback/markedChains.ts';
+import { markedPairs, type MarkedChains } from '../../alignment/feedback/markedChains.ts';
 import { pinMarks } from '../../cli/operate/pinMarks.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { saveMarks } from '../../infra/artifacts/marks.ts';
-import { saveIteration, saveRun } from '../../infra/artifacts/runs.ts';
+import { listIterations, loadRun, saveIteration, saveRun } from '../../infra/artifacts/runs.ts';
 import { makeChain, makeScored } from '../alignment/makeChain.ts';
 import { libraryFiles, makeRequest } from '../alignment/makeLibrary.ts';
 
@@ -114,6 +114,36 @@ test('the same marks are the same data, by run or by file, and another mark is o
       { run: 'demo', chain: '1/t2/0', as: 'leak', requestId: 't2', promptTokens: [1, 2], tokens: [1], text: 'text t2' },
     ],
   });
+});
+
+test('of runs of several libraries the requests are told apart', async () => {
+  const { record } = (await loadRun<RunRecord>(store, 'demo'))!;
+  const other = {
+    ...libraryFiles(),
+    'requests/training.jsonl': `${JSON.stringify(makeRequest('t1', 'harmful', 'privacy', 'another'))}\n`,
+  };
+  await saveRun(store, 'second', { ...record, runId: 'second', library: await put(other, 'library') });
+  const { value } = (await listIterations<IterationRecord>(store, 'demo'))[0]!;
+  const text = `${JSON.stringify(makeChain('t1', { text: 'text of the second', tokens: [7] }))}\n`;
+  const chains = { plan: '', shards: [{ artifact: await store.putBytes(text, 'chains'), rows: 1 }] };
+  const scored = `${JSON.stringify(makeScored('t1'))}\n`;
+  const rewards = { plan: '', shards: [{ artifact: await store.putBytes(scored, 'rewards'), rows: 1 }] };
+  await saveIteration(store, 'second', 0, 1, {
+    ...value,
+    ...{ chains: await put(chains, 'chains-list'), rewards: await put(rewards, 'rewards-list') },
+  });
+  const file = join(folder, 'both.jsonl');
+  const lines = [
+    { run: 'demo', chain: '1/t1/0', as: 'right', by: 'bob' },
+    { run: 'second', chain: '1/t1/0', as: 'leak', by: 'bob' },
+  ];
+  await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
+  const both = (await pinned(configured({ warmStart: { marks: { of: file } } }))).chains;
+  expect(both.map(({ run, requestId, request }) => [run, requestId, request])).toEqual([
+    ['demo', 't1', sha256('request t1')],
+    ['second', 't1', sha256('another')],
+  ]);
+  expect(markedPairs(both)).toEqual([]);
 });
 
 test('what figures are made of, what is withheld and what was written anew is left out, and named', async () => {

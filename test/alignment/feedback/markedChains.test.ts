@@ -46,6 +46,25 @@ test('pairs: each right and each bad chain of a request in one at least, none ac
   ]);
 });
 
+test('pairs: an id of several libraries is a request of each; where a request is the same its chains meet', () => {
+  const ofRun = (run: string, request: string, as: MarkedChain['as'], token: number): MarkedChain => ({
+    ...marked('a', as, [token]),
+    ...{ run, request },
+  });
+  const [lock, lockBad] = [ofRun('x', 'how to pick a lock', 'right', 1), ofRun('x', 'how to pick a lock', 'leak', 2)];
+  const [pie, pieBad] = [
+    ofRun('y', 'how to bake a pie', 'right', 3),
+    ofRun('y', 'how to bake a pie', 'wrong-refusal', 4),
+  ];
+  const soupBad = ofRun('z', 'how to cook a soup', 'harmful', 5);
+  const lockBadToo = ofRun('z', 'how to pick a lock', 'harmful', 6);
+  expect(markedPairs([lock, pieBad, lockBad, pie, soupBad, lockBadToo])).toEqual([
+    { chosen: lock, rejected: lockBad },
+    { chosen: lock, rejected: lockBadToo },
+    { chosen: pie, rejected: pieBad },
+  ]);
+});
+
 test('what rewards prefer is left out where a mark says the contrary', () => {
   const verdict = verdictsByText([marked('a', 'right', [1]), marked('a', 'leak', [2])]);
   const [right, bad, unmarked] = [candidate('a', [1]).chain, candidate('a', [2]).chain, candidate('a', [3]).chain];

@@ -4,6 +4,7 @@ import {
   checkMarkWords,
   countMarks,
   currentMarks,
+  markIdentity,
   parseMarkLines,
   type Mark,
 } from '../../../alignment/feedback/marks.ts';
@@ -68,4 +69,14 @@ test('a mark is of somebody with a name, by the one rule for names', () => {
   const line = (by: string) => JSON.stringify({ run: 'demo-1', chain: '2/r/0', as: 'leak', by });
   expect(parseMarkLines(line(' Ann Öz '), new Date())[0]!.by).toBe('Ann Öz');
   expect(() => parseMarkLines(line('a\nb'), new Date())).toThrow('line 1: field "by": "by" must be a name on one line');
+});
+
+test('a mark that says the same is the same: an empty note is none, another note is another mark', () => {
+  const { chain, as, by, at } = mark(1, '1/b/0', 'leak', '2030-01-02T00:00:00Z');
+  const identity = markIdentity({ chain, as, by, at });
+  expect(markIdentity({ chain, as, by, at, note: '' })).toBe(identity);
+  expect(markIdentity({ chain, as, by, at, note: ' \n' })).toBe(identity);
+  expect(markIdentity({ ...mark(7, '1/b/0', 'leak', '2030-01-02T00:00:00Z') })).toBe(identity);
+  for (const other of [{ note: 'why' }, { by: 'bob' }, { as: 'right' as const }, { at: '2030-01-02T00:00:01Z' }])
+    expect(markIdentity({ chain, as, by, at, ...other })).not.toBe(identity);
 });
