@@ -3,12 +3,12 @@ import { criterionName, type JudgedCriterion, type ReleaseVerdict } from '../gov
 import * as format from './format.ts';
 import { escapeMarkdown } from './markdown.ts';
 
-export interface ToldRelease {
+export interface CardRelease {
   status: 'candidate' | 'promoted' | 'rejected' | 'not promoted';
   decision?: { outcome: string; by: string; why: string; despite?: string; at: string };
 }
 
-const meaning: Record<ToldRelease['status'], string> = {
+const meaning: Record<CardRelease['status'], string> = {
   candidate: 'a candidate: it awaits its release and is not promoted',
   promoted: 'promoted',
   rejected: 'rejected: it stays a candidate and must not be used as a released model',
@@ -16,7 +16,7 @@ const meaning: Record<ToldRelease['status'], string> = {
 };
 
 /** Markdown, beginning with its heading. */
-export function releaseSection({ status, decision }: ToldRelease, { criteria }: ReleaseVerdict): string {
+export function releaseSection({ status, decision }: CardRelease, { criteria }: ReleaseVerdict): string {
   return [
     '## Release',
     '',
@@ -49,7 +49,7 @@ export function criterionCells(criterion: JudgedCriterion): [string, string, str
 
 /** What promoted.json says. It stands beside a model that was promoted, and beside no other. */
 export function promotionMark(
-  { runId, adapter, audit, decision }: ToldRelease & { runId: string; adapter: string; audit: string | null },
+  { runId, adapter, audit, decision }: CardRelease & { runId: string; adapter: string; audit: string | null },
   { met, criteria }: ReleaseVerdict,
 ) {
   return {

@@ -9,7 +9,7 @@ import type { AnswerLoss } from '../evaluation/utility.ts';
 import type { ReleaseVerdict } from '../governance/releaseCriteria.ts';
 import type { MethodDecision } from '../preferences/chooseMethod.ts';
 import type { SafetyRequest } from '../library/library.ts';
-import type { ToldRelease } from './releaseCard.ts';
+import type { CardRelease } from './releaseCard.ts';
 import type { RunEstimate } from '../plan/estimateRun.ts';
 
 /** An answer of one evaluation, with what it was scored. */
@@ -64,7 +64,7 @@ export interface ReportedIteration {
   artifacts: { name: string; sha256: string; uri: string }[];
 }
 
-type ToldDecision = NonNullable<ToldRelease['decision']>;
+type ToldDecision = NonNullable<CardRelease['decision']>;
 
 /** A validator's decision; `givenUp`: the cycle is none of those that the run's policy comes from. */
 export type ReportedDecision = MethodDecision & { givenUp: boolean };

@@ -2,7 +2,6 @@
 import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { Mark } from '../feedback/marks.ts';
-import type { ReleaseVerdict } from '../governance/releaseCriteria.ts';
 import type { Agreement } from '../judges/agreement.ts';
 import type { Library, RequestKind } from '../library/library.ts';
 import type { ReportData, ReportedEvaluation } from '../report/reportData.ts';
@@ -40,13 +39,6 @@ export interface AuditFacts {
   head?: { number: number; sha256: string };
 }
 
-/** How the final policy was judged for release, and what was decided. */
-export interface ReleaseFacts {
-  status: string;
-  verdict: ReleaseVerdict;
-  decision?: { outcome: string; by: string; why: string; despite?: string; at: string };
-}
-
 export interface SafetyData {
   runId: string;
   state: string;
@@ -75,7 +67,7 @@ export interface SafetyData {
   marks: Mark[];
   audit: AuditFacts;
   /** Absent where nothing was judged. */
-  release?: ReleaseFacts;
+  release?: NonNullable<ReportData['release']>;
   course: NonNullable<ReportData['course']>;
   /** Iterations that were computed and given up. */
   givenUp: number;

@@ -1,12 +1,12 @@
 /** Reads BeaverTails as it is published: JSON Lines, also as .gz, or Parquet. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { parseRow, type BeaverTailsRow } from '../../alignment/library/beaverTails/rows.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
-import { badInput, type CliError } from '../errors.ts';
+import { badInput, CliError } from '../errors.ts';
 
-/** The whole of 330k_train is 170 MB. */
-const mostBytes = 1024 ** 3;
+/** Of a file, and of what a .gz holds: the whole of 330k_train is 170 MB, and no text of Node has more than 536 million characters. */
+const mostBytes = 500e6;
 
 export interface ReadRows {
   rows: BeaverTailsRow[];
@@ -18,8 +18,10 @@ export interface ReadRows {
 export async function readBeaverTails(file: string): Promise<ReadRows> {
   let bytes: Buffer;
   try {
+    if ((await stat(file)).size > mostBytes) throw tooLarge(file, 'has');
     bytes = await readFile(file);
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw badInput(gone ? `There is no file ${file}.` : `${file} can not be read: ${(error as Error).message}.`);
   }
@@ -50,6 +52,7 @@ function unpacked(file: string, bytes: Buffer): Buffer {
   try {
     return gunzipSync(bytes, { maxOutputLength: mostBytes });
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(file, 'unpacks to');
     throw badInput(`${file} can not be unpacked: ${(error as Error).message}.`, 'Fetch it again.');
   }
 }
@@ -73,6 +76,12 @@ function rowOf(value: unknown, place: string): BeaverTailsRow {
     throw notAsPublished(`${place}: ${(error as Error).message}`);
   }
 }
+
+const tooLarge = (file: string, what: string): CliError =>
+  badInput(
+    `${file} ${what} more than ${mostBytes / 1e6} MB.`,
+    'Give a part of it: several files may be given, each with some of the lines (`split -l 100000`).',
+  );
 
 const notAsPublished = (problem: string): CliError =>
   badInput(`${problem}.`, 'A row of BeaverTails has prompt, response, is_safe, and category with 14 true or false.');

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:buffer';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -7,6 +8,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { nativeHazard, beaverTailsCategories } from '../../alignment/library/beaverTails/categories.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { readBeaverTails } from '../../cli/operate/beaverTailsFiles.ts';
 import { importBeaverTails, type ImportRequest } from '../../cli/operate/importBeaverTails.ts';
 import { checkRequests } from '../../cli/operate/inputChecks.ts';
 import { readLibraryFiles } from '../../cli/operate/libraryFiles.ts';
@@ -60,6 +62,21 @@ test('every category of BeaverTails has its hazard; of several the narrow one is
   );
   expect(nativeHazard({ non_violent_unethical_behavior: true })).toBe('other');
   expect(nativeHazard({})).toBe('other');
+});
+
+test('a file that is larger than a text can be is told before it is read; so is one that unpacks to as much', async () => {
+  const most = 500e6;
+  expect(most).toBeLessThan(constants.MAX_STRING_LENGTH);
+  for (const name of ['large.jsonl', 'large.parquet']) {
+    const file = written(name, '');
+    // Without content on the disk.
+    truncateSync(file, most + 1);
+    await expect(readBeaverTails(file)).rejects.toThrow(`${file} has more than 500 MB.`);
+    rmSync(file);
+  }
+  const million = gzipSync(Buffer.alloc(1e6, '\n'));
+  const packed = written('large.jsonl.gz', Buffer.concat(Array<Buffer>(501).fill(million)));
+  await expect(readBeaverTails(packed)).rejects.toThrow(`${packed} unpacks to more than 500 MB.`);
 });
 
 describe('a library of BeaverTails', () => {
