@@ -40,32 +40,38 @@ export function checkSequences(config: DecoderConfig, sequences: readonly Scored
 }
 
 /**
- * Groups of sequences (by index) whose prompt is computed once: neighbours with the same prompt, in as few and as even groups as rows of at most
- * `tokenLimit` positions allow. A group is the unit of a gradient: which sequences are in it decides the order of additions.
+ * Groups of sequences (by index) whose prompt is computed once: neighbours with the same prompt, by rising length, cut into rows of at most
+ * `tokenLimit` positions that together cost least. Attention has as many slots for each member as the longest needs, so very different lengths stay
+ * apart. A group is the unit of a gradient: which sequences are in it decides the order of additions.
  */
 export function promptGroups(sequences: readonly ScoredSequence[], tokenLimit: number): number[][] {
   const groups: number[][] = [];
   for (let start = 0; start < sequences.length;) {
     let end = start + 1;
     while (end < sequences.length && samePrompt(sequences[start]!, sequences[end]!)) end += 1;
-    const run = Array.from({ length: end - start }, (_, i) => start + i);
-    groups.push(...evenParts(run, (part) => rowLength(part.map((index) => sequences[index]!)) <= tokenLimit));
+    const lengthOf = (index: number) => sequences[index]!.completionTokens.length;
+    const order = Array.from({ length: end - start }, (_, i) => start + i);
+    order.sort((a, b) => lengthOf(a) - lengthOf(b) || a - b);
+    const cuts = cheapestCuts(order.length, (from, to) => {
+      const members = order.slice(from, to).map((index) => sequences[index]!);
+      const length = rowLength(members);
+      if (to - from > 1 && length > tokenLimit) return undefined;
+      const own = padded(members.at(-1)!.completionTokens.length);
+      const scores = members.length * own * (padded(sharedLength(members[0]!)) + own);
+      // Whole numbers: equal costs must be equal however they are added up.
+      return length + Math.round(scores / SCORES_OF_POSITION);
+    });
+    for (const [from, to] of cuts) groups.push(order.slice(from, to));
     start = end;
   }
   return groups;
 }
 
+/** Scores of attention that take as long as a position: less would be right for models that are wider than SmolLM2-135M. */
+const SCORES_OF_POSITION = 1200;
+
 const samePrompt = (a: ScoredSequence, b: ScoredSequence) =>
   a.promptTokens.length === b.promptTokens.length && a.promptTokens.every((token, i) => token === b.promptTokens[i]);
-
-/** A run in as few parts as fit, whose sizes differ by one at most; parts of one are taken as they are. */
-function evenParts(run: readonly number[], fits: (part: readonly number[]) => boolean): number[][] {
-  for (let count = 1; ; count++) {
-    const cut = (part: number) => Math.floor((part * run.length) / count);
-    const parts = Array.from({ length: count }, (_, part) => run.slice(cut(part), cut(part + 1)));
-    if (count === run.length || parts.every(fits)) return parts;
-  }
-}
 
 /** What a run costs besides its tokens, in tokens: measured on 2 cores, a row of 48 or 96 alone against four of them. */
 const RUN_COST = 24;
@@ -92,31 +98,30 @@ export function planMicroBatches(
     }
     for (const order of alike.values()) {
       order.sort((a, b) => a.length - b.length || a.place - b.place);
-      const cuts = cheapestCuts(
-        order.map(({ length }) => length),
-        tokenLimit,
-      );
+      const cuts = cheapestCuts(order.length, (from, to) => {
+        const tokens = (to - from) * order[to - 1]!.length;
+        return to - from > 1 && tokens > tokenLimit ? undefined : tokens;
+      });
       for (const [from, to] of cuts) batches.push(order.slice(from, to).map(({ place }) => place));
     }
   }
   return batches;
 }
 
-/** Cuts rising lengths into runs [from, to) of least cost: each costs its rows times its longest length, plus RUN_COST. */
-function cheapestCuts(lengths: readonly number[], tokenLimit: number): [number, number][] {
+/** Cuts `count` items into runs [from, to) of least cost: each costs RUN_COST besides its own, which is undefined where a run is too long. */
+function cheapestCuts(count: number, costOf: (from: number, to: number) => number | undefined): [number, number][] {
   const best: { cost: number; from: number }[] = [{ cost: 0, from: 0 }];
-  for (let to = 1; to <= lengths.length; to++) {
-    const length = lengths[to - 1]!;
+  for (let to = 1; to <= count; to++) {
     let choice = { cost: Infinity, from: to - 1 };
     for (let from = to - 1; from >= 0; from--) {
-      const tokens = (to - from) * length;
-      if (from < to - 1 && tokens > tokenLimit) break;
-      const cost = best[from]!.cost + tokens + RUN_COST;
+      const own = costOf(from, to);
+      if (own === undefined) break;
+      const cost = best[from]!.cost + own + RUN_COST;
       if (cost < choice.cost) choice = { cost, from };
     }
     best.push(choice);
   }
   const cuts: [number, number][] = [];
-  for (let to = lengths.length; to > 0; to = best[to]!.from) cuts.unshift([best[to]!.from, to]);
+  for (let to = count; to > 0; to = best[to]!.from) cuts.unshift([best[to]!.from, to]);
   return cuts;
 }

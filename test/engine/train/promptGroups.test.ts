@@ -32,19 +32,40 @@ describe('which samples are computed together', () => {
     sequence('a/3', [5, 6, 7], ones(1)),
   ];
 
-  it('neighbours of one prompt, in few and even groups', () => {
-    expect(promptGroups(samples, 1024)).toEqual([[0, 1, 2], [3], [4, 5], [6]]);
+  it('neighbours of one prompt by their length, in rows that the limit allows', () => {
+    expect(promptGroups(samples, 1024)).toEqual([[2, 1, 0], [3], [4, 5], [6]]);
     // Two shared tokens, 34 of their own, one of padding: 48 positions.
     expect(rowLength(samples.slice(0, 3))).toBe(48);
-    expect(promptGroups(samples, 47)).toEqual([[0], [1, 2], [3], [4], [5], [6]]);
-    expect(promptGroups(samples, 1)).toEqual(samples.map((_, index) => [index]));
+    expect(promptGroups(samples, 47)).toEqual([[2, 1], [0], [3], [4], [5], [6]]);
+    expect(promptGroups(samples, 1)).toEqual([[2], [1], [0], [3], [4], [5], [6]]);
     const eight = Array.from({ length: 8 }, (_, i) => sequence(`d/${i}`, [1, 2], ones(96)));
-    // 768 positions hold seven, which would leave one alone.
-    expect(promptGroups(eight, 768)).toEqual([
-      [0, 1, 2, 3],
-      [4, 5, 6, 7],
-    ]);
+    expect(promptGroups(eight, 1024)).toEqual([[0, 1, 2, 3, 4, 5, 6, 7]]);
+    expect(promptGroups(eight, 768)).toEqual([[0, 1, 2, 3, 4, 5, 6], [7]]);
     expect(promptGroups([], 1)).toEqual([]);
+  });
+
+  it('a sample much longer than the others has a row of its own: they would have as many slots', () => {
+    const mixed = [500, 30, 30, 30].map((length, i) => sequence(`e/${i}`, ones(40), ones(length)));
+    expect(promptGroups(mixed, 1024)).toEqual([[1, 2, 3], [0]]);
+    // With a long prompt to share it pays.
+    const long = [500, 400, 450].map((length, i) => sequence(`f/${i}`, ones(600), ones(length)));
+    expect(promptGroups(long, 4096)).toEqual([[1, 2, 0]]);
+  });
+
+  it('groups of a part of the groups are the same groups', () => {
+    const lengths = [7, 90, 13, 60, 61, 8, 33, 34, 200, 31, 12, 100];
+    const many = lengths.map((length, i) => sequence(`g/${i}`, ones(20), ones(length)));
+    const groups = promptGroups(many, 160);
+    expect(groups.length).toBeGreaterThan(3);
+    for (let from = 0; from < groups.length; from++) {
+      for (let to = from + 1; to <= groups.length; to++) {
+        const part = groups.slice(from, to);
+        const own = part.flat().map((index) => many[index]!);
+        expect(promptGroups(own, 160).map((group) => group.map((i) => own[i]!.id))).toEqual(
+          part.map((group) => group.map((index) => many[index]!.id)),
+        );
+      }
+    }
   });
 
   it('groups alike in members and shared tokens are run together', () => {
