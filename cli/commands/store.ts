@@ -59,7 +59,7 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
   program
     .command('gc')
     .description(
-      'Finds what no run in the store refers to any more and is older than a lease. Shows it; removes it only with --delete. Intermediate results of runs that have ' +
+      'Finds what no run, study or drafting of cases in the store refers to any more and is older than a lease. Shows it; removes it only with --delete. Intermediate results of runs that have ' +
         'ended (gradients, chains of abandoned attempts) go too: another run of the same configuration computes them again, unless --keep-steps keeps them.',
     )
     .addOption(
@@ -68,7 +68,10 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
         .default(leaseOf('7d'), '7d'),
     )
     .option('--keep-steps', 'keep the results of all finished steps, for later runs')
-    .option('--forget <run...>', 'remove the records of these runs or studies too, and what only they needed')
+    .option(
+      '--forget <run...>',
+      'remove the records of these runs, studies or draftings too, and what only they needed',
+    )
     .option('--delete', 'remove, not only show')
     .option('--json', 'for scripts')
     .option(...storeOption)

@@ -16,6 +16,7 @@ import { parseLibrary, requestFile } from '../../alignment/library/parseLibrary.
 import { seededOrder } from '../../alignment/randomness/seededRandom.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
+import { announceDrafting, saveDrafting } from '../../infra/artifacts/draftings.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import type { DraftingInput, DraftingOutcome } from '../../workflows/draftCases.ts';
 import { badInput } from '../errors.ts';
@@ -74,6 +75,8 @@ export async function draftCasesFor(request: DraftingRequest, report: (line: str
     ...(policy ? { policy } : {}),
     ...(asksGuardModel(configuration) ? { guardModel: true as const } : {}),
   };
+  // Until it is forgotten (`cada gc --forget`), what the drafts come from stays.
+  await announceDrafting(store, runId, input);
   report(`${requests.length} requests, ${request.samples} samples each: drafting ${runId}`);
   const { drafts } = await runWorkflow<DraftingInput, DraftingOutcome>({
     workflow: 'draftCases',
@@ -82,6 +85,7 @@ export async function draftCasesFor(request: DraftingRequest, report: (line: str
     summary: `CADA drafts of cases ${runId}`,
     ...{ store, storeUri: request.storeUri, home: request.home, signal: request.signal, report },
   });
+  await saveDrafting(store, runId, { ...input, drafts });
   const collected = await readJson<CaseDraftFile>(store, drafts);
   const provenance = {
     ...collected.provenance,

@@ -1,5 +1,6 @@
 /** Care of the artifact store: whether a run's artifacts are whole, and what nobody needs any more. */
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { listDraftings } from '../../infra/artifacts/draftings.ts';
 import { findGarbage, removeGarbage } from '../../infra/artifacts/garbage.ts';
 import { verifyRun } from '../../infra/artifacts/verify.ts';
 import type { Verification } from '../../infra/artifacts/verify.ts';
@@ -21,11 +22,12 @@ export async function collectGarbage(request: GarbageRequest): Promise<Collected
   const present: string[] = [];
   for await (const runId of store.listFolders('runs/')) present.push(runId);
   for await (const studyId of store.listFolders('studies/')) present.push(studyId);
+  present.push(...(await listDraftings(store)));
   for (const runId of request.forget) {
     if (!present.includes(runId)) {
       throw badInput(
-        `There is no run or study "${runId}" in ${store.uri}.`,
-        'Write its id in full; `cada runs` lists them.',
+        `There is no run, study or drafting "${runId}" in ${store.uri}.`,
+        'Write its id in full; `cada runs` lists runs, a file of drafts names its drafting.',
       );
     }
     if (await hasLiveServer(home, runId)) {

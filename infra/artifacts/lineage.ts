@@ -1,8 +1,10 @@
 /** What refers to what in a store: from the documents of runs through plans, lists and manifests of steps down to every object. */
 import pLimit from 'p-limit';
 import type { ArtifactRef, ArtifactStore, StoredObject } from './artifactStore.ts';
+import { DRAFTINGS, draftingOf, listDraftings } from './draftings.ts';
 import { ArtifactCorruptError, ArtifactMissingError, DocumentCorruptError } from './errors.ts';
 import { digestsIn, payloadsIn, referencesIn } from './references.ts';
+import { historyFolder } from './runs.ts';
 import { stepKey } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
@@ -109,6 +111,13 @@ export class Trace {
   /** What the studies have come to, and the results of each of their units, but for those of studies `without`. */
   async addStudies(without: ReadonlySet<string>): Promise<void> {
     await this.#addDocuments(STUDIES, (key) => (without.has(studyOf(key)) ? undefined : 'study'));
+  }
+
+  /** What the draftings of cases were made from and have come to, and where they ended also what their histories name; but for draftings `without`. */
+  async addDraftings(without: ReadonlySet<string>): Promise<void> {
+    await this.#addDocuments(DRAFTINGS, (key) => (without.has(draftingOf(key)) ? undefined : 'drafting'));
+    for (const id of await listDraftings(this.#store))
+      if (!without.has(id)) await this.#addDocuments(historyFolder(id, 'other work'), () => 'history');
   }
 
   async #addDocuments(prefix: string, kindOf: (key: string) => string | undefined): Promise<void> {

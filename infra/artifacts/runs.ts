@@ -152,7 +152,8 @@ export async function newestIteration<T>(store: ArtifactStore, runId: string): P
 /** Of a run, beside its record (`runs/<id>/history/`), or of other work: a study, an evaluation, a drafting (`histories/<id>/`). */
 export type HistoryOwner = 'run' | 'other work';
 
-const historyFolder = (id: string, owner: HistoryOwner): string =>
+/** @param id of the run, or of the other work */
+export const historyFolder = (id: string, owner: HistoryOwner): string =>
   owner === 'run' ? `${runFolder(id)}history/` : `histories/${checkSegment(id, 'id')}/`;
 
 /** Keeps a workflow's finished history; an earlier one of the same name is replaced. */

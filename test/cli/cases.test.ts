@@ -5,6 +5,9 @@ import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stateOf, type CaseDraftFile } from '../../alignment/cases/drafts/caseDrafts.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { listDraftings } from '../../infra/artifacts/draftings.ts';
+import { findGarbage, removeGarbage } from '../../infra/artifacts/garbage.ts';
 import { readLibraryFiles } from '../../cli/operate/libraryFiles.ts';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
 import { tinyConfiguration } from '../workflows/cluster.ts';
@@ -36,7 +39,7 @@ describe('by the policy', { timeout: 300_000 }, () => {
   const draft = (...more: string[]) =>
     cases(['draft', 'tiny.yaml', '--kinds', 'harmful', '--limit', '8', '--samples', '4', '--out', 'own.json', ...more]);
 
-  test('drafts what passes the judges, says what from, and finds it again', async () => {
+  test('drafts what passes the judges, and says what from', async () => {
     const { code, stdout, stderr } = await draft('--json');
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const told = JSON.parse(stdout) as Pick<CaseDraftFile, 'counts' | 'provenance'>;
@@ -66,11 +69,27 @@ describe('by the policy', { timeout: 300_000 }, () => {
     });
     expect(JSON.stringify(provenance)).not.toContain(run.cwd);
 
+    expect(computed()['generateChains']).toBeGreaterThan(0);
+  });
+
+  test('what it was made from outlives a collection of garbage: the same command finds all of it', async () => {
+    const store = await openStore(join(run.cwd, '.cada', 'store'));
+    const { drafting, chains, rewards, requests } = draftsIn('own.json').provenance as Record<string, string>;
+    expect(await listDraftings(store)).toEqual([drafting]);
+    const stray = await store.putBytes('of nobody', 'data');
+    const garbage = await findGarbage(store, { olderThanMs: 3600_000, now: new Date(Date.now() + 10 * 24 * 3600_000) });
+    expect(garbage.refusals).toEqual([]);
+    expect(garbage.objects.map(({ sha256 }) => sha256)).toEqual([stray.sha256]);
+    expect(garbage.steps).toEqual([]);
+    await removeGarbage(store, garbage);
+    const left: string[] = [];
+    for await (const { sha256 } of store.listObjects()) left.push(sha256);
+    expect(left).toEqual(expect.arrayContaining([chains, rewards, requests]));
+
     const before = { file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() };
-    expect(before.computed['generateChains']).toBeGreaterThan(0);
     expect((await draft()).code).toBe(0);
-    expect(readFileSync(join(run.cwd, 'own.json'), 'utf8')).toBe(before.file);
-    expect(computed()).toEqual(before.computed);
+    expect({ file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() }).toEqual(before);
+    expect((await cada(['gc', '--forget', drafting!], run)).stdout).toContain('Documents of forgotten runs: 2.');
   });
 
   test('keeps reviews of the same drafting, and does not write over those of another', async () => {

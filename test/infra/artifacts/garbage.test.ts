@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ArtifactRef, ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
+import { announceDrafting, listDraftings, saveDrafting } from '../../../infra/artifacts/draftings.ts';
 import { findGarbage, removeGarbage } from '../../../infra/artifacts/garbage.ts';
 import type { Garbage } from '../../../infra/artifacts/garbage.ts';
-import { listRuns, saveRun } from '../../../infra/artifacts/runs.ts';
+import { listRuns, saveHistory, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
 import { computeStep, generationOf, smallRun } from './runWithSteps.ts';
@@ -63,6 +64,46 @@ inEachStore('garbage', (kind) => {
     await removeGarbage(store, garbage);
     expect(await store.getDocument('studies/paper-1.json')).toBeUndefined();
     expect(await store.getDocument('studies/paper-12/none.json')).toBeDefined();
+  });
+
+  test('what a drafting was made from and has come to stays, also what only its history names, until it is forgotten', async () => {
+    const put = (value: unknown, kind: string) => store.putBytes(JSON.stringify(value), kind);
+    const [library, requests] = [await put({ cases: '' }, 'library'), await put([{ id: 'r' }], 'draft-requests')];
+    const shard = await put({ items: ['asked'] }, 'generation-shard');
+    const step = await computeStep(store, generationOf(shard), 'chains', '{"chain":"drafted"}\n');
+    const plan = await put({ shards: [{ shard, chains: 1 }] }, 'generation-plan');
+    const shards = [{ artifact: step.outputs['chains'], rows: 1 }];
+    const chains = await put({ plan: plan.sha256, shards }, 'chain-list');
+    const drafts = await put({ provenance: { chains: chains.sha256 }, drafts: [] }, 'case-drafts');
+    const vectors = await put([0.5], 'vectors');
+    await announceDrafting(store, 'drafts-1', { run: { library }, requests });
+    expect(digests(await findGarbage(store, later))).not.toContain(requests.sha256);
+    await saveDrafting(store, 'drafts-1', { run: { library }, requests, drafts });
+    await announceDrafting(store, 'drafts-1', { run: { library }, requests });
+    const data = Buffer.from(JSON.stringify({ vectors })).toString('base64');
+    const history = { events: [{ input: { payloads: [{ metadata: {}, data }] } }] };
+    await saveHistory(store, 'drafts-1', 'drafts-1.1', history, 'other work');
+    const stray = await put('of nobody', 'case-drafts');
+    const kept = await findGarbage(store, later);
+    expect(digests(kept)).toEqual([stray.sha256]);
+    expect(kept.steps).toEqual([]);
+
+    const garbage = await findGarbage(store, { ...later, forget: ['drafts-1'] });
+    expect(digests(garbage).sort()).toEqual(
+      [stray, library, requests, shard, step.outputs['chains']!, plan, chains, drafts, vectors]
+        .map(({ sha256 }) => sha256)
+        .sort(),
+    );
+    expect([...garbage.documents].sort()).toEqual(['draftings/drafts-1.json', 'histories/drafts-1/drafts-1.1.json']);
+    await removeGarbage(store, garbage);
+    expect(await listDraftings(store)).toEqual([]);
+  });
+
+  test('a drafting whose document is damaged stops all removal', async () => {
+    const drafts = await store.putBytes('[]', 'case-drafts');
+    await saveDrafting(store, 'drafts-2', { drafts: { ...drafts, sha256: 'a'.repeat(64) } });
+    expect((await findGarbage(store, later)).refusals.join()).toMatch(/case-drafts a{64} .*can't be followed/);
+    expect((await findGarbage(store, { ...later, forget: ['drafts-2'] })).refusals).toEqual([]);
   });
 
   test('what is younger than the lease stays, with all it leads to', async () => {
