@@ -2,6 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { RunRecord } from '../../activities/types.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { listRuns, loadRun } from '../../infra/artifacts/runs.ts';
+import { eventually } from '../servers/temporalServer.ts';
 import { cada, type Ended } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
 
@@ -9,6 +13,12 @@ describe('approval from the command line', { timeout: 300_000 }, () => {
   let run: TinyRun;
   const command = (args: string[], options: Parameters<typeof cada>[1] = {}): Promise<Ended> =>
     cada(args, { ...run, ...options });
+
+  const recorded = async (): Promise<RunRecord> => {
+    const store = await openStore(join(run.cwd, '.cada', 'store'));
+    const [runId] = await listRuns(store);
+    return (await loadRun<RunRecord>(store, runId!))!.record;
+  };
 
   beforeAll(async () => {
     run = await tinyRun({
@@ -67,11 +77,13 @@ describe('approval from the command line', { timeout: 300_000 }, () => {
     expect(early.stderr).toContain('No Temporal server is up');
   });
 
-  test('the same command waits on; an approval from another terminal ends it with a promoted model', async () => {
+  const why = 'read <b>all</b> answers';
+
+  test('the same command waits on; an approval from another terminal is in the record at once, whatever comes then', async () => {
     const approvals: Promise<Ended>[] = [];
-    const why = 'read <b>all</b> answers';
-    const ended = await command(['train', 'tiny.yaml', '--by', 'Tim Trainer'], {
-      onOutput: (text) => {
+    let decided: Promise<void> | undefined;
+    const killed = await command(['train', 'tiny.yaml', '--by', 'Tim Trainer'], {
+      onOutput: (text, kill) => {
         if (!text.includes(' reject tiny-') || approvals.length > 0) return;
         const approve = (...rest: string[]) => command(['approve', 'tiny', '--by', 'Ann', '--why', why, ...rest]);
         const unmet = approve();
@@ -79,14 +91,33 @@ describe('approval from the command line', { timeout: 300_000 }, () => {
           unmet,
           unmet.then(() => approve('--despite', 'a tiny model')),
         );
+        decided = eventually(
+          'the decision is recorded',
+          async () => (await recorded()).release?.decision !== undefined,
+        );
+        decided.then(
+          () => kill('SIGKILL'),
+          () => kill('SIGTERM'),
+        );
       },
     });
+    await decided;
+    expect(killed.stdout).not.toContain('release    promoted');
     const [unmet, approved] = await Promise.all(approvals);
     expect(unmet).toMatchObject({ code: 2, stdout: '' });
     expect(unmet!.stderr).toContain('1 of 2 criteria not met');
     expect(unmet!.stderr).toContain('--despite "the reason"');
     expect(approved).toMatchObject({ code: 0, stderr: '' });
     expect(approved!.stdout).toContain('the policy is promoted');
+    expect((await recorded()).release!.decision).toMatchObject({ outcome: 'approved', by: 'Ann' });
+  });
+
+  test('its server lost too, it goes on from the record and keeps to the decision: a promoted model', async () => {
+    // Of all that it had only the store is left.
+    run.env = { ...run.env, CADA_STORE: join(run.cwd, '.cada', 'store'), CADA_HOME: join(run.cwd, 'another') };
+    const { decision } = (await recorded()).release!;
+    const ended = await command(['train', 'tiny.yaml', '--resume', '--by', 'Tim Trainer']);
+    expect((await recorded()).release!.decision).toEqual(decision);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(/release +promoted\n +approved by Ann, .*: read <b>all<\/b> answers\n/);
 
@@ -94,15 +125,15 @@ describe('approval from the command line', { timeout: 300_000 }, () => {
       adapter: { path: string; sha256: string };
       report: string;
     };
-    const folder = join(adapter.path, '..');
-    const promoted = JSON.parse(readFileSync(join(folder, 'promoted.json'), 'utf8')) as Record<string, unknown>;
+    const exported = join(adapter.path, '..');
+    const promoted = JSON.parse(readFileSync(join(exported, 'promoted.json'), 'utf8')) as Record<string, unknown>;
     expect(promoted).toMatchObject({
       adapterSha256: adapter.sha256,
       criteriaMet: false,
       approval: { outcome: 'approved', by: 'Ann', why, despite: 'a tiny model' },
     });
-    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('* Status: **promoted**');
-    expect(existsSync(join(folder, '..', 'merged', 'promoted.json'))).toBe(true);
+    expect(readFileSync(join(exported, 'README.md'), 'utf8')).toContain('* Status: **promoted**');
+    expect(existsSync(join(exported, '..', 'merged', 'promoted.json'))).toBe(true);
     const page = readFileSync(report, 'utf8');
     expect(page).toContain('<h2>Release: promoted</h2>');
     expect(page).toContain('read &lt;b&gt;all&lt;/b&gt; answers');
@@ -115,13 +146,19 @@ describe('approval from the command line', { timeout: 300_000 }, () => {
     expect(code).toBe(0);
     const { entries, whole } = JSON.parse(stdout) as { whole: boolean; entries: { who: string; what: string }[] };
     expect(whole).toBe(true);
-    expect(entries.map(({ who, what }) => `${who}: ${what}`)).toEqual([
+    const told = entries.map(({ who, what }) => `${who}: ${what}`);
+    expect(told.slice(0, 4)).toEqual([
       'Tim Trainer: run started',
       'release policy: release criteria evaluated',
       'release policy: approval asked',
       'Tim Trainer: run resumed',
+    ]);
+    // Before or after it was killed, and once.
+    expect(told.slice(4).sort()).toEqual([
       'Ann: approved',
+      'Tim Trainer: run resumed',
       'release policy: promoted',
+      'release policy: release criteria evaluated',
     ]);
     expect((await command(['verify'])).code).toBe(0);
     const late = await command(['reject', 'tiny', '--by', 'Ben', '--why', 'too late']);
