@@ -32,12 +32,19 @@ export function releaseSection({ status, decision }: CardRelease, { criteria }: 
           '',
           '| criterion | asked | value | met |',
           '| --- | --- | --- | --- |',
-          ...criteria.map((one) => `| ${criterionCells(one).map(escapeMarkdown).join(' | ')} |`),
+          ...criteria.map((one) => `| ${markdownCells(criterionCells(one)).join(' | ')} |`),
         ]
       : []),
     '',
   ].join('\n');
 }
+
+/** Its name and what was asked are words of the configuration; the rest is numbers and ours. */
+const markdownCells = ([name, asked, ...measured]: readonly string[]): string[] => [
+  escapeMarkdown(name!),
+  escapeMarkdown(asked!),
+  ...measured,
+];
 
 /** Criterion, what was asked, value with its interval, met or not: in words, for tables. */
 export function criterionCells(criterion: JudgedCriterion): [string, string, string, string] {

@@ -210,7 +210,11 @@ test("the card of the Temporal UI: a failure's text makes no markup, no picture 
 
 test('the model card: what a person wrote who decided makes no markup', () => {
   const decision = { outcome: 'approved', by: markdown, why: `${markdown}${terminal}`, despite: html, at: 'now' };
-  const section = releaseSection({ status: 'promoted', decision }, { met: true, criteria: [] });
+  const criterion = { figure: markdown, over: null, asked: html, value: 1, n: 1, met: true };
+  const section = releaseSection(
+    { status: 'promoted', decision },
+    { met: true, criteria: [{ ...criterion, interval: [0, 1] }] },
+  );
   expect(section).not.toMatch(/(?<!\\)!\[|(?<!\\)<b>|(?<!\\)<script|^# Heading/m);
   expect(section).not.toMatch(unsafe);
   expect(section).toContain('evil.example');
