@@ -7,7 +7,7 @@ import type { FailedUnit, OpenedUnit, StudyInput } from '../activities/studyPlan
 import type { PolicyState, ServerTraits } from '../activities/types.ts';
 import { alignPolicy } from './alignPolicy.ts';
 import { evaluateSuites } from './evaluateSuites.ts';
-import { activeChildQuery, progressQuery } from './messages.ts';
+import { activeChildQuery, progressQuery, unitsAtWorkQuery } from './messages.ts';
 import { startProgress } from './progress.ts';
 import { archiveStudyAfterwards } from './archiveRun.ts';
 import { control } from './stages.ts';
@@ -19,16 +19,18 @@ endsOnItsBuild(compareArms);
 export async function compareArms(study: StudyInput, server: ServerTraits): Promise<FailedUnit[]> {
   const { studyId, units, parallel } = study;
   const progress = startProgress(studyId, 'start', 0, units);
-  const children: string[] = [];
+  const children: { unit: string; workflowId: string }[] = [];
   setHandler(progressQuery, () => progress);
-  setHandler(activeChildQuery, () => children.at(-1) ?? null);
+  setHandler(activeChildQuery, () => children.at(-1)?.workflowId ?? null);
+  setHandler(unitsAtWorkQuery, () => children);
 
-  const atWork = async <T>(workflowId: string, child: () => Promise<T>): Promise<T> => {
-    children.push(workflowId);
+  const atWork = async <T>(unit: string, workflowId: string, child: () => Promise<T>): Promise<T> => {
+    const one = { unit, workflowId };
+    children.push(one);
     try {
       return await child();
     } finally {
-      children.splice(children.indexOf(workflowId), 1);
+      children.splice(children.indexOf(one), 1);
     }
   };
   // Arms that differ in how they are asked alone have one run.
@@ -37,7 +39,7 @@ export async function compareArms(study: StudyInput, server: ServerTraits): Prom
     if (!unit.training) return undefined;
     if (unit.policy) return unit.policy;
     const { run } = unit.training;
-    const known = trained.get(run.runId) ?? atWork(run.runId, () => train(unit.training!, server));
+    const known = trained.get(run.runId) ?? atWork(unit.id, run.runId, () => train(unit.training!, server));
     trained.set(run.runId, known);
     return known;
   };
@@ -57,7 +59,7 @@ export async function compareArms(study: StudyInput, server: ServerTraits): Prom
           result,
           generation,
           policy: answered,
-        } = await atWork(workflowId, () => answer(workflowId, unit, policy));
+        } = await atWork(unit.id, workflowId, () => answer(workflowId, unit, policy));
         await control.recordStudyUnit.executeWithOptions({ summary: `figures of ${unit.id}` }, [
           study,
           { unit: index, result, generation, policy: answered },

@@ -7,6 +7,8 @@ import type { Figures, RunProgress } from '../activities/types.ts';
 export const progressQuery = defineQuery<RunProgress>('progress');
 /** Workflow id of the child at work, so that a client can ask it for its shards; null between children. */
 export const activeChildQuery = defineQuery<string | null>('activeChild');
+/** What of a study is at work: a unit, and the workflow of its run or its answers. */
+export const unitsAtWorkQuery = defineQuery<{ unit: string; workflowId: string }[]>('unitsAtWork');
 
 /** Each update answers with a sentence that says what will happen. After what it needs each may be given `{by}`: who asks (Asked in activities/types.ts). */
 export const pauseUpdate = defineUpdate<string>('pause');

@@ -17,10 +17,19 @@ import { stateAttribute, type RunProgress, type ServerTraits } from '../../activ
 import type { Study } from '../../alignment/study/studySchema.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { artifactsFolder } from '../../infra/paths.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
-import { activeChildQuery, progressQuery, retryStageUpdate, stopRunUpdate } from '../../workflows/messages.ts';
+import {
+  activeChildQuery,
+  progressQuery,
+  retryStageUpdate,
+  stopRunUpdate,
+  unitsAtWorkQuery,
+} from '../../workflows/messages.ts';
+import { commandName } from '../commandName.ts';
 import { badInput } from '../errors.ts';
+import { approvalHint } from '../release.ts';
 import { readStudy } from './compareFile.ts';
 import { planStudy } from './comparePlan.ts';
 import { importUnits, unitLines } from './studyUnits.ts';
@@ -136,7 +145,7 @@ async function onServer(
   { endpoint, external, workerFailed }: Server,
   store: ArtifactStore,
   study: StudyInput,
-  { signal, detach, passOver }: ComparisonRequest,
+  { signal, detach, passOver, storeUri, home }: ComparisonRequest,
   report: (line: string) => void,
 ): Promise<Comparison | undefined> {
   const { studyId } = study;
@@ -162,6 +171,9 @@ async function onServer(
       signal,
       report,
       passOver: passOver === true,
+      // A server of this machine is found by its address alone: the run is in the study's.
+      command: `${external ? '' : `TEMPORAL_ADDRESS=${endpoint.address} `}${commandName(process.env, process.argv[1], process.cwd())}`,
+      ...(storeUri === artifactsFolder(home) ? {} : { storeUri }),
       ...(workerFailed ? { workerFailed } : {}),
     });
     if (!waiting) await keepTold(client, { id: studyId, store, report });
@@ -183,13 +195,25 @@ async function follow(
     signal,
     report,
     passOver,
+    command,
+    storeUri,
     workerFailed,
-  }: { signal: AbortSignal; report: (line: string) => void; passOver: boolean; workerFailed?: Promise<never> },
+  }: {
+    signal: AbortSignal;
+    report: (line: string) => void;
+    passOver: boolean;
+    /** How another terminal reaches this study's server. */
+    command: string;
+    /** Where it is not the one that commands take by themselves. */
+    storeUri?: string;
+    workerFailed?: Promise<never>;
+  },
 ): Promise<Comparison | undefined> {
   const left = new AbortController();
   const outcome = client.connection.withAbortSignal(left.signal, () => handle.result());
   outcome.catch(() => {});
   const woken = new Set<string>();
+  const asked = new Set<string>();
   let [told, toldAt] = ['', 0];
   try {
     for (;;) {
@@ -201,7 +225,15 @@ async function follow(
       if (next === 'ended') return undefined;
       const seen = await look(client, handle);
       if (!seen) continue;
-      const { study, child, childId } = seen;
+      const { study, child, childId, atWork } = seen;
+      for (const { unit, workflowId, state, cause } of atWork) {
+        const awaits = state === 'awaiting approval';
+        if (awaits && !asked.has(workflowId))
+          report(`Unit ${unit}, run ${workflowId}. ${approvalHint(command, workflowId, cause, storeUri)}`);
+        if (awaits) asked.add(workflowId);
+        // Unless nobody has answered for it.
+        else if (state !== undefined) asked.delete(workflowId);
+      }
       if (child?.state === 'waiting' && childId) {
         const cause = child.cause ?? 'unknown';
         if (woken.has(childId) && !passOver) return { state: 'waiting', studyId, runId: childId, cause };
@@ -230,8 +262,11 @@ async function look(client: Client, handle: WorkflowHandle) {
   const study = await quickly(() => handle.query(progressQuery));
   if (!study) return undefined;
   const childId = await quickly(() => handle.query(activeChildQuery));
-  const child = childId ? await quickly(() => client.workflow.getHandle(childId).query(progressQuery)) : undefined;
-  return { study, child, childId };
+  const progressOf = (id: string) => quickly(() => client.workflow.getHandle(id).query(progressQuery));
+  const child = childId ? await progressOf(childId) : undefined;
+  const units = (await quickly(() => handle.query(unitsAtWorkQuery))) ?? [];
+  const atWork = await Promise.all(units.map(async (one) => ({ ...(await progressOf(one.workflowId)), ...one })));
+  return { study, child, childId, atWork };
 }
 
 async function updateWaiting(
@@ -252,6 +287,7 @@ async function updateWaiting(
 function lineOf({ stage, iteration, iterations }: RunProgress, child: RunProgress | undefined): string {
   const unit = `${Math.min(iteration + 1, iterations)} of ${iterations}, ${stage}`;
   if (!child) return unit;
+  if (child.state === 'awaiting approval') return `${unit}: awaits approval`;
   const shards = child.shardsTotal === 0 ? '' : `, ${child.shardsDone} of ${child.shardsTotal} shards`;
   const speed = child.tokensPerSecond === undefined ? '' : `, ${Math.round(child.tokensPerSecond)} tokens/s`;
   return `${unit}: ${child.stage}${shards}${speed}`;

@@ -5,12 +5,13 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import type { RunSummary } from '../../cli/operations.ts';
 import { startChatServer } from '../servers/chatServer.ts';
-import { cada } from './runCommand.ts';
+import { cada, type Ended, type RunOptions } from './runCommand.ts';
 import { startTinyStudy, tinyStudy, type TinyStudy } from './tinyStudy.ts';
 
 describe('cada compare', { timeout: 900_000 }, () => {
   let run: TinyStudy['run'];
   let compare: TinyStudy['compare'];
+  let compareSeen: TinyStudy['compareSeen'];
   let documents: TinyStudy['documents'];
   let computed: TinyStudy['computed'];
   const trained = {
@@ -18,8 +19,11 @@ describe('cada compare', { timeout: 900_000 }, () => {
     configuration: { library: { withhold: ['privacy'] }, iteration: { learningRate: 0.001 } },
   };
 
+  const approve = (runId: string, options: RunOptions) =>
+    cada(['approve', runId, '--by', 'Ann', '--why', 'for the study'], options);
+
   beforeAll(async () => {
-    ({ run, compare, documents, computed } = await startTinyStudy());
+    ({ run, compare, compareSeen, documents, computed } = await startTinyStudy());
   });
 
   test('asks inference arms once, whatever the seeds, and tells their figures', async () => {
@@ -171,12 +175,23 @@ describe('cada compare', { timeout: 900_000 }, () => {
   });
 
   test('a trained arm is a run for each seed, its answers are judged like the others, and equal stages are shared', async () => {
+    const released = { ...trained, configuration: { ...trained.configuration, release: { approval: 'required' } } };
     const changes = {
-      arms: [...tinyStudy.arms, trained, { ...trained, name: 'cada-cases', inference: 'cases:2' }],
+      arms: [...tinyStudy.arms, released, { ...released, name: 'cada-cases', inference: 'cases:2' }],
       faithfulness: true,
     };
-    const { code, stdout, stderr } = await compare(changes, '--json');
+    const approvals = new Map<string, Promise<Ended>>();
+    const answerAsTold = (text: string): void => {
+      for (const [, address, runId] of text.matchAll(/TEMPORAL_ADDRESS=(\S+) .* approve (\S+) --by NAME/g))
+        if (!approvals.has(runId!))
+          approvals.set(runId!, approve(runId!, { ...run, env: { ...run.env, TEMPORAL_ADDRESS: address } }));
+    };
+    const { code, stdout, stderr } = await compareSeen(changes, answerAsTold, '--json');
     expect(stderr).toContain('6 units');
+    // Each of the two runs is told once, with the unit that waits for it.
+    expect(stderr.match(/^Unit cada\.seed-[12], run \S+\. The run awaits approval: /gm)).toHaveLength(2);
+    for (const approval of approvals.values())
+      expect(await approval).toMatchObject({ code: 0, stdout: expect.stringContaining('is promoted') as string });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const result = JSON.parse(stdout) as StudyResult;
     const [none, , one, other] = result.figures.arms;

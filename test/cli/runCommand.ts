@@ -17,6 +17,8 @@ export interface RunOptions {
   onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
   /** Sees standard output as it comes, all of it so far, and may signal the process. */
   onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Sees standard error as it comes, all of it so far. */
+  onRemark?: (text: string) => void;
 }
 
 export const newFolder = (): string => mkdtempSync(join(tmpdir(), 'cada-cli-'));
@@ -51,7 +53,10 @@ export function runNode(args: string[], options: RunOptions): Promise<Ended> {
     ended.stdout += text;
     options.onOutput?.(ended.stdout, (signal) => child.kill(signal));
   });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (ended.stderr += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    ended.stderr += text;
+    options.onRemark?.(ended.stderr);
+  });
   return new Promise((done, fail) => {
     child.once('error', fail);
     child.once('close', (code) => done({ ...ended, code }));

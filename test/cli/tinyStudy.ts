@@ -47,6 +47,8 @@ export interface TinyStudy {
   run: TinyRun;
   /** `cada compare` of the study with these changes. */
   compare(changes: object, ...args: string[]): Promise<Ended>;
+  /** The same; standard error is shown as it comes, all of it so far. */
+  compareSeen(changes: object, onRemark: (text: string) => void, ...args: string[]): Promise<Ended>;
   /** What the store holds of studies. */
   documents(): string[];
   /** How often each stage was computed, by the logs of the workers. */
@@ -63,13 +65,15 @@ export async function startTinyStudy(): Promise<TinyStudy> {
     join(run.cwd, 'data', 'strongreject', 'strongreject.csv'),
     'category,source,forbidden_prompt\nbuses,own,Take a bus\ncakes,own,Bake a cake\n',
   );
+  const compareSeen: TinyStudy['compareSeen'] = (changes, onRemark, ...args) => {
+    const study = { ...tinyStudy, ...changes };
+    writeFileSync(join(run.cwd, 'study.yaml'), stringify(study, { aliasDuplicateObjects: false }));
+    return cada(['compare', 'study.yaml', '--data', 'data', ...args], { ...run, onRemark });
+  };
   return {
     run,
-    compare: (changes, ...args) => {
-      const study = { ...tinyStudy, ...changes };
-      writeFileSync(join(run.cwd, 'study.yaml'), stringify(study, { aliasDuplicateObjects: false }));
-      return cada(['compare', 'study.yaml', '--data', 'data', ...args], run);
-    },
+    compareSeen,
+    compare: (changes, ...args) => compareSeen(changes, () => undefined, ...args),
     documents: () => {
       const folder = join(run.cwd, '.cada', 'store');
       const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
