@@ -67,8 +67,8 @@ export function createControlActivities(dependencies: ActivityDependencies) {
     summariseFaithfulness: (run: RunContext, input: { own: ScoredChains; spliced?: ScoredChains }) =>
       summariseFaithfulness(dependencies, run, input),
     summariseEvaluation: (run: RunContext, input: EvaluationParts) => summariseEvaluation(dependencies, run, input),
-    saveRun: (run: RunContext, record: ToldRecord, decision?: ReleaseState['decision']) =>
-      saveRun(dependencies, run, record, decision),
+    saveRun: (run: RunContext, record: ToldRecord, release?: ReleaseState) =>
+      saveRun(dependencies, run, record, release),
     recordIteration: (run: RunContext, lineage: IterationLineage, measures: IterationMeasures) =>
       recordIteration(dependencies, run, lineage, measures),
     changeCourse: (run: RunContext, request: CourseRequest) => changeCourse(dependencies, run, request),

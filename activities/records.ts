@@ -1,5 +1,6 @@
 /** The run's own records in the store: what `cada status`, `cada report` and a resumed run read when no server is up. */
 import { Context } from '@temporalio/activity';
+import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { loadRun, saveIteration, saveRun as putRun } from '../infra/artifacts/runs.ts';
 import type {
   Figures,
@@ -12,28 +13,50 @@ import type {
   ToldRecord,
 } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import type { EvaluationArtifact } from './summariseEvaluation.ts';
+import { readJson } from './inputs.ts';
+import { toldFigures } from './toldFigures.ts';
 import { historyName } from './histories.ts';
 
 /**
- * Keeps the newest record. Answers with this process's peak memory, for the record's next version.
- * @param decision about the record's release
+ * Keeps the newest record, with all figures of its evaluations: the run itself holds those that its card shows. Answers with this process's peak memory,
+ * for the record's next version.
  */
 export async function saveRun(
   { store }: ActivityDependencies,
   run: RunContext,
   told: ToldRecord,
-  decision?: ReleaseState['decision'],
+  release?: ReleaseState,
 ): Promise<Figures> {
   const known = await loadRun<RunRecord>(store, run.runId);
   const { runId, configuration, library } = run;
   const forkedFrom = known?.record.forkedFrom;
   const record: RunRecord = {
     ...{ runId, configuration, library, ...told },
-    ...(told.release && decision ? { release: { ...told.release, decision } } : {}),
+    evaluations: await withAllFigures(store, told.evaluations, known?.record.evaluations ?? {}),
+    ...(release ? { release } : {}),
     ...(forkedFrom ? { forkedFrom } : {}),
   };
   await putRun(store, runId, record, known?.etag);
   return peakMemory();
+}
+
+/** Figures of each evaluation, from the record before this one where it had the same evaluation, else from the artifact. */
+async function withAllFigures(
+  store: ArtifactStore,
+  told: RunRecord['evaluations'],
+  known: RunRecord['evaluations'],
+): Promise<RunRecord['evaluations']> {
+  const whole: RunRecord['evaluations'] = {};
+  for (const [name, evaluation] of Object.entries(told)) {
+    const { artifact } = evaluation;
+    const before = known[name];
+    whole[name] =
+      before?.artifact.sha256 === artifact.sha256
+        ? before
+        : { artifact, figures: toldFigures(await readJson<EvaluationArtifact>(store, artifact)) };
+  }
+  return whole;
 }
 
 /** Lists a finished iteration, and notes in the run's record how far it has come: so the run itself need not, between its iterations. */

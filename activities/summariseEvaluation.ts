@@ -1,13 +1,13 @@
 /** The figures of an evaluation, with every answer they come from. */
 import type { ChainRecord, ScoredChain } from '../alignment/chains/chain.ts';
-import { exposedKinds, exposureFigures, exposures } from '../alignment/evaluation/exposure.ts';
-import { evaluationFigures, type ChainFigures } from '../alignment/evaluation/figures.ts';
-import { meanLoss, type AnswerLoss } from '../alignment/evaluation/utility.ts';
-import { requestKinds } from '../alignment/library/library.ts';
+import { exposureFigures } from '../alignment/evaluation/exposure.ts';
+import { evaluationFigures } from '../alignment/evaluation/figures.ts';
+import type { AnswerLoss } from '../alignment/evaluation/utility.ts';
 import type { ReportedAnswer, ReportedEvaluation, ReportedFaithfulness } from '../alignment/report/reportData.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, RunContext, StageOutcome } from './types.ts';
+import { toldFigures } from './toldFigures.ts';
 import { readShards } from './collectRewards.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { FaithfulnessArtifact } from './faithfulness.ts';
@@ -74,24 +74,8 @@ export async function summariseEvaluation(
   };
   return {
     artifact: await dependencies.store.putBytes(canonicalJson(evaluation), 'evaluation'),
-    figures: {
-      ...flatFigures(figures.all, figures.byKind),
-      ...(losses && losses.length > 0 ? { 'utility/loss': meanLoss(losses)! } : {}),
-      ...benchmarkFigures(benchmarks),
-      ...flatExposures(byExposure),
-    },
+    figures: toldFigures(evaluation),
   };
-}
-
-function benchmarkFigures(benchmarks: NonNullable<EvaluationArtifact['benchmarks']>): Figures {
-  return Object.fromEntries(
-    benchmarks.flatMap(({ name, figures }) =>
-      requestKinds.flatMap((kind) => {
-        const { refusal } = figures.byKind[kind];
-        return refusal ? [[`${name}/refusal/${kind}`, refusal.value] as const] : [];
-      }),
-    ),
-  );
 }
 
 async function faithfulnessOf(
@@ -100,28 +84,4 @@ async function faithfulnessOf(
 ): Promise<EvaluationArtifact['faithfulness'] & object> {
   const { judge, figures } = await readJson<FaithfulnessArtifact>(store, ref);
   return { judge, figures, details: ref };
-}
-
-/** `refusal/harmful/unseen` and the like. */
-function flatExposures(byExposure: EvaluationArtifact['byExposure']): Figures {
-  return Object.fromEntries(
-    exposures.flatMap((exposure) =>
-      exposedKinds.flatMap((kind) => {
-        const refusal = byExposure?.[exposure].byKind[kind].refusal;
-        return refusal ? [[`refusal/${kind}/${exposure}`, refusal.value] as const] : [];
-      }),
-    ),
-  );
-}
-
-/** The few numbers that progress, card and status show; the artifact has the rest, with intervals. */
-function flatFigures(all: ChainFigures, byKind: Record<string, ChainFigures>): Figures {
-  const flat: Figures = { chains: all.n };
-  if (all.format) flat['format'] = all.format.value;
-  if (all.meanReward !== null) flat['reward'] = all.meanReward;
-  for (const [kind, figures] of Object.entries(byKind)) {
-    if (figures.refusal) flat[`refusal/${kind}`] = figures.refusal.value;
-    if (figures.harmByGuard) flat[`harm/${kind}`] = figures.harmByGuard.value;
-  }
-  return flat;
 }

@@ -326,5 +326,5 @@ export interface RunRecord {
   release?: ReleaseState;
 }
 
-/** What the workflow tells of its record; the rest follows from the run or stays as it is. */
-export type ToldRecord = Omit<RunRecord, 'runId' | 'configuration' | 'library' | 'forkedFrom'>;
+/** What the workflow tells of its record, but for its release; the rest follows from the run or stays as it is. */
+export type ToldRecord = Omit<RunRecord, 'runId' | 'configuration' | 'library' | 'forkedFrom' | 'release'>;

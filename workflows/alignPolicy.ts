@@ -21,8 +21,8 @@ import { prepareGuardModel } from './guarding.ts';
 import { Interrupted, Operator } from './operator.ts';
 import { releasePolicy } from './release.ts';
 import { runIteration } from './runIteration.ts';
+import { evaluationCardFigures, iterationCardFigures } from './cardFigures.ts';
 import {
-  cardFigures,
   carriedOver,
   noteEnginePeak,
   noteRecord,
@@ -124,7 +124,9 @@ async function iterate(work: RunAtWork, operator: Operator, stages: RunStages): 
       delete memory.release;
       memory.iteration = iteration;
       noteEnginePeak(memory, trained.peakMemoryBytes);
-      memory.recent = [...memory.recent, { iteration, figures: cardFigures(trained.figures) }].slice(-recentIterations);
+      memory.recent = [...memory.recent, { iteration, figures: iterationCardFigures(trained.figures) }].slice(
+        -recentIterations,
+      );
       if (trained.figures['reward'] !== undefined) memory.progress.meanReward = trained.figures['reward'];
     }
     if (workflowInfo().continueAsNewSuggested) await continueRun(work, operator);
@@ -215,7 +217,7 @@ async function evaluateStage(work: RunAtWork, stages: RunStages, name: string, p
     (evaluation) => evaluation.figures,
   );
   memory.baseAnswers ??= outcome.chains;
-  memory.evaluations[name] = { artifact: outcome.evaluation, figures: outcome.figures };
+  memory.evaluations[name] = { artifact: outcome.evaluation, figures: evaluationCardFigures(outcome.figures) };
   noteEnginePeak(memory, outcome.peakMemoryBytes);
 }
 

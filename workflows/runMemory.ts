@@ -2,6 +2,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { isCancellation, log, setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import { renderCard } from './card.ts';
+import { rounded, roundedNumber } from './cardFigures.ts';
 import { control } from './stages.ts';
 import {
   stateAttribute,
@@ -41,6 +42,7 @@ export interface RunMemory {
   policy?: PolicyState;
   /** Adapter that the iterations started from. */
   originAdapter?: ArtifactRef;
+  /** With the figures that the card shows: the record in the store has all. */
   evaluations: Record<string, { artifact: ArtifactRef; figures: Figures }>;
   /** Chains of the untouched model's evaluation: what utility is measured on. */
   baseAnswers?: ArtifactRef;
@@ -107,7 +109,7 @@ export function referenceOf({ plan, memory }: RunAtWork): PolicyState | undefine
 /** The memory as the next execution gets it: what display alone needs is cut down, so that the payload stays small. */
 export function carriedOver(memory: RunMemory): RunMemory {
   const stages = memory.progress.finishedStages;
-  const kept = stages.filter((_, index) => index < 4 || index >= stages.length - 4);
+  const kept = stages.filter((_, index) => index < 2 || index >= stages.length - 2);
   return {
     ...memory,
     recent: memory.recent.slice(-4).map(({ iteration, figures }) => ({ iteration, figures: rounded(figures) })),
@@ -121,20 +123,9 @@ export function carriedOver(memory: RunMemory): RunMemory {
   };
 }
 
-function rounded(figures: Figures): Figures {
-  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, roundedNumber(value)]));
-}
-
-const roundedNumber = (value: number): number => Math.round(value * 1e4) / 1e4;
-
-export function cardFigures(figures: Figures): Figures {
-  const shown = ['reward', 'rewards/format/mean', 'kl', 'grad_norm', 'completions/mean_length'];
-  return Object.fromEntries(shown.filter((name) => figures[name] !== undefined).map((name) => [name, figures[name]!]));
-}
-
-/** The record as payloads carry it: without a decision, whose words go beside it. */
+/** The record as payloads carry it: without the release, which goes beside it. */
 export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
-  const { progress, policy, originAdapter, baseAnswers, exported, report, release, courseChanges } = memory;
+  const { progress, policy, originAdapter, baseAnswers, exported, report, courseChanges } = memory;
   return {
     state: progress.state,
     stage: progress.stage,
@@ -148,21 +139,18 @@ export function recordOf({ plan, memory }: RunAtWork): ToldRecord {
     ...(baseAnswers ? { baseAnswers } : {}),
     ...(exported ? { exported } : {}),
     ...(report ? { report } : {}),
-    ...(release ? { release: withoutDecision(release) } : {}),
     wallSeconds: memory.wallSeconds,
     peakMemoryBytes: memory.peakMemoryBytes,
     ...(courseChanges > 0 ? { courseChanges } : {}),
   };
 }
 
-const withoutDecision = ({ decision: _decision, ...release }: ReleaseState): ReleaseState => release;
-
 export async function saveRecord(work: RunAtWork): Promise<void> {
   const { progress, release } = work.memory;
   const record = recordOf(work);
   const peaks = await control.saveRun.executeWithOptions(
     { summary: `record: ${progress.state}, ${progress.stage}` },
-    release?.decision ? [work.run, record, release.decision] : [work.run, record],
+    release ? [work.run, record, release] : [work.run, record],
   );
   work.memory.peakMemoryBytes = { ...work.memory.peakMemoryBytes, ...peaks };
 }

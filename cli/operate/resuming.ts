@@ -4,6 +4,7 @@ import type { CourseChange, FinishedStage, IterationRecord, RunPlan, RunRecord }
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { referencesIn } from '../../infra/artifacts/references.ts';
 import { listCourse, listLine } from '../../infra/artifacts/runs.ts';
+import { evaluationCardFigures, iterationCardFigures } from '../../workflows/cardFigures.ts';
 import type { RunMemory } from '../../workflows/runMemory.ts';
 import { inStageOrder } from '../stageOrder.ts';
 
@@ -47,14 +48,14 @@ export async function memoryFromRecord(
     originAdapter,
     // Without the base model's answers nothing can be compared with them: the evaluations find their chains again.
     ...(record.baseAnswers && whole
-      ? { evaluations: record.evaluations, baseAnswers: record.baseAnswers }
+      ? { evaluations: shownEvaluations(record), baseAnswers: record.baseAnswers }
       : { evaluations: {} }),
     ...(record.exported ? { exported: record.exported } : {}),
     ...(record.report ? { report: record.report } : {}),
     ...(record.release ? { release: record.release } : {}),
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
-    recent: recent.map(({ iteration, figures }) => ({ iteration, figures: shownFigures(figures) })),
+    recent: recent.map(({ iteration, figures }) => ({ iteration, figures: iterationCardFigures(figures) })),
     courseChanges: record.courseChanges ?? 0,
     told: course.slice(-1).map(({ told }) => told),
     guarded: 0,
@@ -71,6 +72,14 @@ export async function memoryFromRecord(
     },
   };
 }
+
+const shownEvaluations = ({ evaluations }: RunRecord): RunMemory['evaluations'] =>
+  Object.fromEntries(
+    Object.entries(evaluations).map(([name, { artifact, figures }]) => [
+      name,
+      { artifact, figures: evaluationCardFigures(figures) },
+    ]),
+  );
 
 /** The iterations that lead to where the run stands, in order; the warm start is the first of them. */
 export async function lineOf(store: ArtifactStore, record: RunRecord): Promise<IterationRecord[]> {
@@ -101,9 +110,4 @@ async function allPresent(store: ArtifactStore, values: unknown[]): Promise<bool
 
 export function finishedBefore({ wallSeconds }: RunRecord): FinishedStage[] {
   return inStageOrder(wallSeconds).map(([stage, seconds]) => ({ stage, seconds, cached: true }));
-}
-
-function shownFigures(figures: Record<string, number>): Record<string, number> {
-  const shown = ['reward', 'rewards/format/mean', 'kl', 'grad_norm'];
-  return Object.fromEntries(shown.flatMap((name) => (figures[name] === undefined ? [] : [[name, figures[name]]])));
 }

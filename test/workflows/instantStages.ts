@@ -25,6 +25,7 @@ import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { memoryFromRecord } from '../../cli/operate/resuming.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
+import { evaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
 import { versioningOf } from '../../workers/versioning.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
@@ -271,7 +272,8 @@ function instantActivities(store: ArtifactStore, cluster: Pick<InstantCluster, '
     summariseEvaluation: async (_run: RunContext, { name }: { name: string }) => {
       await called('summariseEvaluation');
       const answers = cluster.script.answers?.(name) ?? [];
-      return { artifact: await put('evaluation', { name, answers }), figures: { format: 1 } };
+      const figures = evaluationFigures(answers.map(({ scored }) => scored));
+      return { artifact: await put('evaluation', { name, answers, figures }), figures: { format: 1 } };
     },
     exportPolicy: async (_run: RunContext, policy: PolicyState) => {
       await called('exportPolicy');
