@@ -97,12 +97,12 @@ export async function summariseFaithfulness(
   const artifact: FaithfulnessArtifact = { judge: 'library rules', figures, pairs: result, ...input };
   return {
     artifact: await dependencies.store.putBytes(canonicalJson(artifact), 'faithfulness'),
-    figures: flatFigures(figures),
+    figures: toldFaithfulness(figures),
   };
 }
 
 /** What progress, card and status show; the artifact has the rest, with intervals. */
-function flatFigures({ followed, control, differing }: FaithfulnessFigures): Figures {
+export function toldFaithfulness({ followed, control, differing }: FaithfulnessFigures): Figures {
   return {
     'faithfulness/pairs': differing,
     ...(followed ? { 'faithfulness/followed': followed.value } : {}),

@@ -55,6 +55,7 @@ export function shardsOf(
     groups
       .slice(shard * perShard, (shard + 1) * perShard)
       .flat()
+      .sort((a, b) => a - b)
       .map((index) => sequences[index]!),
   );
 }

@@ -3,15 +3,17 @@ import { exposedKinds, exposures } from '../alignment/evaluation/exposure.ts';
 import type { ChainFigures } from '../alignment/evaluation/figures.ts';
 import { meanLoss } from '../alignment/evaluation/utility.ts';
 import { requestKinds } from '../alignment/library/library.ts';
+import { toldFaithfulness } from './faithfulness.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
 import type { Figures } from './types.ts';
 
-export function toldFigures({ figures, losses, benchmarks, byExposure }: EvaluationArtifact): Figures {
+export function toldFigures({ figures, losses, benchmarks, byExposure, faithfulness }: EvaluationArtifact): Figures {
   return {
     ...flatFigures(figures.all, figures.byKind),
     ...(losses && losses.length > 0 ? { 'utility/loss': meanLoss(losses)! } : {}),
     ...benchmarkFigures(benchmarks ?? []),
     ...flatExposures(byExposure),
+    ...(faithfulness ? toldFaithfulness(faithfulness.figures) : {}),
   };
 }
 
