@@ -109,7 +109,7 @@ async function measureFigures(
     const rows = Math.max(1, Math.floor(settings.microBatchTokens / length));
     const request = await trainingRequest(subject, rows);
     const seconds = await best(() => engine.gradients(request));
-    const gflop = nominalGflop(config, subject.lora, { rows, length, completionTokens: rows * length });
+    const gflop = nominalGflop(config, subject.lora, { rows, length, completionTokens: rows * (length - 1) });
     const peakMemoryBytes = await engine.peakMemoryBytes();
     const peakGflops = await matrixPeak(settings.threads);
     const training = { rows, length, tokensPerSecond: (rows * length) / seconds, gflops: gflop / seconds, peakGflops };
@@ -176,7 +176,7 @@ const prompts = ({ promptTokens, vocabularySize }: Subject, rows: number): Sampl
     seeds: [`${row}`],
   }));
 
-/** Loss at every position, so that no setting of prompts is behind the figure. */
+/** Loss at every token but the first, so that no setting of prompts is behind the figure. */
 async function trainingRequest(subject: Subject, rows: number): Promise<GradientRequest> {
   const { policy, lora, scratch, trainingLength, vocabularySize } = subject;
   const adapterPath = join(scratch, 'adapter');
@@ -185,8 +185,8 @@ async function trainingRequest(subject: Subject, rows: number): Promise<Gradient
     model: policy,
     adapterPath,
     sequences: Array.from({ length: rows }, (_, row) => {
-      const [first, ...rest] = tokensOf(row, trainingLength + 1, vocabularySize);
-      return { id: `${row}`, promptTokens: [first!], completionTokens: rest, weight: 1 / (rows * trainingLength) };
+      const [first, ...rest] = tokensOf(row, trainingLength, vocabularySize);
+      return { id: `${row}`, promptTokens: [first!], completionTokens: rest, weight: 1 / (rows * rest.length) };
     }),
     objective: { name: 'sft' },
     outputPath: join(scratch, 'gradient.safetensors'),
