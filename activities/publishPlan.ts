@@ -50,7 +50,7 @@ export function shardsOf(
   microBatchTokens: number,
 ): TrainingSequence[][] {
   const groups = promptGroups(sequences, microBatchTokens);
-  const perShard = 2 ** Math.floor(Math.log2(Math.max(1, (shardSequences * groups.length) / sequences.length)));
+  const perShard = 2 ** Math.round(Math.log2(Math.max(1, (shardSequences * groups.length) / sequences.length)));
   return Array.from({ length: Math.ceil(groups.length / perShard) }, (_, shard) =>
     groups
       .slice(shard * perShard, (shard + 1) * perShard)

@@ -147,7 +147,7 @@ export function training(
     rates.stageSeconds +
     ((sequences / samples) * rates.rawPromptTokens + completions) / rates.trainedTokensPerSecond +
     (referenced ? tokens / rates.forwardTokensPerSecond : 0);
-  const groupsOfShard = 2 ** Math.floor(Math.log2(Math.max(1, shards.gradientSequences / samples)));
+  const groupsOfShard = 2 ** Math.round(Math.log2(Math.max(1, shards.gradientSequences / samples)));
   const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / (groupsOfShard * samples));
   return {
     trainedTokens: Math.round(tokens),

@@ -221,6 +221,9 @@ describe.each([
     const shards = shardsOf(sequences, 2, 4096);
     expect(shards.map((shard) => shard.length)).toEqual([4, 3, 4]);
     expect(shardsOf(sequences, 8, 4096).map((shard) => shard.length)).toEqual([7, 4]);
+    // Two neighbours that share a prompt by chance make no further shard.
+    const twins = [0, 4, 7, 8].map((index) => sequences[index]!);
+    expect(shardsOf(twins, 4, 4096).map((shard) => shard.length)).toEqual([4]);
     const sum = new TreeSum(shards.length);
     for (const [place, shard] of shards.entries()) sum.add(place, await flat((await gradient(shard)).outputPath));
     expect(sum.total()).toEqual(await flat(whole.outputPath));
