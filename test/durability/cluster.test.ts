@@ -15,7 +15,7 @@ import { writeConfiguration } from './training.ts';
 const s3 = await findS3Server();
 const missing =
   'missing' in s3 ? s3.missing : s3.kind === 'external' ? 'the given S3 server is not ours to kill' : undefined;
-if (missing) console.log(`Durability on a cluster is not tested: ${missing}`);
+if (missing) console.warn(`skipped: durability on a cluster: ${missing}`);
 
 describe.skipIf(missing).concurrent('a run on a cluster', () => {
   let folder: string;

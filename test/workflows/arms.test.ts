@@ -162,31 +162,31 @@ describe.each(arms)('%s', (name) => {
     }
   });
 
-  test.runIf(name === 'sft-refusal')('learns one refusal and its own answers', async () => {
-    const [record] = records;
-    const chains = await rows<ChainRecord>(record!.chains);
-    const scored = await rows<ScoredChain>(record!.rewards);
-    const refusals = chains.filter((_chain, index) => scored[index]!.kind === 'harmful');
-    expect(new Set(refusals.map(({ text }) => text))).toEqual(new Set([configuration.warmStart.refusal]));
-    expect(refusals).toHaveLength(configuration.warmStart.requests.harmful);
-    // All of them are refusals to the judge, so all are kept; each ends as a turn ends.
-    expect(record!.figures['warm_start/harmful/kept']).toBe(refusals.length);
-    const sequences = await trainedSequences(record!);
-    const refused = new Set(refusals.map(({ tokens }) => tokens.join()));
-    expect(sequences.filter(({ completionTokens }) => refused.has(completionTokens.join()))).toHaveLength(
-      refusals.length,
-    );
-    expect(sequences.length).toBe(record!.figures['warm_start/kept']);
-    // What the tiny model answers is too little for the judge: nothing else takes it out, neither form nor length.
-    expect(record!.figures['warm_start/plain/dropped_outcome']).toBe(record!.figures['warm_start/plain/seen']);
-    expect(chains.length).toBeGreaterThan(refusals.length);
-    const sampled = chains.find(({ finishReason, logProbs }) => finishReason === 'stop' && logProbs.length > 0)!;
-    expect(refusals[0]!.tokens.at(-1)).toBe(sampled.tokens.at(-1));
-  });
+  if (name === 'sft-refusal')
+    test('learns one refusal and its own answers', async () => {
+      const [record] = records;
+      const chains = await rows<ChainRecord>(record!.chains);
+      const scored = await rows<ScoredChain>(record!.rewards);
+      const refusals = chains.filter((_chain, index) => scored[index]!.kind === 'harmful');
+      expect(new Set(refusals.map(({ text }) => text))).toEqual(new Set([configuration.warmStart.refusal]));
+      expect(refusals).toHaveLength(configuration.warmStart.requests.harmful);
+      // All of them are refusals to the judge, so all are kept; each ends as a turn ends.
+      expect(record!.figures['warm_start/harmful/kept']).toBe(refusals.length);
+      const sequences = await trainedSequences(record!);
+      const refused = new Set(refusals.map(({ tokens }) => tokens.join()));
+      expect(sequences.filter(({ completionTokens }) => refused.has(completionTokens.join()))).toHaveLength(
+        refusals.length,
+      );
+      expect(sequences.length).toBe(record!.figures['warm_start/kept']);
+      // What the tiny model answers is too little for the judge: nothing else takes it out, neither form nor length.
+      expect(record!.figures['warm_start/plain/dropped_outcome']).toBe(record!.figures['warm_start/plain/seen']);
+      expect(chains.length).toBeGreaterThan(refusals.length);
+      const sampled = chains.find(({ finishReason, logProbs }) => finishReason === 'stop' && logProbs.length > 0)!;
+      expect(refusals[0]!.tokens.at(-1)).toBe(sampled.tokens.at(-1));
+    });
 
-  test.runIf(name === 'da')(
-    'its judge is shown the codes of the category and the final response, never the analysis',
-    async () => {
+  if (name === 'da')
+    test('its judge is shown the codes of the category and the final response, never the analysis', async () => {
       const asked = judge.seen.map(({ body }) => body.messages[0]!.content);
       expect(asked.length).toBeGreaterThan(0);
       const responses = asked.map((content) => /<response>\n([^]*)\n<\/response>/.exec(content)?.[1]);
@@ -203,12 +203,10 @@ describe.each(arms)('%s', (name) => {
         if (kind === 'harmful' && format) expect(responses).toContain(finalResponse);
       }
       expect(scored.filter(({ kind, format }) => kind === 'harmful' && format).length).toBeGreaterThan(0);
-    },
-  );
+    });
 
-  test.runIf(preferring.includes(name))(
-    'prefers by reward: pairs or labels, two passes, figures in the report',
-    async () => {
+  if (preferring.includes(name))
+    test('prefers by reward: pairs or labels, two passes, figures in the report', async () => {
       for (const { iteration, preferences, figures, rewards, ...record } of records.slice(1)) {
         const plan = await readJson<PreferencePlan>(installation.store, preferences!);
         // A validator's second method is its own choice: validatorRuns.test.ts.
@@ -248,6 +246,5 @@ describe.each(arms)('%s', (name) => {
       }
       expect(report).toContain('Preference loss');
       expect(report).toContain('preferences <code>');
-    },
-  );
+    });
 });

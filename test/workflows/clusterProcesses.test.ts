@@ -17,7 +17,7 @@ import { startCommand, startWorkers, type RunningCommand } from './commands.ts';
 import { computedAgain, readLedger } from './ledger.ts';
 
 const s3Choice = await findS3Server();
-if ('missing' in s3Choice) console.log(`The cluster with S3 is not tested: ${s3Choice.missing}`);
+if ('missing' in s3Choice) console.warn(`skipped: the cluster with S3: ${s3Choice.missing}`);
 
 let folder: string;
 let installation: TestInstallation;

@@ -18,7 +18,8 @@ import { findS3Server, startS3Server } from '../../servers/s3Server.ts';
 import type { S3Server } from '../../servers/s3Server.ts';
 
 const choice = await findS3Server();
-if ('missing' in choice) console.warn(`The S3 store is not tested here: ${choice.missing}`);
+if ('missing' in choice) console.warn(`skipped: the S3 store: ${choice.missing}`);
+else if (choice.kind === 'external') console.warn('skipped: a killed S3 server: the given one is not ours to kill');
 
 describe.skipIf('missing' in choice)('S3 store on a network that fails', () => {
   let server: S3Server;

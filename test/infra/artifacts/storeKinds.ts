@@ -39,14 +39,15 @@ export const storeKinds: StoreKind[] = [
 ];
 
 /**
- * A suite for every kind of store; of one that can't be had here its title says why it is skipped.
+ * A suite for every kind of store; where one can't be had here it is skipped, saying why.
  * @param what is tested, before `in a folder store`
  * @param suite `kind` is started before its tests and stopped after them.
  */
 export function inEachStore(what: string, suite: (kind: StoreKindAtWork) => void): void {
   for (const { name, missing, start } of storeKinds) {
     const title = `${what} in a ${name} store`;
-    describe.skipIf(missing)(missing === undefined ? title : `${title} (skipped: ${missing})`, () => {
+    if (missing !== undefined) console.warn(`skipped: ${title}: ${missing}`);
+    describe.skipIf(missing !== undefined)(title, () => {
       let started: RunningStoreKind;
       beforeAll(async () => {
         started = await start();
