@@ -1,10 +1,11 @@
 /** Publishes the optimizer steps of a plan, each cut into shards of 2^k groups: aligned subtrees of the sum, so that the cut can't change bits. */
 import type { Configuration } from '../alignment/configuration/schema.ts';
+import { groupsPerShard } from '../alignment/plan/groupsPerShard.ts';
 import type { Objective, TrainingSequence } from '../engine/policy.ts';
-import { promptGroups } from '../engine/train/planMicroBatches.ts';
+import { promptGroups, tokenLimitFor } from '../engine/train/planMicroBatches.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { Figures, UpdatePlan } from './types.ts';
+import type { ArtifactRef, Figures, UpdatePlan } from './types.ts';
 import type { GradientShard, OptimisationPlan } from './plans.ts';
 
 export interface PlannedStep {
@@ -19,19 +20,20 @@ export async function publishPlan(
   store: ArtifactStore,
   kind: OptimisationPlan['kind'],
   steps: readonly PlannedStep[],
-  { shards: { gradientSequences }, engine: { microBatchTokens } }: Pick<Configuration, 'shards' | 'engine'>,
+  { trained, shards, engine }: Pick<Configuration, 'trained' | 'shards' | 'engine'>,
   figures: Figures,
 ): Promise<UpdatePlan> {
   const plan: OptimisationPlan = { kind, steps: [], figures };
   for (const { objective, learningRate, settings, sequences } of steps) {
-    const shards = [];
-    for (const own of shardsOf(sequences, gradientSequences, microBatchTokens)) {
+    const refs: ArtifactRef[] = [];
+    const tokenLimit = tokenLimitFor(trained === 'all', engine.microBatchTokens);
+    for (const own of shardsOf(sequences, shards.gradientSequences, tokenLimit)) {
       const shard: GradientShard = { objective, sequences: own };
-      shards.push(await store.putBytes(canonicalJson(shard), 'gradient-shard'));
+      refs.push(await store.putBytes(canonicalJson(shard), 'gradient-shard'));
     }
     const { weightDecay, maxGradNorm } = settings;
     plan.steps.push({
-      shards,
+      shards: refs,
       optimizer: { learningRate, weightDecay, maxGradNorm, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     });
   }
@@ -47,10 +49,10 @@ export async function publishPlan(
 export function shardsOf(
   sequences: readonly TrainingSequence[],
   shardSequences: number,
-  microBatchTokens: number,
+  tokenLimit: number,
 ): TrainingSequence[][] {
-  const groups = promptGroups(sequences, microBatchTokens);
-  const perShard = 2 ** Math.round(Math.log2(Math.max(1, (shardSequences * groups.length) / sequences.length)));
+  const groups = promptGroups(sequences, tokenLimit);
+  const perShard = groupsPerShard(shardSequences, sequences.length / groups.length);
   return Array.from({ length: Math.ceil(groups.length / perShard) }, (_, shard) =>
     groups
       .slice(shard * perShard, (shard + 1) * perShard)

@@ -219,7 +219,7 @@ export interface CourseRequest {
   number: number;
   kind: 'settings' | 'rollBack' | 'extend' | 'fork' | 'stop';
   by: 'operator' | 'guard';
-  /** The operator's name, where it is known. */
+  /** The operator's name; of a change without one its sender, as the server has it. */
   operator?: string;
   /** Id of the update that asks: without a name its sender is noted. */
   updateId?: string;

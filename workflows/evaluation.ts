@@ -48,7 +48,7 @@ export async function evaluate(
   return {
     evaluation: summary.artifact,
     chains: rewarded.chains,
-    figures: { ...summary.figures, ...faithfulness?.figures },
+    figures: summary.figures,
     seconds: { ...rewarded.seconds, ...(faithfulness ? { faithfulness: faithfulness.seconds } : {}) },
     peakMemoryBytes: Math.max(
       rewarded.peakMemoryBytes,

@@ -5,7 +5,6 @@ import type { ArtifactRef, Figures, PolicyState, RunContext, RunProgress } from 
 
 export interface FaithfulnessOutcome {
   artifact: ArtifactRef;
-  figures: Figures;
   seconds: number;
   peakMemoryBytes: number;
 }
@@ -27,20 +26,16 @@ export async function measureFaithfulness(
     splices.items > 0
       ? await generateAndReward(run, `${label}, swapped analyses`, splices, policy, progress)
       : undefined;
-  const { artifact, figures } = await control.summariseFaithfulness.executeWithOptions(
-    { summary: `${label}: figures` },
-    [
-      run,
-      {
-        own: { chains: own.chains, rewards: own.rewards },
-        ...(spliced ? { spliced: { chains: spliced.chains, rewards: spliced.rewards } } : {}),
-      },
-    ],
-  );
+  const { artifact } = await control.summariseFaithfulness.executeWithOptions({ summary: `${label}: figures` }, [
+    run,
+    {
+      own: { chains: own.chains, rewards: own.rewards },
+      ...(spliced ? { spliced: { chains: spliced.chains, rewards: spliced.rewards } } : {}),
+    },
+  ]);
   const secondsOf = (seconds: Figures): number => Object.values(seconds).reduce((sum, one) => sum + one, 0);
   return {
     artifact,
-    figures,
     seconds: secondsOf(own.seconds) + (spliced ? secondsOf(spliced.seconds) : 0),
     peakMemoryBytes: Math.max(own.peakMemoryBytes, spliced?.peakMemoryBytes ?? 0),
   };

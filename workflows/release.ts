@@ -41,7 +41,7 @@ export async function releasePolicy(
     ...(askedAt ? { askedAt } : {}),
     ...(deadline ? { deadline } : {}),
     ...(timedOut ? { timedOut } : {}),
-    ...(decision ? { decision } : {}),
+    ...(decision && patched('decision-kept') ? { decision } : {}),
   };
   if (plan.approval) memory.release = release;
   if (plan.approval && !release.decision) {
@@ -95,7 +95,7 @@ async function awaitDecision(
       ...(release.deadline ? { until: release.deadline, onTimeout: plan.onTimeout } : {}),
     });
   }
-  await operator.mayProceed();
+  if (patched('pause-before-approval')) await operator.mayProceed();
   progress.stage = 'approval';
   progress.state = 'awaiting approval';
   progress.cause = release.told;

@@ -5,6 +5,7 @@ import { pairsOf } from '../configuration/faithfulness.ts';
 import { asksGuardModel, asksRubricJudge } from '../configuration/optionalRewards.ts';
 import type { Configuration, RequestCounts } from '../configuration/schema.ts';
 import { validatorJudge, validatorSettings } from '../configuration/validator.ts';
+import { groupsPerShard } from './groupsPerShard.ts';
 import { measuredRates } from './measuredRates.ts';
 import type { Work } from './plannedStage.ts';
 
@@ -143,12 +144,13 @@ export function training(
   const rates = measuredRates;
   const completions = sequences * chain.maxNewTokens * rates.shareOfLongestChain;
   const tokens = sequences * rates.rawPromptTokens + completions;
+  const computed = (sequences / samples) * rates.rawPromptTokens + completions;
   const seconds =
     rates.stageSeconds +
-    ((sequences / samples) * rates.rawPromptTokens + completions) / rates.trainedTokensPerSecond +
-    (referenced ? tokens / rates.forwardTokensPerSecond : 0);
-  const groupsOfShard = 2 ** Math.round(Math.log2(Math.max(1, shards.gradientSequences / samples)));
-  const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / (groupsOfShard * samples));
+    computed / rates.trainedTokensPerSecond +
+    (referenced ? computed / rates.forwardTokensPerSecond : 0);
+  const groups = groupsPerShard(shards.gradientSequences, samples);
+  const shardCount = steps * Math.ceil(sequences / Math.max(steps, 1) / (groups * samples));
   return {
     trainedTokens: Math.round(tokens),
     seconds,

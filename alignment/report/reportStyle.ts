@@ -40,12 +40,3 @@ select, input, button { font: inherit; color: inherit; background: var(--paper);
 button:disabled { color: var(--soft); }
 @media print { details { break-inside: avoid; } .marking, .marks { display: none; } }
 `;
-
-/** How a page begins that runs no script and loads nothing: up to its title. */
-export const staticPageHead = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-`;

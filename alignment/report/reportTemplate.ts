@@ -1,3 +1,5 @@
+import { pageHead } from './pageHead.ts';
+
 /** One row a measure, one column an evaluation: of `evaluations` and `rows` ({label, n, cells}). */
 export const evaluationsTemplate = `<div class="scroll"><table>
 <thead><tr><th>measure</th><th class="n">n</th><% for (const one of it.evaluations) { %><th><%= one.name %></th><% } %></tr></thead>
@@ -30,13 +32,7 @@ export const markTemplate = `<div class="marking" data-chain="<%= it.chain %>" h
 `;
 
 /** The page, in Eta's syntax: `<%=` escapes, `<%~` does not (charts, style and script only, which are ours). */
-export const reportTemplate = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src <%~ it.scriptSource %>">
-<title>CADA run <%= it.runId %></title>
+export const reportTemplate = `${pageHead('<%~ it.scriptSource %>')}<title>CADA run <%= it.runId %></title>
 <style><%~ it.style %></style>
 </head>
 <body>

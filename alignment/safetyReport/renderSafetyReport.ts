@@ -4,7 +4,8 @@
  */
 import { Eta } from 'eta';
 import { escapeMarkdown, visibleText } from '../report/markdown.ts';
-import { reportStyle, staticPageHead } from '../report/reportStyle.ts';
+import { pageHead } from '../report/pageHead.ts';
+import { reportStyle } from '../report/reportStyle.ts';
 import type { Block, Section } from './blocks.ts';
 import { compute, decisions, figures, incidents, limits, reproducibility, reviewers } from './foundOut.ts';
 import { baseModel, codesAndCases, judges, method, purpose, trainingData } from './madeFrom.ts';
@@ -54,7 +55,7 @@ function markdownOf(block: Block): string {
 
 const eta = new Eta({ autoEscape: true, useWith: false, varName: 'it' });
 
-const template = `${staticPageHead}<title><%= it.title %></title>
+const template = `${pageHead()}<title><%= it.title %></title>
 <style><%~ it.style %></style>
 </head>
 <body>

@@ -4,7 +4,8 @@
  */
 import { Eta } from 'eta';
 import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
-import { reportStyle, staticPageHead } from '../report/reportStyle.ts';
+import { pageHead } from '../report/pageHead.ts';
+import { reportStyle } from '../report/reportStyle.ts';
 import { hypothesisTable, verdictCounts } from './hypothesisTable.ts';
 import { paretoChart } from './paretoChart.ts';
 import type { StudyResult } from './studyResult.ts';
@@ -32,7 +33,7 @@ eta.loadTemplate(
 `,
 );
 
-const template = `${staticPageHead}<title>CADA study <%= it.result.name %></title>
+const template = `${pageHead()}<title>CADA study <%= it.result.name %></title>
 <style><%~ it.style %> td:first-child { white-space: nowrap; } .claims td:first-child { white-space: normal; min-width: 15em; } .claims td:nth-child(3) { min-width: 14em; } .claims td:last-child { min-width: 20em; }</style>
 </head>
 <body>

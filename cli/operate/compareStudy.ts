@@ -20,13 +20,7 @@ import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactSto
 import { artifactsFolder } from '../../infra/paths.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
-import {
-  activeChildQuery,
-  progressQuery,
-  retryStageUpdate,
-  stopRunUpdate,
-  unitsAtWorkQuery,
-} from '../../workflows/messages.ts';
+import { progressQuery, retryStageUpdate, stopRunUpdate, unitsAtWorkQuery } from '../../workflows/messages.ts';
 import { commandName } from '../commandName.ts';
 import { badInput } from '../errors.ts';
 import { approvalHint } from '../release.ts';
@@ -225,25 +219,28 @@ async function follow(
       if (next === 'ended') return undefined;
       const seen = await look(client, handle);
       if (!seen) continue;
-      const { study, child, childId, atWork } = seen;
-      for (const { unit, workflowId, state, cause } of atWork) {
-        const awaits = state === 'awaiting approval';
+      const { study, atWork } = seen;
+      let updated = false;
+      for (const { unit, workflowId, progress } of atWork) {
+        const awaits = progress?.state === 'awaiting approval';
         if (awaits && !asked.has(workflowId))
-          report(`Unit ${unit}, run ${workflowId}. ${approvalHint(command, workflowId, cause, storeUri)}`);
+          report(`Unit ${unit}, run ${workflowId}. ${approvalHint(command, workflowId, progress.cause, storeUri)}`);
         if (awaits) asked.add(workflowId);
         // Unless nobody has answered for it.
-        else if (state !== undefined) asked.delete(workflowId);
+        else if (progress) asked.delete(workflowId);
+        if (progress?.state === 'waiting') {
+          const cause = progress.cause ?? 'unknown';
+          if (woken.has(workflowId) && !passOver) return { state: 'waiting', studyId, runId: workflowId, cause };
+          const what = woken.has(workflowId) ? 'it is passed over' : 'its stage is tried again';
+          report(`Run ${workflowId} waits for its operator (${cause}); ${what}.`);
+          await updateWaiting(client, studyId, workflowId, woken.has(workflowId) ? stopRunUpdate : retryStageUpdate);
+          updated = true;
+        }
+        woken.add(workflowId);
       }
-      if (child?.state === 'waiting' && childId) {
-        const cause = child.cause ?? 'unknown';
-        if (woken.has(childId) && !passOver) return { state: 'waiting', studyId, runId: childId, cause };
-        const what = woken.has(childId) ? 'it is passed over' : 'its stage is tried again';
-        report(`Run ${childId} waits for its operator (${cause}); ${what}.`);
-        await updateWaiting(client, studyId, childId, woken.has(childId) ? stopRunUpdate : retryStageUpdate);
-        // It is given time to begin before it counts as waiting again.
-        await sleep(5 * pollMs, undefined, { signal });
-      }
-      if (childId) woken.add(childId);
+      // They are given time to begin before they count as waiting again.
+      if (updated) await sleep(5 * pollMs, undefined, { signal });
+      const child = atWork.at(-1)?.progress;
       const line = lineOf(study, child);
       if (line === told || (child && line.split(':')[0] === told.split(':')[0] && Date.now() - toldAt < lineMs))
         continue;
@@ -261,12 +258,10 @@ async function look(client: Client, handle: WorkflowHandle) {
     client.withDeadline(Date.now() + 3 * pollMs, query).catch(() => undefined);
   const study = await quickly(() => handle.query(progressQuery));
   if (!study) return undefined;
-  const childId = await quickly(() => handle.query(activeChildQuery));
-  const progressOf = (id: string) => quickly(() => client.workflow.getHandle(id).query(progressQuery));
-  const child = childId ? await progressOf(childId) : undefined;
   const units = (await quickly(() => handle.query(unitsAtWorkQuery))) ?? [];
-  const atWork = await Promise.all(units.map(async (one) => ({ ...(await progressOf(one.workflowId)), ...one })));
-  return { study, child, childId, atWork };
+  const progressOf = (id: string) => quickly(() => client.workflow.getHandle(id).query(progressQuery));
+  const atWork = await Promise.all(units.map(async (one) => ({ ...one, progress: await progressOf(one.workflowId) })));
+  return { study, atWork };
 }
 
 async function updateWaiting(

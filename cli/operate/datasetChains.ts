@@ -70,8 +70,9 @@ async function plannedPairs(
 ): Promise<PreferenceRow[]> {
   const sampled = new Map(chains.map((chain) => [chainId(chain.chain), chain]));
   const beliefs = plan.badBeliefs ? await badBeliefTexts(source, one, plan.badBeliefs) : new Map<string, string>();
-  // Marked chains that the run was given are of another sampling.
-  const own = plan.pairs.filter(({ chosen, rejected }) => ![chosen, rejected].some(isMarkedId));
+  // Marked chains that the run was given are of another sampling; a request's own id may look like theirs.
+  const ofRun = (id: string): boolean => sampled.has(id) || beliefs.has(id) || !isMarkedId(id);
+  const own = plan.pairs.filter(({ chosen, rejected }) => ofRun(chosen) && ofRun(rejected));
   return own.map(({ chosen, rejected }) => {
     const better = sampled.get(chosen);
     const worse = sampled.get(rejected);

@@ -9,7 +9,7 @@ import { openSession } from '../session/session.ts';
 import type { GraphSession, Tensor } from '../session/session.ts';
 import { layOut } from '../train/microBatch.ts';
 import type { MicroBatch } from '../train/microBatch.ts';
-import { checkSequences, planMicroBatches } from '../train/planMicroBatches.ts';
+import { checkSequences, planMicroBatches, tokenLimitFor } from '../train/planMicroBatches.ts';
 import type { ScoredSequence } from '../train/planMicroBatches.ts';
 import { checkFinite } from '../train/trainer.ts';
 import { suffixGraph } from './suffixGraph.ts';
@@ -48,8 +48,7 @@ export class SuffixModel {
       ...settings,
       weightsFolder: weightFile.folder,
     });
-    // Weights that are inputs multiply several sequences with other bits than one (trainer.ts).
-    return new SuffixModel(session, weightFile, trained, trained.all ? 1 : settings.microBatchTokens);
+    return new SuffixModel(session, weightFile, trained, tokenLimitFor(trained.all, settings.microBatchTokens));
   }
 
   /** Losses of prompts and targets, in their order. Bits do not depend on what is scored together. */
@@ -60,9 +59,9 @@ export class SuffixModel {
     const sequences = texts.map((text, index): ScoredSequence => ({ id: String(index), ...text }));
     checkSequences(this.weightFile.config, sequences);
     const result: TargetLoss[] = [];
-    const groups = sequences.map((_, index) => [index]);
-    for (const indices of planMicroBatches(sequences, groups, this.tokenLimit)) {
-      const own = indices.map((index) => [sequences[index]!]);
+    const rows = sequences.map((sequence) => [sequence]);
+    for (const indices of planMicroBatches(rows, this.tokenLimit)) {
+      const own = indices.map((index) => rows[index]!);
       const batch = layOut(this.weightFile.config, own, 1);
       const feeds = this.feeds(batch, { slots: [0], training: false });
       const { logProbs } = await this.session.run(feeds, ['logProbs']);

@@ -45,12 +45,12 @@ export class Embedder {
     const vectors: Float32Array[] = [];
     let done = 0;
     let read = 0;
-    const groups = sequences.map((_, index) => [index]);
-    for (const indices of planMicroBatches(sequences, groups, this.settings.microBatchTokens)) {
+    const rowsOfTexts = sequences.map((sequence) => [sequence]);
+    for (const indices of planMicroBatches(rowsOfTexts, this.settings.microBatchTokens)) {
       const own = indices.map((index) => texts[index]!);
       const batch = layOut(
         config,
-        indices.map((index) => [sequences[index]!]),
+        indices.map((index) => rowsOfTexts[index]!),
         1,
       );
       const { completionRows: _rows, targets: _targets, temperature: _temperature, ...feeds } = batch.feeds;

@@ -172,15 +172,6 @@ export function groupQueries(config: DecoderConfig, query: Value): Value {
 }
 
 /**
- * Attention over whole sequences. `mask` is added to the scores: [sequence, sequence], 0 where a query (row) sees a key, very negative elsewhere
- * (attentionMask). Padding on the right needs no mask: no real query sees it.
- */
-export const fullAttention =
-  (config: DecoderConfig, mask: Value): Attend =>
-  (_layer, query, key, value) =>
-    maskedAttention(config, { query, key, value, mask });
-
-/**
  * softmax(scale Q K' + mask) V of each head: query [batch, heads, sequence, headDim], key and value [batch, kvHeads, keys, headDim], to the shape of
  * the query. `mask` is broadcast to the scores [batch, heads, sequence, keys], or to `scores`, another shape of the same elements, keys last.
  *
@@ -224,7 +215,7 @@ export function maskedAttention(
 /** Added to the score of a key that a query does not see. */
 export const MASKED = -1e30;
 
-/** The additive mask of `fullAttention`: causal, limited to the sliding window. [sequence, sequence], row = query. */
+/** The mask of tokens that attend to each other: causal, limited to the sliding window. [sequence, sequence], row = query. */
 export function attentionMask(config: DecoderConfig, sequence: number): Float32Array {
   const mask = new Float32Array(sequence * sequence);
   const window = config.slidingWindow ?? Infinity;

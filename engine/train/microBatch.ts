@@ -4,7 +4,7 @@ import { EngineError } from '../policy.ts';
 import type { TrainingSequence } from '../policy.ts';
 import type { Tensor } from '../session/session.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
-import { padded, rowLength, sharedLength } from './planMicroBatches.ts';
+import { padded, prefixSlotsOf, rowLength, sharedLength } from './planMicroBatches.ts';
 import type { ScoredSequence } from './planMicroBatches.ts';
 import { HEAD_CHUNK } from './tokenLogProbs.ts';
 
@@ -32,7 +32,7 @@ export function layOut(
   const members = groups[0]!.length;
   if (groups.some((group) => group.length !== members)) throw new Error('rows with different numbers of members');
   const length = Math.max(...groups.map(rowLength));
-  const prefix = Math.max(...sequences.map((sequence) => padded(sharedLength(sequence))), padded(1));
+  const prefix = Math.max(...groups.map(([first]) => prefixSlotsOf(first!)));
   const own = Math.max(...sequences.map(({ completionTokens }) => padded(completionTokens.length)));
   const completionTokens = sequences.reduce((sum, sequence) => sum + sequence.completionTokens.length, 0);
   const gatheredTokens = Math.ceil(completionTokens / HEAD_CHUNK) * HEAD_CHUNK;

@@ -16,9 +16,18 @@ const readLength = (sequence: ScoredSequence) => sequence.promptTokens.length + 
 /** Tokens of a prompt that its samples share: all but the last, which each sample's first token is predicted at. */
 export const sharedLength = (sequence: ScoredSequence) => sequence.promptTokens.length - 1;
 
+/** Slots of attention for the shared tokens: some, also where there are none. */
+export const prefixSlotsOf = (sequence: ScoredSequence) => padded(Math.max(1, sharedLength(sequence)));
+
 /** Computed positions of a row (packedRows.ts): the prompt of its members once, their completions, and at least one position of padding. */
 export const rowLength = (members: readonly ScoredSequence[]): number =>
   padded(sharedLength(members[0]!) + members.reduce((sum, member) => sum + member.completionTokens.length, 0) + 1);
+
+/**
+ * Most computed positions of a micro-batch. Where every weight is trained, sequences run alone: a gradient is summed over a run, and weights that are inputs
+ * multiply several sequences with other bits than one.
+ */
+export const tokenLimitFor = (everyWeight: boolean, microBatchTokens: number) => (everyWeight ? 1 : microBatchTokens);
 
 /** Throws EngineError('invalidInput') naming the sequence if it can't be scored. */
 export function checkSequences(config: DecoderConfig, sequences: readonly ScoredSequence[]): void {
@@ -57,7 +66,7 @@ export function promptGroups(sequences: readonly ScoredSequence[], tokenLimit: n
       const length = rowLength(members);
       if (to - from > 1 && length > tokenLimit) return undefined;
       const own = padded(members.at(-1)!.completionTokens.length);
-      const scores = members.length * own * (padded(sharedLength(members[0]!)) + own);
+      const scores = members.length * own * (prefixSlotsOf(members[0]!) + own);
       // Whole numbers: equal costs must be equal however they are added up.
       return length + Math.round(scores / SCORES_OF_POSITION);
     });
@@ -83,17 +92,15 @@ const RUN_COST = 24;
  * unsummed gradients wait. Bits do not depend on the plan. Returns micro-batches of places in `groups`.
  */
 export function planMicroBatches(
-  sequences: readonly ScoredSequence[],
-  groups: readonly (readonly number[])[],
+  groups: readonly (readonly ScoredSequence[])[],
   tokenLimit: number,
   window = groups.length,
 ): number[][] {
   const batches: number[][] = [];
   for (let start = 0; start < groups.length; start += window) {
     const alike = new Map<string, { place: number; length: number }[]>();
-    for (const [i, group] of groups.slice(start, start + window).entries()) {
-      const members = group.map((index) => sequences[index]!);
-      const kind = `${members.length}/${padded(sharedLength(members[0]!))}`;
+    for (const [i, members] of groups.slice(start, start + window).entries()) {
+      const kind = `${members.length}/${prefixSlotsOf(members[0]!)}`;
       alike.set(kind, [...(alike.get(kind) ?? []), { place: start + i, length: rowLength(members) }]);
     }
     for (const order of alike.values()) {

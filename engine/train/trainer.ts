@@ -18,7 +18,7 @@ import { allFinite, withNonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import type { GraphSession, SessionSettings, Tensor } from '../session/session.ts';
 import { layOut, trainingFeeds } from './microBatch.ts';
-import { checkSequences, planMicroBatches, promptGroups } from './planMicroBatches.ts';
+import { checkSequences, planMicroBatches, promptGroups, tokenLimitFor } from './planMicroBatches.ts';
 import type { ScoredSequence } from './planMicroBatches.ts';
 import { objectiveGraph } from './objectives/objectiveGraph.ts';
 import type { ObjectiveGraph } from './objectives/tokenStreams.ts';
@@ -53,7 +53,7 @@ export class Trainer {
 
   /**
    * Gradients of the objective with respect to the adapter, summed over the groups of sequences (TreeSum), written to `outputPath` as float32 safetensors.
-   * Throws EngineError('notFinite') naming sequence and tensor, EngineError('invalidInput') for malformed requests.
+   * Throws EngineError('notFinite') naming the sequences and the tensor, EngineError('invalidInput') for malformed requests.
    */
   async gradients(request: GradientRequest, onProgress?: OnProgress): Promise<GradientResult> {
     const { sequences } = request;
@@ -71,7 +71,7 @@ export class Trainer {
       adapter,
       reference,
       objective,
-      tokenLimit: tokenLimitFor(adapter, this.settings.microBatchTokens),
+      tokenLimit: tokenLimitFor(adapter.all, this.settings.microBatchTokens),
       outputPath: request.outputPath,
       onProgress,
     });
@@ -86,15 +86,16 @@ export class Trainer {
       : undefined;
     const open = await this.open(weightFile, request.policy.modelDigest, adapter, undefined, onProgress);
     const { sequences } = request;
-    const tokenLimit = tokenLimitFor(adapter, this.settings.microBatchTokens);
+    const tokenLimit = tokenLimitFor(adapter?.all ?? false, this.settings.microBatchTokens);
     const groups = promptGroups(sequences, tokenLimit);
+    const rows = groups.map((group) => group.map((index) => sequences[index]!));
     const result: number[][] = [];
     let done = 0;
     let tokens = 0;
-    for (const places of planMicroBatches(sequences, groups, tokenLimit)) {
-      const own = places.map((place) => groups[place]!);
-      const scored = await score(open, own.map(sequencesOf(sequences)), adapter, request.temperature);
-      own.flat().forEach((index, i) => (result[index] = scored.logProbs[i]!));
+    for (const places of planMicroBatches(rows, tokenLimit)) {
+      const own = places.map((place) => rows[place]!);
+      const scored = await score(open, own, adapter, request.temperature);
+      places.flatMap((place) => groups[place]!).forEach((index, i) => (result[index] = scored.logProbs[i]!));
       done += scored.logProbs.length;
       tokens += scored.realTokens;
       onProgress?.({ phase: 'logProbs', done, total: sequences.length, tokens });
@@ -172,19 +173,8 @@ function shapeOf({ modules, all }: Omit<TrainedWeights, 'tensors'>): string {
   return all ? 'all' : modules.map(({ module, rank, scale }) => `${module}:${rank}:${scale}`).join();
 }
 
-/**
- * Most computed positions of a micro-batch. Where every weight is trained, sequences run alone: a gradient is summed over a run, and weights that are inputs
- * multiply several sequences with other bits than one.
- */
-const tokenLimitFor = (trained: Pick<TrainedWeights, 'all'> | undefined, limit: number) => (trained?.all ? 1 : limit);
-
 const adapterFeeds = (adapter: TrainedWeights | undefined): Record<string, Tensor> =>
   Object.fromEntries(adapter?.tensors ?? []);
-
-const sequencesOf =
-  <T>(sequences: readonly T[]) =>
-  (group: readonly number[]): T[] =>
-    group.map((index) => sequences[index]!);
 
 /** log p of each sequence's completion tokens, group after group, by the forward part of the graph. */
 async function score(
@@ -232,12 +222,13 @@ async function runGradients(open: OpenGraph, run: GradientRun): Promise<Gradient
   const perGroup = sizes.reduce((sum, size) => sum + size, 0);
   const window = Math.max(1, 2 ** Math.floor(Math.log2(WAITING_GRADIENT_BYTES / (4 * perGroup))));
   const groups = promptGroups(sequences, run.tokenLimit);
+  const allRows = groups.map((group) => group.map((index) => sequences[index]!));
   const sum = new TreeSum(groups.length);
   const metrics: SequenceMetrics[] = [];
   const result: GradientResult = { sequences: metrics, computedTokens: 0, filledTokens: 0, realTokens: 0 };
   let done = 0;
-  for (const places of planMicroBatches(sequences, groups, run.tokenLimit, window)) {
-    const rows = places.map((place) => groups[place]!.map((index) => sequences[index]!));
+  for (const places of planMicroBatches(allRows, run.tokenLimit, window)) {
+    const rows = places.map((place) => allRows[place]!);
     const own = rows.flat();
     const references = run.reference && (await score(open, rows, run.reference, objective.temperature)).logProbs;
     const batch = layOut(open.weightFile.config, rows, objective.temperature);

@@ -18,7 +18,7 @@ export const gradientName = (tensor: string) => `gradient/${tensor}`;
 
 /**
  * One graph for scoring and training, so that both have the same bits: the forward pass to `logProbs`, and, where the input `training` is true,
- * losses, metrics and one gradient a trained tensor and sequence ([batch, ...tensor]; for full training the batch is one sequence, [...tensor]),
+ * losses, metrics and one gradient a trained tensor and row ([batch, ...tensor]; for full training the batch is one sequence, [...tensor]),
  * computed in a branch that is skipped otherwise.
  * Without objective: the forward pass alone.
  */

@@ -50,6 +50,7 @@ describe('bad input is refused by name of the field', () => {
     ['a number as the reason', { ...decision, why: 3 }, '"why" must be a text that says the reason'],
     ['a reason that clears the terminal', { ...decision, why: 'fine\u001b[2J' }, '"why" holds control characters'],
     ['half a character', { ...decision, why: 'fine \ud83d' }, '"why" holds control characters'],
+    ['halves on two lines', { ...decision, why: '\ud83d\n\ude00' }, '"why" holds control characters'],
     ['a control character of one byte', { ...decision, despite: 'x\u009by' }, '"despite" holds control characters'],
     ['another field', { ...decision, who: 'Ben' }, 'there is no "who" in a decision'],
   ])('%s', (_name, given, told) => {

@@ -34,6 +34,7 @@ describe('hypotheses of a study file', () => {
     ['parts beside a comparison', [{ ...good, all: [part] }], 'hypotheses.0', 'has `all` and figure, arm'],
     ['no-worse without a margin', [{ ...good, direction: 'no-worse' }], 'hypotheses.0', 'needs a `margin`'],
     ['a margin of nothing', [{ ...good, margin: 0 }], 'hypotheses.0.margin'],
+    ['a margin of everything', [{ ...good, margin: 1 }], 'hypotheses.0.margin'],
     ['no claim', [part], 'hypotheses.0.claim'],
     ['a claim of two lines', [{ ...good, claim: 'a\nb' }], 'hypotheses.0.claim', 'one line of text'],
     ['a claim with a terminal escape', [{ ...good, claim: '\u001b[2J' }], 'hypotheses.0.claim', 'one line of text'],

@@ -1,7 +1,7 @@
 /** Parts of the model whose gradients are written by hand. */
 import type { Graph, Value } from '../../../engine/graph/builder.ts';
 import * as op from '../../../engine/graph/operators.ts';
-import { attentionMask, fullAttention } from '../../../engine/model/decoder.ts';
+import { attentionMask, maskedAttention } from '../../../engine/model/decoder.ts';
 import { sequenceSums } from '../../../engine/train/objectives/sequenceSums.ts';
 import { toPositions, toSlots } from '../../../engine/train/packedRows.ts';
 import { gatherRows, HEAD_CHUNK, tokenLogProbs } from '../../../engine/train/tokenLogProbs.ts';
@@ -53,7 +53,7 @@ export const handWritten: Record<string, OperatorCase> = {
   fullAttention: {
     build: ([query, key, value], graph) => {
       const mask = graph.constant(attentionMask(ATTENTION, 3), 'float32', [3, 3]);
-      return fullAttention(ATTENTION, mask)(0, query!, key!, value!);
+      return maskedAttention(ATTENTION, { query: query!, key: key!, value: value!, mask });
     },
     shapes: [
       [1, 2, 3, 2],

@@ -11,7 +11,7 @@ import {
   declareWeights,
   decoderLayers,
   embed,
-  fullAttention,
+  maskedAttention,
   outputHead,
   rotated,
 } from '../../../engine/model/decoder.ts';
@@ -51,7 +51,11 @@ function forwardAndBackward(weightFile: WeightFile): Graph {
   const weights = declareWeights(graph, config, weightFile.locate);
   const rotary = { positions: op.integers(graph, [0]), cos: cos!, sin: sin! };
   const hidden = decoderLayers(
-    { config, weights, attention: rotated(rotary, fullAttention(config, mask)) },
+    {
+      config,
+      weights,
+      attention: rotated(rotary, (_layer, query, key, value) => maskedAttention(config, { query, key, value, mask })),
+    },
     embed(weights, tokens),
   );
   const logProbs = op.logSoftmax(op.matmul(hidden, outputHead(config, weights), { transB: true }));

@@ -8,7 +8,7 @@ import { createAdapter } from '../../../engine/model/createAdapter.ts';
 import type { DecoderConfig } from '../../../engine/model/config.ts';
 import type { Objective, TrainingSequence } from '../../../engine/policy.ts';
 import { layOut } from '../../../engine/train/microBatch.ts';
-import { planMicroBatches, promptGroups, rowLength } from '../../../engine/train/planMicroBatches.ts';
+import { planMicroBatches, promptGroups, rowLength, tokenLimitFor } from '../../../engine/train/planMicroBatches.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
 import { TreeSum } from '../../../engine/train/treeSum.ts';
 import { update } from '../../../engine/train/update.ts';
@@ -78,7 +78,8 @@ describe('which samples are computed together', () => {
       [2, 3],
       [4, 5],
     ]);
-    expect(planMicroBatches(list, groups, 1024)).toEqual([[0, 1], [2]]);
+    const rows = groups.map((group) => group.map((index) => list[index]!));
+    expect(planMicroBatches(rows, 1024)).toEqual([[0, 1], [2]]);
   });
 
   it('are laid out with the prompt once', () => {
@@ -224,6 +225,8 @@ describe.each([
     // Two neighbours that share a prompt by chance make no further shard.
     const twins = [0, 4, 7, 8].map((index) => sequences[index]!);
     expect(shardsOf(twins, 4, 4096).map((shard) => shard.length)).toEqual([4]);
+    // Where every weight is trained each sequence is a leaf: shards are cut after 2^k of them, whatever their prompts.
+    expect(shardsOf(sequences, 4, tokenLimitFor(true, 4096)).map((shard) => shard.length)).toEqual([4, 4, 3]);
     const sum = new TreeSum(shards.length);
     for (const [place, shard] of shards.entries()) sum.add(place, await flat((await gradient(shard)).outputPath));
     expect(sum.total()).toEqual(await flat(whole.outputPath));

@@ -91,14 +91,14 @@ describe('micro-batches', () => {
       completionTokens: Array.from({ length }, () => 1),
     });
     const list = [40, 10, 33, 12].map(of);
-    const alone = list.map((_, index) => [index]);
-    expect(planMicroBatches(list, alone, 96)).toEqual([
+    const alone = list.map((sequence) => [sequence]);
+    expect(planMicroBatches(alone, 96)).toEqual([
       [1, 3],
       [0, 2],
     ]);
-    expect(planMicroBatches(list, alone, 1)).toEqual([[1], [3], [0], [2]]);
+    expect(planMicroBatches(alone, 1)).toEqual([[1], [3], [0], [2]]);
     // Padding 10 to 40 tokens costs more than a run of its own.
-    expect(planMicroBatches(list, alone, 1000, 2)).toEqual([[1], [0], [3], [2]]);
+    expect(planMicroBatches(alone, 1000, 2)).toEqual([[1], [0], [3], [2]]);
   });
 
   it('pad no more than a tenth of the computed positions where lengths are mixed', () => {
@@ -112,8 +112,8 @@ describe('micro-batches', () => {
           completionTokens: Array.from({ length: tokens - 1 }, () => 1),
         };
       });
-      const alone = list.map((_, index) => [index]);
-      const plan = planMicroBatches(list, alone, 1536);
+      const alone = list.map((sequence) => [sequence]);
+      const plan = planMicroBatches(alone, 1536);
       expect(plan.flat().sort((a, b) => a - b)).toEqual(list.map((_, i) => i));
       const computed = plan.reduce(
         (sum, batch) => sum + batch.length * Math.max(...batch.map((i) => rowLength([list[i]!]))),
