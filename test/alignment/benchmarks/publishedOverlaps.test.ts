@@ -46,6 +46,13 @@ function exactTexts(source: TextSource, suite: SuiteName): number {
   return new Set(pairs.flatMap(({ question, overlap }) => (overlap === 1 ? [texts.get(question)!] : []))).size;
 }
 
+/** Why a test is skipped, printed too: the reporter tells no notes of tests that did not fail. */
+function lacking(title: string, files: string): string {
+  const note = `${data} lacks the files of ${files}; set CADA_DATA`;
+  console.warn(`skipped: ${title}: ${note}`);
+  return note;
+}
+
 const star1 = () => fileSource('star1/STAR-1.json');
 
 const known: [string, () => TextSource | undefined, SuiteName, number][] = [
@@ -71,16 +78,16 @@ const known: [string, () => TextSource | undefined, SuiteName, number][] = [
 
 test.for(known.map((one) => ({ title: `${one[0]} and ${one[2]}: ${one[3]} texts in common`, one })))(
   '$title',
-  ({ one: [name, sourceOf, suite, count] }, { skip }) => {
+  ({ title, one: [name, sourceOf, suite, count] }, { skip }) => {
     const source = sourceOf();
-    if (!source || !questionsOf(suite)) return skip(`${data} lacks the files of ${source ? suite : name}`);
+    if (!source || !questionsOf(suite)) return skip(lacking(title, source ? suite : name));
     expect(exactTexts(source, suite)).toBe(count);
   },
 );
 
-test('STAR-1 and all texts of HarmBench, contextual ones among them: 32 in common', ({ skip }) => {
+test('STAR-1 and all texts of HarmBench, contextual ones among them: 32 in common', ({ skip, task }) => {
   const [source, behaviours] = [star1(), fileSource('harmbench/harmbench_behaviors_text_all.csv')];
-  if (!source || !behaviours) return skip(`${data} lacks the files of ${source ? 'HarmBench' : 'STAR-1'}`);
+  if (!source || !behaviours) return skip(lacking(task.name, source ? 'HarmBench' : 'STAR-1'));
   const questions = behaviours.texts.map(({ id, text }) => ({ id, texts: [text] }));
   expect(questions).toHaveLength(400);
   expect(contaminationOf(source, { benchmark: 'harmbench', questions }).exact).toBe(32);
