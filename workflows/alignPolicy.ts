@@ -22,8 +22,8 @@ import { Interrupted, Operator } from './operator.ts';
 import { releasePolicy } from './release.ts';
 import { runIteration } from './runIteration.ts';
 import { evaluationCardFigures, iterationCardFigures } from './cardFigures.ts';
+import { carriedOver, restored, type CarriedMemory } from './carriedMemory.ts';
 import {
-  carriedOver,
   noteEnginePeak,
   noteRecord,
   recordOf,
@@ -39,7 +39,7 @@ import { control, gpu, preparation } from './stages.ts';
 import { handleUpdates } from './updates.ts';
 import { warmStartPolicy } from './warmStartPolicy.ts';
 import { takesNewerBuilds } from './versioning.ts';
-import type { PolicyState, RunContext, RunPlan, ServerTraits, ToldRecord } from '../activities/types.ts';
+import type { PolicyState, ReleaseState, RunContext, RunPlan, ServerTraits, ToldRecord } from '../activities/types.ts';
 
 export interface RunInput {
   run: RunContext;
@@ -51,9 +51,17 @@ const recentIterations = 12;
 
 takesNewerBuilds(alignPolicy);
 
-/** @param carried what an earlier execution of the run has reached, where it continued as new or was started again from the store's record. */
-export async function alignPolicy({ run, plan, server }: RunInput, carried?: RunMemory): Promise<ToldRecord> {
-  const work: RunAtWork = { run, plan, server, memory: carried ?? startMemory(run, plan) };
+/**
+ * @param carried what an earlier execution of the run has reached, where it continued as new or was started again from the store's record
+ * @param release what was decided about its policy, where the run was started again after its end
+ */
+export async function alignPolicy(
+  { run, plan, server }: RunInput,
+  carried?: CarriedMemory | RunMemory,
+  release?: ReleaseState,
+): Promise<ToldRecord> {
+  const memory = carried ? restored(carried, release) : startMemory(run, plan);
+  const work: RunAtWork = { run, plan, server, memory };
   const operator = new Operator(work);
   const stages = createRunStages(work, operator);
   handleUpdates(work, operator);
@@ -160,7 +168,7 @@ async function continueRun(work: RunAtWork, operator: Operator): Promise<void> {
   operator.throwIfInterrupted();
   if (endsSoon()) return;
   const { run, plan, server } = work;
-  await continueAsNew<typeof alignPolicy>({ run, plan, server }, carriedOver(memory));
+  await continueAsNew<typeof alignPolicy>({ run, plan, server }, ...carriedOver(memory));
 }
 
 async function finish(work: RunAtWork, operator: Operator, stages: RunStages): Promise<void> {

@@ -2,7 +2,6 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { isCancellation, log, setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import { renderCard } from './card.ts';
-import { rounded, roundedNumber } from './cardFigures.ts';
 import { control } from './stages.ts';
 import {
   stateAttribute,
@@ -104,23 +103,6 @@ export function referenceOf({ plan, memory }: RunAtWork): PolicyState | undefine
   return plan.klReference === 'base' || !originAdapter
     ? { model: policy.model }
     : { model: policy.model, adapter: originAdapter };
-}
-
-/** The memory as the next execution gets it: what display alone needs is cut down, so that the payload stays small. */
-export function carriedOver(memory: RunMemory): RunMemory {
-  const stages = memory.progress.finishedStages;
-  const kept = stages.filter((_, index) => index < 2 || index >= stages.length - 2);
-  return {
-    ...memory,
-    recent: memory.recent.slice(-4).map(({ iteration, figures }) => ({ iteration, figures: rounded(figures) })),
-    told: memory.told.slice(-1),
-    wallSeconds: rounded(memory.wallSeconds),
-    progress: {
-      ...memory.progress,
-      notes: [],
-      finishedStages: kept.map(({ stage, seconds, cached }) => ({ stage, cached, seconds: roundedNumber(seconds) })),
-    },
-  };
 }
 
 /** The record as payloads carry it: without the release, which goes beside it. */

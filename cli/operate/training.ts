@@ -26,6 +26,7 @@ import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { requireSharedStore } from '../../workers/sharedStore.ts';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../workers/embedded.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
+import { carriedOver } from '../../workflows/carriedMemory.ts';
 import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
 import { stateAttribute, taskQueues, type RunRecord, type ServerTraits } from '../../activities/types.ts';
 import { engineVersion } from '../../engine/version.ts';
@@ -289,7 +290,7 @@ async function startRun(
     const handle = await client.workflow.start('alignPolicy', {
       workflowId: runId,
       taskQueue: taskQueues.control,
-      args: carried ? [input, carried] : [input],
+      args: carried ? [input, ...carriedOver(carried)] : [input],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       staticSummary: `CADA run ${runId}`,

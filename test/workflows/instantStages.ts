@@ -29,6 +29,7 @@ import { evaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
 import { versioningOf } from '../../workers/versioning.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
+import { carriedOver } from '../../workflows/carriedMemory.ts';
 import { startTestServer, type TestServer, type TestServerOptions } from '../servers/temporalServer.ts';
 import { tinyConfiguration } from './cluster.ts';
 
@@ -138,7 +139,7 @@ export async function startInstantCluster({
       return client.workflow.start('alignPolicy', {
         workflowId: runId,
         taskQueue: taskQueues.control,
-        args: carried ? [input, carried] : [input],
+        args: carried ? [input, ...carriedOver(carried)] : [input],
       });
     },
     record: async (runId: string) => (await loadRun<RunRecord>(store, runId))!.record,
