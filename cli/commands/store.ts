@@ -59,7 +59,7 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
   program
     .command('gc')
     .description(
-      'Finds what no run, study or drafting of cases in the store refers to any more and is older than a lease. Shows it; removes it only with --delete. Intermediate results of runs that have ' +
+      'Finds what no run, study, evaluation or drafting of cases in the store refers to any more and is older than a lease. Shows it; removes it only with --delete. Intermediate results of runs that have ' +
         'ended (gradients, chains of abandoned attempts) go too: another run of the same configuration computes them again, unless --keep-steps keeps them.',
     )
     .addOption(
@@ -69,8 +69,8 @@ export function addGarbageCommand(program: Command, context: CommandContext): vo
     )
     .option('--keep-steps', 'keep the results of all finished steps, for later runs')
     .option(
-      '--forget <run...>',
-      'remove the records of these runs, studies or draftings too, and what only they needed',
+      '--forget <id...>',
+      'remove the documents of these runs, studies, evaluations or draftings too, and what only they needed',
     )
     .option('--delete', 'remove, not only show')
     .option('--json', 'for scripts')
@@ -134,7 +134,7 @@ function describeVerification({ runId, whole, kinds, damages, removed }: Verific
 }
 
 function describeGarbage({ garbage, removed }: CollectedGarbage): string {
-  const { objects, steps, documents, kept, recent, runs, refusals, putBefore } = garbage;
+  const { objects, steps, documents, kept, recent, runs, otherWork, refusals, putBefore } = garbage;
   const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
   const rows = [
     ['kept', String(kept.objects), prettyBytes(kept.bytes), String(kept.steps)],
@@ -150,7 +150,9 @@ function describeGarbage({ garbage, removed }: CollectedGarbage): string {
   lines.push(
     `Runs kept: ${runs.map(({ runId, state }) => `${runId} (${state ?? 'no record'})`).join(', ') || 'none'}.`,
   );
-  if (documents.length > 0) lines.push(`Documents of forgotten runs: ${documents.length}.`);
+  if (otherWork.length > 0)
+    lines.push(`Kept besides: ${otherWork.map(({ id, kind }) => `${id} (${kind})`).join(', ')}.`);
+  if (documents.length > 0) lines.push(`Documents of what is forgotten: ${documents.length}.`);
   const byStage = new Map<string, number>();
   for (const { stage } of steps) byStage.set(stage, (byStage.get(stage) ?? 0) + 1);
   if (steps.length > 0) {

@@ -16,7 +16,7 @@ import { parseLibrary, requestFile } from '../../alignment/library/parseLibrary.
 import { seededOrder } from '../../alignment/randomness/seededRandom.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
-import { announceDrafting, saveDrafting } from '../../infra/artifacts/draftings.ts';
+import { announceWork, saveWork } from '../../infra/artifacts/otherWork.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import type { DraftingInput, DraftingOutcome } from '../../workflows/draftCases.ts';
 import { badInput } from '../errors.ts';
@@ -76,7 +76,7 @@ export async function draftCasesFor(request: DraftingRequest, report: (line: str
     ...(asksGuardModel(configuration) ? { guardModel: true as const } : {}),
   };
   // Until it is forgotten (`cada gc --forget`), what the drafts come from stays.
-  await announceDrafting(store, runId, input);
+  await announceWork(store, 'drafting', runId, input);
   report(`${requests.length} requests, ${request.samples} samples each: drafting ${runId}`);
   const { drafts } = await runWorkflow<DraftingInput, DraftingOutcome>({
     workflow: 'draftCases',
@@ -85,7 +85,7 @@ export async function draftCasesFor(request: DraftingRequest, report: (line: str
     summary: `CADA drafts of cases ${runId}`,
     ...{ store, storeUri: request.storeUri, home: request.home, signal: request.signal, report },
   });
-  await saveDrafting(store, runId, { ...input, drafts });
+  await saveWork(store, 'drafting', runId, { ...input, drafts });
   const collected = await readJson<CaseDraftFile>(store, drafts);
   const provenance = {
     ...collected.provenance,

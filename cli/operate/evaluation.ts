@@ -14,6 +14,7 @@ import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
+import { announceWork, saveWork } from '../../infra/artifacts/otherWork.ts';
 import { cadaCache } from '../../infra/paths.ts';
 import type { SuitesInput, SuitesOutcome } from '../../workflows/evaluateSuites.ts';
 import { isBare, type InferenceArm } from '../../alignment/study/inferenceArm.ts';
@@ -91,12 +92,15 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     ...(request.faithfulness ? { faithfulness: true as const } : {}),
     ...arm,
   };
+  // Until it is forgotten (`cada gc --forget`), what it comes from and what it comes to stays.
+  const known = { target: request.target, ...input };
+  await announceWork(store, 'evaluation', id, known);
   const outcome = await runWorkflow<SuitesInput, SuitesOutcome>({
     ...{ workflow: 'evaluateSuites', id, input, summary: `CADA evaluation ${id}` },
     ...{ store, storeUri: request.storeUri, home: request.home, signal: request.signal, report },
   });
   const result = await readJson<SuiteResult>(store, outcome.result);
-  await store.putDocument(`evaluations/${id}.json`, { target: request.target, ...outcome }, 'replace');
+  await saveWork(store, 'evaluation', id, { ...known, ...outcome });
   return { id, result, artifact: outcome.result, seconds: outcome.seconds };
 }
 

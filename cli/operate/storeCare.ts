@@ -1,7 +1,7 @@
 /** Care of the artifact store: whether a run's artifacts are whole, and what nobody needs any more. */
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
-import { listDraftings } from '../../infra/artifacts/draftings.ts';
 import { findGarbage, removeGarbage } from '../../infra/artifacts/garbage.ts';
+import { listOtherWork } from '../../infra/artifacts/otherWork.ts';
 import { verifyRun } from '../../infra/artifacts/verify.ts';
 import type { Verification } from '../../infra/artifacts/verify.ts';
 import { badInput } from '../errors.ts';
@@ -19,19 +19,18 @@ export async function verify({
 export async function collectGarbage(request: GarbageRequest): Promise<CollectedGarbage> {
   const { storeUri, home, remove, onProgress, ...options } = request;
   const store = await openStore(storeUri);
-  const present: string[] = [];
-  for await (const runId of store.listFolders('runs/')) present.push(runId);
-  for await (const studyId of store.listFolders('studies/')) present.push(studyId);
-  present.push(...(await listDraftings(store)));
-  for (const runId of request.forget) {
-    if (!present.includes(runId)) {
+  const present = new Set<string>();
+  for await (const runId of store.listFolders('runs/')) present.add(runId);
+  for await (const { id } of listOtherWork(store)) present.add(id);
+  for (const id of request.forget) {
+    if (!present.has(id)) {
       throw badInput(
-        `There is no run, study or drafting "${runId}" in ${store.uri}.`,
-        'Write its id in full; `cada runs` lists runs, a file of drafts names its drafting.',
+        `There is no run, study, evaluation or drafting "${id}" in ${store.uri}.`,
+        'Write its id in full; `cada gc` lists what there is.',
       );
     }
-    if (await hasLiveServer(home, runId)) {
-      throw badInput(`Run ${runId} is at work.`, 'Stop it first (Ctrl-C in its terminal), then forget it.');
+    if (await hasLiveServer(home, id)) {
+      throw badInput(`${id} is at work.`, 'Stop it first (Ctrl-C in its terminal), then forget it.');
     }
   }
   const garbage = await findGarbage(store, options);

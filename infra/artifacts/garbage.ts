@@ -1,10 +1,10 @@
-/** What a store holds that no run, no study and no drafting needs any more: found by following references from all of them, removed only when old enough. */
+/** What a store holds that no run, study, evaluation or drafting needs any more: found by following references from all of them, removed only when old enough. */
 import type { ArtifactStore, StoredObject } from './artifactStore.ts';
-import { DRAFTINGS, listDraftings } from './draftings.ts';
 import { DocumentCorruptError } from './errors.ts';
-import { STUDIES, Trace, eachAtOnce, indexStore, studyOf } from './lineage.ts';
+import { Trace, eachAtOnce, indexStore } from './lineage.ts';
 import type { UnreadableReferrer } from './lineage.ts';
-import { historyFolder, loadRun } from './runs.ts';
+import { listOtherWork, type OtherWorkDocument } from './otherWork.ts';
+import { loadRun } from './runs.ts';
 import { forgetStep } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
@@ -20,7 +20,7 @@ export interface GarbageOptions {
   olderThanMs: number;
   /** Keep every step, so that later runs of any earlier configuration find their work done. */
   keepSteps?: boolean;
-  /** Runs, studies and draftings that count as removed: their records are garbage too. */
+  /** Runs, studies, evaluations and draftings that count as removed: their documents are garbage too. */
   forget?: readonly string[];
   now?: Date;
 }
@@ -36,12 +36,14 @@ export interface StoredRun {
 export interface Garbage {
   objects: StoredObject[];
   steps: StepManifest[];
-  /** Documents of forgotten runs, studies and draftings. */
+  /** Documents of what is forgotten. */
   documents: string[];
   kept: { objects: number; bytes: number; steps: number };
   /** Unreferenced, but too recent to go. */
   recent: { objects: number; bytes: number };
   runs: StoredRun[];
+  /** Studies, evaluations and draftings that are kept. */
+  otherWork: Pick<OtherWorkDocument, 'id' | 'kind'>[];
   /** Why nothing may be removed now; empty where it may. */
   refusals: string[];
   /** What was put at or after this moment stays. */
@@ -49,7 +51,7 @@ export interface Garbage {
 }
 
 /**
- * Finds garbage; removes nothing. Kept is whatever the documents of a run, a study or a drafting lead to, whatever is younger than the lease with all it leads to, and each
+ * Finds garbage; removes nothing. Kept is whatever the documents of a run, a study, an evaluation or a drafting lead to, whatever is younger than the lease with all it leads to, and each
  * step that made something kept. While a run is at work, also every step whose inputs are all kept: the run's shards are known to nobody else until
  * its next iteration is recorded, but the plan that names their inputs was put by the run itself, and is younger than the run.
  */
@@ -63,8 +65,7 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
   const index = await indexStore(store);
   const trace = new Trace(store, index, { inputs: false, outputs: runs.some(isAtWork) });
   for (const { runId } of runs) await trace.addRun(runId);
-  await trace.addStudies(forgotten);
-  await trace.addDraftings(forgotten);
+  await trace.addOtherWork(forgotten);
   const fromRuns = new Set(trace.artifacts.keys());
   const damage = damageOf(trace);
 
@@ -81,11 +82,11 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
 
   const documents: string[] = [];
   for (const runId of forgotten) for await (const key of store.listDocuments(`runs/${runId}/`)) documents.push(key);
-  for await (const key of store.listDocuments(STUDIES)) if (forgotten.has(studyOf(key))) documents.push(key);
-  for (const id of await listDraftings(store)) {
-    if (!forgotten.has(id)) continue;
-    for await (const key of store.listDocuments(historyFolder(id, 'other work'))) documents.push(key);
-    documents.push(`${DRAFTINGS}${id}.json`);
+  const otherWork = new Map<string, Garbage['otherWork'][number]>();
+  for await (const { id, kind, key } of listOtherWork(store)) {
+    if (forgotten.has(id)) documents.push(key);
+    // A history alone is what an older version has left of what it forgot.
+    else if (!otherWork.has(id)) otherWork.set(id, { id, kind });
   }
   const objects = [...index.objects.values()];
   const keptObjects = objects.filter(({ sha256 }) => trace.artifacts.has(sha256));
@@ -97,6 +98,7 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
     kept: { objects: keptObjects.length, bytes: bytesOf(keptObjects), steps: trace.steps.size },
     recent: { objects: onlyRecent.length, bytes: bytesOf(onlyRecent) },
     runs,
+    otherWork: [...otherWork.values()],
     refusals: [...refusalsFor(all, forgotten, putBefore), ...damage],
     putBefore,
   };

@@ -1,10 +1,9 @@
 /** What refers to what in a store: from the documents of runs through plans, lists and manifests of steps down to every object. */
 import pLimit from 'p-limit';
 import type { ArtifactRef, ArtifactStore, StoredObject } from './artifactStore.ts';
-import { DRAFTINGS, draftingOf, listDraftings } from './draftings.ts';
 import { ArtifactCorruptError, ArtifactMissingError, DocumentCorruptError } from './errors.ts';
+import { listOtherWork } from './otherWork.ts';
 import { digestsIn, payloadsIn, referencesIn } from './references.ts';
-import { historyFolder } from './runs.ts';
 import { stepKey } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
@@ -60,11 +59,6 @@ export async function indexStore(store: ArtifactStore): Promise<StoreIndex> {
   return index;
 }
 
-export const STUDIES = 'studies/';
-
-/** Of `studies/<id>.json` and `studies/<id>/<unit>.json`. */
-export const studyOf = (key: string): string => key.slice(STUDIES.length).replace(/(\/.*|\.json)$/, '');
-
 /**
  * Follows references from where it is told to begin. An object or step that is reached is recorded once; what should be readable and
  * is not is collected in `unreadable`, since what it refers to is then not known.
@@ -99,38 +93,31 @@ export class Trace {
 
   /** The record, the iterations and the histories of a run, and all they lead to. */
   async addRun(runId: string): Promise<void> {
-    await this.#addDocuments(`runs/${runId}/`, (key) => {
+    const kindOf = (key: string): string => {
       if (key.startsWith(`runs/${runId}/history/`)) return 'history';
       if (key.endsWith('/run.json')) return 'record';
       if (key.startsWith(`runs/${runId}/marks/`)) return 'mark';
       if (key.startsWith(`runs/${runId}/audit/`)) return 'audit';
       return key.startsWith(`runs/${runId}/course/`) ? 'course' : 'iteration';
-    });
+    };
+    await eachAtOnce(this.#store.listDocuments(`runs/${runId}/`), (key) => this.#addDocument(key, kindOf(key)));
+    await this.settle();
   }
 
-  /** What the studies have come to, and the results of each of their units, but for those of studies `without`. */
-  async addStudies(without: ReadonlySet<string>): Promise<void> {
-    await this.#addDocuments(STUDIES, (key) => (without.has(studyOf(key)) ? undefined : 'study'));
-  }
-
-  /** What the draftings of cases were made from and have come to, and where they ended also what their histories name; but for draftings `without`. */
-  async addDraftings(without: ReadonlySet<string>): Promise<void> {
-    await this.#addDocuments(DRAFTINGS, (key) => (without.has(draftingOf(key)) ? undefined : 'drafting'));
-    for (const id of await listDraftings(this.#store))
-      if (!without.has(id)) await this.#addDocuments(historyFolder(id, 'other work'), () => 'history');
-  }
-
-  async #addDocuments(prefix: string, kindOf: (key: string) => string | undefined): Promise<void> {
-    await eachAtOnce(this.#store.listDocuments(prefix), async (key) => {
-      const kind = kindOf(key);
-      if (!kind) return;
-      const document = await this.#store.getDocument<unknown>(key).catch(whereCorrupt);
-      if (document === undefined) return;
-      this.documents.set(key, kind);
-      if (document === 'corrupt') this.unreadable.push({ name: key, kind, reason: 'it is not valid JSON' });
-      else this.#addValue(kind === 'history' ? payloadsIn(document.value) : document.value, key);
+  /** What studies, evaluations and draftings were made from and have come to, and what their histories name; but for those `without`. */
+  async addOtherWork(without: ReadonlySet<string>): Promise<void> {
+    await eachAtOnce(listOtherWork(this.#store), async ({ id, kind, key }) => {
+      if (!without.has(id)) await this.#addDocument(key, kind);
     });
     await this.settle();
+  }
+
+  async #addDocument(key: string, kind: string): Promise<void> {
+    const document = await this.#store.getDocument<unknown>(key).catch(whereCorrupt);
+    if (document === undefined) return;
+    this.documents.set(key, kind);
+    if (document === 'corrupt') this.unreadable.push({ name: key, kind, reason: 'it is not valid JSON' });
+    else this.#addValue(kind === 'history' ? payloadsIn(document.value) : document.value, key);
   }
 
   addObject({ sha256, bytes }: StoredObject, kind: string, from: string): void {

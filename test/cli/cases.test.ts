@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stateOf, type CaseDraftFile } from '../../alignment/cases/drafts/caseDrafts.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
-import { listDraftings } from '../../infra/artifacts/draftings.ts';
 import { findGarbage, removeGarbage } from '../../infra/artifacts/garbage.ts';
 import { readLibraryFiles } from '../../cli/operate/libraryFiles.ts';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
@@ -75,10 +74,10 @@ describe('by the policy', { timeout: 300_000 }, () => {
   test('what it was made from outlives a collection of garbage: the same command finds all of it', async () => {
     const store = await openStore(join(run.cwd, '.cada', 'store'));
     const { drafting, chains, rewards, requests } = draftsIn('own.json').provenance as Record<string, string>;
-    expect(await listDraftings(store)).toEqual([drafting]);
     const stray = await store.putBytes('of nobody', 'data');
     const garbage = await findGarbage(store, { olderThanMs: 3600_000, now: new Date(Date.now() + 10 * 24 * 3600_000) });
     expect(garbage.refusals).toEqual([]);
+    expect(garbage.otherWork).toEqual([{ id: drafting, kind: 'drafting' }]);
     expect(garbage.objects.map(({ sha256 }) => sha256)).toEqual([stray.sha256]);
     expect(garbage.steps).toEqual([]);
     await removeGarbage(store, garbage);

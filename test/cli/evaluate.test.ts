@@ -3,12 +3,16 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaithfulnessArtifact } from '../../activities/faithfulness.ts';
 import { faithfulnessFigures } from '../../alignment/evaluation/faithfulness.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { findGarbage } from '../../infra/artifacts/garbage.ts';
 import { startChatServer, type ChatServer } from '../servers/chatServer.ts';
 import { cada } from './runCommand.ts';
 import { tinyRun, type TinyRun } from './tinyRun.ts';
 
 interface Figures {
   id: string;
+  artifact: string;
+  chains: string;
   model: { digest: string; adapterSha256: string | null };
   rubricJudge: string | null;
   suites: {
@@ -78,6 +82,19 @@ describe('cada evaluate', { timeout: 480_000 }, () => {
     ]);
     expect(measures.filter(({ of }) => of === 'safe prompts').map(({ n }) => n)).toEqual([2, 2, 2, 2]);
     expect(measures.map(({ name }) => name)).not.toContain('StrongREJECT score');
+
+    // What it came to stays, until it is forgotten.
+    const store = await openStore(join(run.cwd, '.cada', 'store'));
+    const later = { olderThanMs: 3600_000, now: new Date(Date.now() + 10 * 24 * 3600_000) };
+    const told = [figures.artifact, figures.chains].map((address) => address.split('/').at(-1)!);
+    const gone = async (forget: string[]): Promise<string[]> =>
+      (await findGarbage(store, { ...later, forget })).objects.map(({ sha256 }) => sha256);
+    expect((await gone([])).filter((digest) => told.includes(digest))).toEqual([]);
+    expect(await gone([figures.id])).toEqual(expect.arrayContaining(told));
+    const { stdout: shown } = await cada(['gc', '--forget', figures.id, '--json'], run);
+    const { documents } = JSON.parse(shown) as { documents: string[] };
+    expect(documents).toContain(`evaluations/${figures.id}.json`);
+    expect(documents.some((key) => key.startsWith(`histories/${figures.id}/`))).toBe(true);
   });
 
   test('asks a rubric judge about the final responses alone, once', async () => {

@@ -88,7 +88,7 @@ describe('cada gc', () => {
   test.each([
     [['--older-than', '5m'], 'Less than an hour'],
     [['--older-than', 'soon'], 'such as 7d or 12h'],
-    [['--forget', 'demo'], 'There is no run, study or drafting "demo"'],
+    [['--forget', 'demo'], 'There is no run, study, evaluation or drafting "demo"'],
   ])('%j is bad input', async (options, message) => {
     const { code, stderr } = await cada(['gc', ...options], { cwd });
     expect(code).toBe(2);

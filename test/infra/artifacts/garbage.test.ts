@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ArtifactRef, ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
-import { announceDrafting, listDraftings, saveDrafting } from '../../../infra/artifacts/draftings.ts';
 import { findGarbage, removeGarbage } from '../../../infra/artifacts/garbage.ts';
 import type { Garbage } from '../../../infra/artifacts/garbage.ts';
+import { announceWork, listOtherWork, saveWork } from '../../../infra/artifacts/otherWork.ts';
 import { listRuns, saveHistory, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
@@ -17,6 +17,12 @@ const DAY = 24 * 3600_000;
 const inDays = (days: number): Date => new Date(Date.now() + days * DAY);
 /** Ten days from now everything that a test puts is older than the lease. */
 const later = { olderThanMs: 7 * DAY, now: inDays(10) };
+
+/** As `temporal workflow show` tells a payload. */
+function historyThatNames(value: object): object {
+  const data = Buffer.from(JSON.stringify(value)).toString('base64');
+  return { events: [{ input: { payloads: [{ metadata: {}, data }] } }] };
+}
 
 inEachStore('garbage', (kind) => {
   let store: ArtifactStore;
@@ -66,6 +72,55 @@ inEachStore('garbage', (kind) => {
     expect(await store.getDocument('studies/paper-12/none.json')).toBeDefined();
   });
 
+  test('a study goes with its histories and what only they name; of one that an older version forgot the histories can be named too', async () => {
+    const put = (text: string) => store.putBytes(text, 'suite-result');
+    const [result, answers, leftOver] = [await put('result'), await put('only in a history'), await put('left over')];
+    await store.putDocument('studies/paper-1/none.json', { unit: 'none', result }, 'ifAbsent');
+    await saveHistory(store, 'paper-1', 'paper-1.1', historyThatNames({ answers }), 'other work');
+    await saveHistory(store, 'paper-0', 'paper-0.1', historyThatNames({ leftOver }), 'other work');
+    const kept = await findGarbage(store, later);
+    expect(kept.objects).toEqual([]);
+    expect(kept.otherWork).toEqual([
+      { id: 'paper-1', kind: 'study' },
+      { id: 'paper-0', kind: 'history' },
+    ]);
+    const garbage = await findGarbage(store, { ...later, forget: ['paper-1', 'paper-0'] });
+    expect(digests(garbage).sort()).toEqual([result, answers, leftOver].map(({ sha256 }) => sha256).sort());
+    expect([...garbage.documents].sort()).toEqual([
+      ...['histories/paper-0/paper-0.1.json', 'histories/paper-1/paper-1.1.json', 'studies/paper-1/none.json'],
+    ]);
+    await removeGarbage(store, garbage);
+    expect(await count(listOtherWork(store))).toBe(0);
+  });
+
+  test('what an evaluation is made from stays from its beginning, what it has come to too, until it is forgotten', async () => {
+    const put = (value: unknown, kind: string) => store.putBytes(JSON.stringify(value), kind);
+    const [questions, library] = [await put([{ id: 'q' }], 'suite-questions'), await put({}, 'library')];
+    const known = { target: 'model', run: { runId: 'evaluation-1', library }, questions };
+    await announceWork(store, 'evaluation', 'evaluation-1', known);
+    expect((await findGarbage(store, later)).objects).toEqual([]);
+    const shard = await put({ items: ['asked'] }, 'generation-shard');
+    const step = await computeStep(store, generationOf(shard), 'chains', '{"chain":"answered"}\n');
+    const scores = await put([1], 'suite-scores');
+    const result = await put({ scores, shards: [step.outputs['chains']] }, 'suite-result');
+    await saveWork(store, 'evaluation', 'evaluation-1', { ...known, result });
+    await announceWork(store, 'evaluation', 'evaluation-1', known);
+    const kept = await findGarbage(store, later);
+    expect(kept.otherWork).toEqual([{ id: 'evaluation-1', kind: 'evaluation' }]);
+    // The plan that named the shard is not there: it is nobody's.
+    expect(digests(kept)).toEqual([shard.sha256]);
+    expect(kept.steps).toEqual([]);
+
+    const garbage = await findGarbage(store, { ...later, forget: ['evaluation-1'] });
+    expect(digests(garbage).sort()).toEqual(
+      [questions, library, shard, step.outputs['chains']!, scores, result].map(({ sha256 }) => sha256).sort(),
+    );
+    expect(garbage.steps.map(({ key }) => key)).toEqual([step.key]);
+    expect(garbage.documents).toEqual(['evaluations/evaluation-1.json']);
+    await removeGarbage(store, garbage);
+    expect(await count(store.listObjects())).toBe(0);
+  });
+
   test('what a drafting was made from and has come to stays, also what only its history names, until it is forgotten', async () => {
     const put = (value: unknown, kind: string) => store.putBytes(JSON.stringify(value), kind);
     const [library, requests] = [await put({ cases: '' }, 'library'), await put([{ id: 'r' }], 'draft-requests')];
@@ -76,13 +131,11 @@ inEachStore('garbage', (kind) => {
     const chains = await put({ plan: plan.sha256, shards }, 'chain-list');
     const drafts = await put({ provenance: { chains: chains.sha256 }, drafts: [] }, 'case-drafts');
     const vectors = await put([0.5], 'vectors');
-    await announceDrafting(store, 'drafts-1', { run: { library }, requests });
+    await announceWork(store, 'drafting', 'drafts-1', { run: { library }, requests });
     expect(digests(await findGarbage(store, later))).not.toContain(requests.sha256);
-    await saveDrafting(store, 'drafts-1', { run: { library }, requests, drafts });
-    await announceDrafting(store, 'drafts-1', { run: { library }, requests });
-    const data = Buffer.from(JSON.stringify({ vectors })).toString('base64');
-    const history = { events: [{ input: { payloads: [{ metadata: {}, data }] } }] };
-    await saveHistory(store, 'drafts-1', 'drafts-1.1', history, 'other work');
+    await saveWork(store, 'drafting', 'drafts-1', { run: { library }, requests, drafts });
+    await announceWork(store, 'drafting', 'drafts-1', { run: { library }, requests });
+    await saveHistory(store, 'drafts-1', 'drafts-1.1', historyThatNames({ vectors }), 'other work');
     const stray = await put('of nobody', 'case-drafts');
     const kept = await findGarbage(store, later);
     expect(digests(kept)).toEqual([stray.sha256]);
@@ -96,12 +149,12 @@ inEachStore('garbage', (kind) => {
     );
     expect([...garbage.documents].sort()).toEqual(['draftings/drafts-1.json', 'histories/drafts-1/drafts-1.1.json']);
     await removeGarbage(store, garbage);
-    expect(await listDraftings(store)).toEqual([]);
+    expect(await count(listOtherWork(store))).toBe(0);
   });
 
   test('a drafting whose document is damaged stops all removal', async () => {
     const drafts = await store.putBytes('[]', 'case-drafts');
-    await saveDrafting(store, 'drafts-2', { drafts: { ...drafts, sha256: 'a'.repeat(64) } });
+    await saveWork(store, 'drafting', 'drafts-2', { drafts: { ...drafts, sha256: 'a'.repeat(64) } });
     expect((await findGarbage(store, later)).refusals.join()).toMatch(/case-drafts a{64} .*can't be followed/);
     expect((await findGarbage(store, { ...later, forget: ['drafts-2'] })).refusals).toEqual([]);
   });
