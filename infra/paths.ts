@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -35,6 +36,12 @@ export function runFolders(home: string, runId: string): RunFolders {
   }
   const root = join(home, 'runs', runId);
   return { root, logs: join(root, 'logs'), temporalDatabase: join(root, 'temporal', 'history.db') };
+}
+
+/** Names of the folders of runs (and of other work with a server of its own) under `CADA_HOME`. */
+export async function listRunFolders(home: string): Promise<string[]> {
+  const names = await readdir(join(home, 'runs')).catch((): string[] => []);
+  return names.filter((name) => RUN_ID.test(name));
 }
 
 /** Where `artifacts` of the default folder store lie. */

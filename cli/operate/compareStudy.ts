@@ -165,8 +165,7 @@ async function onServer(
       signal,
       report,
       passOver: passOver === true,
-      // A server of this machine is found by its address alone: the run is in the study's.
-      command: `${external ? '' : `TEMPORAL_ADDRESS=${endpoint.address} `}${commandName(process.env, process.argv[1], process.cwd())}`,
+      command: commandName(process.env, process.argv[1], process.cwd()),
       ...(storeUri === artifactsFolder(home) ? {} : { storeUri }),
       ...(workerFailed ? { workerFailed } : {}),
     });
@@ -196,7 +195,7 @@ async function follow(
     signal: AbortSignal;
     report: (line: string) => void;
     passOver: boolean;
-    /** How another terminal reaches this study's server. */
+    /** How CADA is called in another terminal. */
     command: string;
     /** Where it is not the one that commands take by themselves. */
     storeUri?: string;

@@ -10,14 +10,8 @@ import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { openStore, type ArtifactRef, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { appendAudit } from '../../infra/artifacts/audit.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
-import { cadaCache, runFolders } from '../../infra/paths.ts';
-import {
-  connectClient,
-  resolveTemporal,
-  type ConnectedClient,
-  type TemporalEndpoint,
-} from '../../infra/temporal/connection.ts';
-import { runningServer } from '../../infra/temporal/runningServer.ts';
+import { cadaCache } from '../../infra/paths.ts';
+import { connectClient, resolveTemporal, type ConnectedClient } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import { readJson } from '../../activities/inputs.ts';
@@ -30,13 +24,14 @@ import { carriedOver } from '../../workflows/carriedMemory.ts';
 import { resumeUpdate, retryStageUpdate } from '../../workflows/messages.ts';
 import { stateAttribute, taskQueues, type RunRecord, type ServerTraits } from '../../activities/types.ts';
 import { engineVersion } from '../../engine/version.ts';
-import { badInput, badEnvironment } from '../errors.ts';
+import { badInput } from '../errors.ts';
 import type { RunReporter, RunRequest, TrainOutcome, TrainRequest } from '../operations.ts';
 import { followRun, type FollowOptions } from './following.ts';
 import { packageVersion } from '../packageRoot.ts';
 import { benchmarksIn, readBenchmarks } from './benchmarkFiles.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 import { finishedBefore, memoryFromRecord } from './resuming.ts';
+import { endpointOf, withRun } from './runServer.ts';
 import { keepTold } from './workflowRun.ts';
 
 /** A run that is already done in the store is told at once, without a server. Otherwise the run is started, or found where it is, and followed. */
@@ -96,36 +91,6 @@ export async function watch(request: RunRequest, report: RunReporter): Promise<T
       report.line('The command that ran it was stopped; `cada train --resume` goes on.');
     return { state: record.state, ...(record.cause ? { cause: record.cause } : {}) };
   }
-}
-
-/** Calls `use` with the run's workflow on the configured server, or on the embedded one of a run at work in another terminal. */
-export async function withRun<T>(
-  request: RunRequest,
-  use: (connected: ConnectedClient, handle: WorkflowHandle) => Promise<T>,
-): Promise<T> {
-  const endpoint = await endpointOf(request);
-  if (!endpoint) {
-    throw badEnvironment(
-      `No Temporal server is up for run ${request.runId}.`,
-      'Go on with `cada train --resume`, or set TEMPORAL_ADDRESS.',
-    );
-  }
-  const connected = await connectClient(endpoint, 3_000);
-  try {
-    return await use(connected, connected.client.workflow.getHandle(request.runId));
-  } finally {
-    await connected.close();
-  }
-}
-
-/** The server that serves a run now: the configured one, else the embedded one beside its database. */
-export async function endpointOf({
-  home,
-  runId,
-}: Pick<RunRequest, 'home' | 'runId'>): Promise<TemporalEndpoint | undefined> {
-  const target = resolveTemporal(process.env);
-  if (target.kind === 'external') return target;
-  return runningServer(runFolders(home, runId).temporalDatabase);
 }
 
 async function trainEmbedded(
