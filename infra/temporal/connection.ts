@@ -5,6 +5,7 @@ import type { ClientConfigProfile } from '@temporalio/envconfig';
 import type { NativeConnection } from '@temporalio/worker';
 import { dataConverter } from './payloadCodec.ts';
 import { probeEndpoint } from './probe.ts';
+import { renewedCertificate } from './renewedCertificate.ts';
 
 /** Where the orchestration of a run happens: a server that is already there, or an embedded one that the run starts itself. */
 export type TemporalTarget = ExternalTemporal | { kind: 'embedded' };
@@ -140,6 +141,23 @@ export function currentApiKey(first: string, env: NodeJS.ProcessEnv, holdsMs = A
   };
 }
 
+/** What a client connects with: its certificate is read again for each connection that it makes, its API key for each call. */
+function clientOptions(first: TemporalConnectionOptions, env: NodeJS.ProcessEnv): ConnectionOptions {
+  const { apiKey, tls, ...options } = first;
+  if (apiKey !== undefined) return { ...first, apiKey: currentApiKey(apiKey, env) };
+  if (typeof tls !== 'object' || !tls.clientCertPair) return { ...options, ...(tls !== undefined && { tls }) };
+  const { serverNameOverride: name } = tls;
+  const read = (): TemporalConnectionOptions['tls'] => {
+    const target = resolveTemporal(env);
+    return target.kind === 'external' ? target.connection.tls : undefined;
+  };
+  return {
+    ...options,
+    credentials: renewedCertificate(tls, read),
+    ...(name && { channelArgs: { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name } }),
+  };
+}
+
 function readProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
   const given = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
@@ -171,12 +189,10 @@ export async function connectClient(
   timeoutMs: number = DEFAULT_TIMEOUT_MS,
 ): Promise<ConnectedClient> {
   const converter = dataConverter(process.env);
-  const { apiKey, ...options } = endpoint.connection ?? { address: endpoint.address };
   let connection: Connection | undefined;
   try {
     const opened = await Connection.connect({
-      ...options,
-      ...(apiKey !== undefined && { apiKey: currentApiKey(apiKey, process.env) }),
+      ...clientOptions(endpoint.connection ?? { address: endpoint.address }, process.env),
       connectTimeout: timeoutMs,
     });
     connection = opened;

@@ -163,6 +163,61 @@ function certificates(): ((name: string) => { key: Buffer; cert: Buffer }) | und
 }
 
 describe('client certificates', () => {
+  test('a client that connects anew shows the certificate that its files hold by now', async () => {
+    const make = certificates();
+    if (!make) {
+      console.warn('exchanged certificates are not tested: no `openssl` here');
+      return;
+    }
+    const ca = readFileSync(join(folder, 'ca.pem'));
+    const refusing = (proxy = await startGrpcProxy(server.address, { ...make('localhost'), ca }));
+    const [first, second] = [make('first'), make('second')];
+    const [certificateFile, keyFile] = [join(folder, 'command.pem'), join(folder, 'command.key')];
+    writeWhole(certificateFile, first.cert);
+    writeWhole(keyFile, first.key);
+    const found = settings({
+      TEMPORAL_ADDRESS: refusing.address,
+      TEMPORAL_TLS_CLIENT_CERT_PATH: certificateFile,
+      TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile,
+      TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(folder, 'ca.pem'),
+      TEMPORAL_TLS_SERVER_NAME: 'localhost',
+    });
+    for (const [name, value] of Object.entries(found.env)) vi.stubEnv(name, value);
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const client = await connectClient(found.target);
+      const caller = async (): Promise<string[]> => {
+        const before = refusing.served(({ certificate }) => certificate);
+        const { namespaceInfo } = await client.connection.workflowService.describeNamespace({ namespace: 'default' });
+        expect(namespaceInfo?.name).toBe('default');
+        const after = refusing.served(({ certificate }) => certificate);
+        return [...after].filter(([name, count]) => count > (before.get(name) ?? 0)).map(([name]) => name);
+      };
+      expect(await caller()).toEqual(['first']);
+
+      // The certificate comes before its key: for a moment the pair does not fit.
+      writeWhole(certificateFile, second.cert);
+      vi.advanceTimersByTime(10_000);
+      refusing.cut();
+      expect(await caller()).toEqual(['first']);
+      writeWhole(keyFile, second.key);
+      vi.advanceTimersByTime(10_000);
+      // The connection there is goes on.
+      expect(await caller()).toEqual(['first']);
+      refusing.cut();
+      expect(await caller()).toEqual(['second']);
+      // Not even files that are gone take it away.
+      rmSync(keyFile);
+      vi.advanceTimersByTime(10_000);
+      refusing.cut();
+      expect(await caller()).toEqual(['second']);
+      expect(refusing.refused).toEqual([]);
+      await client.close();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('a worker connects anew by the certificate that its files hold by now', async () => {
     const make = certificates();
     if (!make) {
