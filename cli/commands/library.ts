@@ -4,6 +4,8 @@ import { countOf } from '../counts.ts';
 import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
+import type { OpenHazardClassifier } from '../operate/hazardClassifier.ts';
+import { cadaCache } from '../../infra/paths.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { plainTable } from '../terminal.ts';
 
@@ -33,7 +35,11 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
     .argument('<dataset>', 'beavertails')
     .argument('<files...>', 'its files: .jsonl, .jsonl.gz or .parquet')
     .requiredOption('--out <folder>', 'where the library is written; must not be there yet')
-    .option('--classify <how>', "what tells hazards: native (the dataset's own categories) or endpoint", 'native')
+    .option(
+      '--classify <how>',
+      "what tells hazards: native (the dataset's own categories), endpoint, or guard:MODEL (folder, .gguf file, hub id, or a .yaml file; run here)",
+      'native',
+    )
     .option('--url <url>', 'with endpoint: its address (OpenAI-compatible); its key from CADA_CLASSIFIER_API_KEY')
     .option('--model <name>', 'with endpoint: its model')
     .option('--max-calls <n>', 'with endpoint: calls at most', countOf)
@@ -41,7 +47,7 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
     .option('--rows <n>', 'harmful training requests of all hazards together', countOf, 500)
     .option('--per-hazard <n>', 'and of one hazard', countOf, 50)
     .option('--seed <n>', 'of the choice', countOf, 1234)
-    .option('--store <address>', 'where replies of the endpoint are kept (default: CADA_STORE, else in CADA_HOME)')
+    .option('--store <address>', 'where answers of the model are kept (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
     .action(async (dataset: string, files: string[], flags: ImportFlags) => {
       if (dataset !== 'beavertails')
@@ -72,34 +78,35 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
 async function classifierOf(
   { classify, url, model, maxCalls, perMinute, store }: ImportFlags,
   context: CommandContext,
-) {
-  if (classify.startsWith('guard')) {
-    throw badInput(
-      'A guard model can not tell the hazards of the library.',
-      'Serve a model behind an OpenAI-compatible endpoint and use --classify endpoint, or --classify native.',
-    );
+): Promise<{ classifier?: OpenHazardClassifier }> {
+  const guard = /^guard(?::(.*))?$/s.exec(classify);
+  if (classify !== 'native' && classify !== 'endpoint' && !guard)
+    throw badInput(`Nothing classifies by "${classify}".`, '--classify is native, endpoint or guard:MODEL.');
+  const stray = Object.entries({ '--url': url, '--model': model, '--max-calls': maxCalls, '--per-minute': perMinute });
+  const given = stray.filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (classify !== 'endpoint' && given.length > 0)
+    throw badInput(`${given.join(' and ')}: of --classify endpoint alone.`, 'Give that too, or leave it out.');
+  if (classify === 'native') return {};
+  const { openStore } = await import('../../infra/artifacts/artifactStore.ts');
+  const { storeUri, home } = placesOf(context, store);
+  if (guard) {
+    if (!guard[1]) throw badInput('--classify guard: names no model.', 'Write guard:MODEL.');
+    const { readGuardClassifierSettings } = await import('../operate/guardSettings.ts');
+    const { guardClassifier } = await import('../operate/guardClassifier.ts');
+    const settings = await readGuardClassifierSettings(guard[1]);
+    return { classifier: guardClassifier(settings, { store: await openStore(storeUri), home, cache: cadaCache() }) };
   }
-  if (classify === 'native') {
-    if (url ?? model)
-      throw badInput('--url and --model are of --classify endpoint.', 'Give that too, or leave them out.');
-    return {};
-  }
-  if (classify !== 'endpoint')
-    throw badInput(`Nothing classifies by "${classify}".`, '--classify is native or endpoint.');
   if (url === undefined || model === undefined)
     throw badInput('An endpoint needs its address and its model.', 'Give both --url and --model.');
   const { z } = await import('zod');
   const { endpointAddress } = await import('../../alignment/configuration/endpoint.ts');
-  const { classifierKeyVariable } = await import('../operate/importBeaverTails.ts');
+  const { classifierKeyVariable, endpointClassifier } = await import('../operate/endpointClassifier.ts');
   const parsed = z.object(endpointAddress(classifierKeyVariable)).safeParse({ url, model });
   if (!parsed.success) throw badInput(`--url ${url}: ${parsed.error.issues[0]!.message}.`);
-  const { openStore } = await import('../../infra/artifacts/artifactStore.ts');
-  return {
-    classifier: {
-      ...parsed.data,
-      ...(maxCalls === undefined ? {} : { maxCalls }),
-      ...(perMinute === undefined ? {} : { requestsPerMinute: perMinute }),
-    },
-    store: await openStore(placesOf(context, store).storeUri),
+  const settings = {
+    ...parsed.data,
+    ...(maxCalls === undefined ? {} : { maxCalls }),
+    ...(perMinute === undefined ? {} : { requestsPerMinute: perMinute }),
   };
+  return { classifier: endpointClassifier(settings, await openStore(storeUri)) };
 }

@@ -1,21 +1,15 @@
 /** A guard model as a judge of labelled answers, run here by the engine. What it said is kept in the store by the digest of what it was asked. */
-import { join } from 'node:path';
 import { askGuard, openGuardPrompts } from '../../activities/askGuard.ts';
-import { engineSettings } from '../../activities/inputs.ts';
-import type { ActivityDependencies } from '../../activities/dependencies.ts';
 import { guardAsking, guardThreshold, type GuardModelSettings } from '../../alignment/configuration/guardModel.ts';
-import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { guardJudgement, type GuardVerdict } from '../../alignment/judges/guardModel.ts';
 import type { JudgedText } from '../../alignment/judges/judge.ts';
 import type { NamedJudge } from '../../alignment/judges/judgeCheck.ts';
-import { startEngine } from '../../engine/host/engineClient.ts';
 import { EngineError } from '../../engine/policy.ts';
-import { engineVersion } from '../../engine/version.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
-import { checkModel, resolveModel } from '../../infra/modelSource/resolveModel.ts';
 import { badInput } from '../errors.ts';
+import { findLocalModel } from './localModel.ts';
 
 /** Answers asked about together: what is lost at most when the command is stopped. */
 const batch = 64;
@@ -26,25 +20,20 @@ export interface GuardJudge extends NamedJudge {
 
 export async function guardJudge(
   settings: GuardModelSettings,
-  { storeUri, home, cache }: { storeUri: string; home: string; cache: string },
+  { storeUri, ...places }: { storeUri: string; home: string; cache: string },
   report: (line: string) => void,
 ): Promise<GuardJudge> {
-  const resolved = await resolveModel({ ...settings, fallback: true }, { cachePath: cache });
-  for (const note of resolved.notes) report(note);
-  const { digest } = await checkModel(resolved.modelPath);
-  const weights = { modelPath: resolved.modelPath, modelDigest: digest };
-  const configuration = configurationSchema.parse({ name: 'judge-check' });
-  const localPath = join(home, 'local');
-  const engine = startEngine(engineSettings({ localPath } as ActivityDependencies, configuration));
-  const store = await openStore(storeUri);
+  const model = await findLocalModel(settings, places, report);
+  const { weights } = model;
   const asking = guardAsking(settings);
-  await openGuardPrompts(resolved.modelPath, asking).catch((error: unknown) => {
+  await openGuardPrompts(weights.modelPath, asking).catch((error: unknown) => {
     if (!(error instanceof EngineError)) throw error;
     throw badInput(error.message, 'Correct the settings of the guard model.');
   });
-  const { threads, device } = configuration.engine;
+  const store = await openStore(storeUri);
+  const engine = model.start();
   const keyOf = (judged: JudgedText): string => {
-    const asked = { version: 1, guard: digest, asking, judged, engine: engineVersion, threads, device };
+    const asked = { version: 1, guard: weights.modelDigest, asking, judged, ...model.engineKey };
     return `judgements/${sha256(canonicalJson(asked))}.json`;
   };
 
@@ -89,7 +78,7 @@ export async function guardJudge(
 
   const threshold = guardThreshold(settings);
   return {
-    name: `guard ${resolved.name}, P >= ${threshold}`,
+    name: `guard ${model.name}, P >= ${threshold}`,
     judge: async (judged) => guardJudgement(await verdictOn(judged), threshold),
     jailbroken: async (judged) => {
       const { unsafe } = await verdictOn(judged);

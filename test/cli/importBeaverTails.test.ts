@@ -9,10 +9,12 @@ import { nativeHazard, beaverTailsCategories } from '../../alignment/library/bea
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { readBeaverTails } from '../../cli/operate/beaverTailsFiles.ts';
-import { importBeaverTails, type ImportRequest } from '../../cli/operate/importBeaverTails.ts';
+import { endpointClassifier } from '../../cli/operate/endpointClassifier.ts';
+import { importBeaverTails, type ImportRequest, type ImportResult } from '../../cli/operate/importBeaverTails.ts';
 import { checkRequests } from '../../cli/operate/inputChecks.ts';
 import { readLibraryFiles } from '../../cli/operate/libraryFiles.ts';
 import { openStore } from '../../infra/artifacts/artifactStore.ts';
+import { writeTinyChainModel } from '../models/tinyChainModel.ts';
 import { startChatServer } from '../servers/chatServer.ts';
 import { beaverTailsRow, type PublishedRow } from './beaverTailsRows.ts';
 import { cada } from './runCommand.ts';
@@ -189,7 +191,7 @@ describe('hazards told by an endpoint', () => {
     );
     try {
       const store = await openStore(`file://${folder}/store`);
-      const more = { classifier: { url: server.url, model: 'sorter' }, store };
+      const more = { classifier: endpointClassifier({ url: server.url, model: 'sorter' }, store) };
       const file = written('train.jsonl', jsonl(rows));
       const result = await imported([file], 'made', more);
       expect(result.counts.filter(({ prompts }) => prompts > 0)).toEqual([
@@ -216,14 +218,59 @@ describe('hazards told by an endpoint', () => {
       const store = await openStore(`file://${folder}/store`);
       const classifier = { url: server.url, model: 'sorter' };
       const file = written('train.jsonl', jsonl(rows));
-      await expect(imported([file], 'made', { classifier: { ...classifier, maxCalls: 3 }, store })).rejects.toThrow(
-        'budget of 3 calls is spent',
+      await expect(
+        imported([file], 'made', { classifier: endpointClassifier({ ...classifier, maxCalls: 3 }, store) }),
+      ).rejects.toThrow('budget of 3 calls is spent');
+      await expect(imported([file], 'made', { classifier: endpointClassifier(classifier, store) })).rejects.toThrow(
+        '13 of 13 replies',
       );
-      await expect(imported([file], 'made', { classifier, store })).rejects.toThrow('13 of 13 replies');
       expect(existsSync(join(folder, 'made'))).toBe(false);
     } finally {
       await server.close();
     }
+  });
+});
+
+describe('hazards told by a guard model', { timeout: 300_000 }, () => {
+  test('are those of the real engine; what it has said is not asked for again', async () => {
+    await writeTinyChainModel(join(folder, 'guard'), { layerScale: 0.2, headNoise: 0.2 });
+    writeFileSync(join(folder, 'guard.yaml'), 'source: guard\ncalibrated: false\n');
+    const file = written('train.jsonl', jsonl(rows));
+    const classify = (out: string, model: string) =>
+      cada(
+        [
+          'library',
+          'import',
+          'beavertails',
+          file,
+          '--out',
+          out,
+          '--rows',
+          '12',
+          '--classify',
+          `guard:${model}`,
+          '--json',
+        ],
+        { cwd: folder },
+      );
+    const first = await classify('made', 'guard');
+    expect(first.code, first.stderr).toBe(0);
+    // Thirteen prompts, and once none at all.
+    expect(first.stderr).toContain('13 of 13 prompts told (14 asked, 0 known)');
+    const result = JSON.parse(first.stdout) as ImportResult;
+    const told = result.counts.reduce((sum, { prompts }) => sum + prompts, 0);
+    const left = Object.values(result.leftOut).reduce((sum, count) => sum + count, 0);
+    expect([told + left, result.leftOut.unreadable]).toEqual([13, 0]);
+    expect(result.classifier).toMatch(/^the guard model guard \([0-9a-f]{8}\)$/);
+    expect(contents('made')['README.md']).toContain(`told by ${result.classifier}`);
+    const second = await classify('again', 'guard');
+    expect(second.stderr).toContain('13 of 13 prompts told (0 asked, 14 known)');
+    expect(contents('again')).toEqual(contents('made'));
+    // Other settings are other questions.
+    const uncalibrated = await classify('plain', 'guard.yaml');
+    expect(uncalibrated.stderr).toContain('(13 asked, 0 known)');
+    const hazards = (out: string) => contents(out)['requests/training.jsonl'];
+    expect(hazards('plain')).not.toEqual(hazards('made'));
   });
 });
 

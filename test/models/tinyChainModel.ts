@@ -38,13 +38,15 @@ export interface TinyModelOptions {
   seed?: string;
   /** Standard deviation of the random layers; larger = chains depend more on the request. */
   layerScale?: number;
+  /** Largest random number added to each weight of the head, so that tokens that begin no phrase differ; absent = none. */
+  headNoise?: number;
   /** A Qwen3 model whose chains are a reasoning turn and an answer; absent = a Llama model that writes headings. */
   reasoning?: boolean;
 }
 
 /** Writes the model into `folder`. */
 export async function writeTinyChainModel(folder: string, options: TinyModelOptions = {}): Promise<void> {
-  const { seed = 'tiny', layerScale = 0.02, reasoning = false } = options;
+  const { seed = 'tiny', layerScale = 0.02, headNoise = 0, reasoning = false } = options;
   const phrases = reasoning ? inReasoningTurn : underHeadings;
   await mkdir(folder, { recursive: true });
   const bytes = byteTokens();
@@ -82,6 +84,12 @@ export async function writeTinyChainModel(folder: string, options: TinyModelOpti
     tensors[`${prefix}.mlp.up_proj.weight`] = weights([intermediateSize, hiddenSize]);
     tensors[`${prefix}.mlp.down_proj.weight`] = weights([hiddenSize, intermediateSize]);
   }
+  const noise = uniformsFromSeed(`${seed}/head`);
+  if (headNoise > 0)
+    tensors['lm_head.weight'] = {
+      ...tensors['lm_head.weight']!,
+      data: tensors['lm_head.weight']!.data.map((weight) => weight + (noise() * 2 - 1) * headNoise),
+    };
   await writeSafetensors(
     join(folder, 'model.safetensors'),
     Object.entries(tensors).map(([name, tensor]) => ({ name, dtype: 'F32' as const, ...tensor })),

@@ -32,6 +32,8 @@ function flags(name: string, args: string[], ...says: Says): BadInput {
       await writeFile(join(folder, 'rows.jsonl'), lines(good));
       await mkdir(join(folder, 'full'));
       await writeFile(join(folder, 'full', 'note.txt'), 'mine');
+      await writeFile(join(folder, 'guard.yaml'), 'source: a/b\nthreshold: 0.5\n');
+      await writeFile(join(folder, 'instruction.yaml'), 'source: a/b\ninstruction: Sort {request}\n');
       const placed = args.map((one) => one.replace('FOLDER', folder));
       return () => run(['library', 'import', ...placed], folder);
     },
@@ -65,12 +67,16 @@ export const beaverTailsFiles: BadInput[] = [
   flags('no files', ['beavertails', '--out', 'FOLDER/out'], 'files'),
   ...(
     [
-      ['a guard model', ['guard:model'], 'can not tell the hazards'],
+      ['a guard without a model', ['guard:'], 'names no model'],
+      ['a guard model that is not there', ['guard:FOLDER/none.yaml'], 'none.yaml cannot be read'],
+      ['a guard model of other settings', ['guard:FOLDER/guard.yaml'], /guard.yaml: .*threshold/],
+      ['a guard model without a request', ['guard:FOLDER/instruction.yaml'], /instruction: has to have \{categories\}/],
+      ['a guard model beside an address', ['guard:m', '--url', 'http://c/v1'], '--url: of --classify endpoint alone'],
       ['an unknown classifier', ['people'], 'Nothing classifies by "people"'],
       ['an endpoint without address', ['endpoint', '--model', 'm'], 'Give both --url and --model'],
       ['an endpoint at no address', ['endpoint', '--model', 'm', '--url', 'ftp://x'], '--url ftp://x'],
       ['an address with a key in it', ['endpoint', '--model', 'm', '--url', 'http://a:b@c/v1'], 'without user name'],
-      ['an address beside the native way', ['native', '--url', 'http://c/v1'], 'are of --classify endpoint'],
+      ['an address beside the native way', ['native', '--url', 'http://c/v1'], '--url: of --classify endpoint alone'],
     ] as const
   ).map(([name, how, said]) => flags(name, ['beavertails', rows, '--out', 'FOLDER/out', '--classify', ...how], said)),
 ];
