@@ -130,15 +130,9 @@ export async function busyQueues(client: Client, handle: WorkflowHandle): Promis
     (description?.raw.pendingActivities ?? [])
       // PENDING_ACTIVITY_STATE_STARTED
       .filter((activity) => activity.state === 2)
-      .flatMap((activity) => activity.activityOptions?.taskQueue?.name ?? queueOf(activity.activityType?.name ?? '')),
+      // Older servers do not say an activity's queue: it may be any.
+      .flatMap((activity) => activity.activityOptions?.taskQueue?.name ?? Object.values(taskQueues)),
   );
-}
-
-/** Older servers do not say an activity's queue; its type does. */
-function queueOf(activityType: string): string {
-  const gpu = ['generateChains', 'computeGradients', 'updatePolicy', 'createAdapter', 'exportPolicy'];
-  if (gpu.includes(activityType)) return taskQueues.gpu;
-  return activityType === 'rewardChains' ? taskQueues.judge : taskQueues.control;
 }
 
 /** Notes about queues that nobody has polled for 15 s; asks the server every 5 s at most. */
