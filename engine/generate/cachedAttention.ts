@@ -5,7 +5,7 @@ import type { DecoderConfig } from '../model/config.ts';
 import type { Attend } from '../model/decoder.ts';
 
 /**
- * Attention of new tokens over three stretches of keys: a prefix that all rows share, each row's own past, and the new tokens themselves.
+ * Attention of new tokens over three stretches of keys: a prefix that several rows share, each row's own past, and the new tokens themselves.
  *
  * The graph never copies or repeats the cache: prefix and past are inputs, the keys and values of the new tokens are outputs, and the caller
  * appends them. The stretches get a softmax each; their results are joined in proportion to their sums of exponentials, as in flash attention.
@@ -13,16 +13,19 @@ import type { Attend } from '../model/decoder.ts';
  * Every operator is chosen so that a row's bits depend on nothing but the row: see `PREFIX_BLOCK` and the sampler's `minimumRows`; and there is no
  * `Log` or `Exp` (a vectorised loop computes its last few elements by another formula), only `Softmax`, which treats each row alike.
  *
- * Dimensions: B rows, S new tokens, C capacity of the past, N blocks of K keys of the prefix.
+ * Dimensions: P prefixes, R rows behind each of them (row p R + r is behind prefix p), S new tokens, C capacity of the past, N blocks of K keys of a prefix.
  */
 export interface CachedAttention {
   attend: Attend;
   /** Inputs by layer. */
-  prefixKeys: Value[]; // [kvHeads, N, K, headDim]
+  prefixKeys: Value[]; // [P, kvHeads, N, K, headDim]
   prefixValues: Value[];
-  pastKeys: Value[]; // [B, kvHeads, C, headDim]
+  pastKeys: Value[]; // [P R, kvHeads, C, headDim]
   pastValues: Value[];
 }
+
+/** Rows of all prefixes. */
+export const ROWS = productOf(['P', 'R']);
 
 /**
  * Keys of one block of the prefix, at most. ONNX Runtime's product sums over at least 128 terms in order, but where it breaks a longer sum can
@@ -43,8 +46,8 @@ export const cacheNames = (layer: number) => ({
   newValues: `new_values.${layer}`,
 });
 
-/** Rows of queries of all heads that share a key head: group x B x S. */
-const queryRows = (config: DecoderConfig) => productOf([config.heads / config.kvHeads, 'B', 'S']);
+/** Queries of all heads that share a key head, of the rows behind one prefix. */
+const queriesOfPrefix = (config: DecoderConfig) => productOf([config.heads / config.kvHeads, 'R', 'S']);
 
 /**
  * Declares the inputs `prefix_mask` (added to the prefix's scores), `mask` (to those of past and new tokens), the caches of every layer, and,
@@ -53,13 +56,13 @@ const queryRows = (config: DecoderConfig) => productOf([config.heads / config.kv
 export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAttention {
   const { kvHeads, headDim, heads } = config;
   const group = heads / kvHeads;
-  const rows = queryRows(config);
-  // A sliding window hides keys of the prefix from some queries; otherwise the mask hides the last block's padding only.
-  const prefixMask = graph.input('prefix_mask', 'float32', ['N', config.slidingWindow ? rows : 1, 'K']);
-  const mask = graph.input('mask', 'float32', ['B', 1, 1, 'S', '(C+S)']);
+  const queries = queriesOfPrefix(config);
+  // A sliding window hides keys of the prefix from some queries; otherwise the mask hides the padding of blocks only.
+  const prefixMask = graph.input('prefix_mask', 'float32', ['P', 1, 'N', config.slidingWindow ? queries : 1, 'K']);
+  const mask = graph.input('mask', 'float32', [ROWS, 1, 1, 'S', '(C+S)']);
   const layers = Array.from({ length: config.layers }, (_, layer) => cacheNames(layer));
-  const prefix = (name: string) => graph.input(name, 'float32', [kvHeads, 'N', 'K', headDim]);
-  const past = (name: string) => graph.input(name, 'float32', ['B', kvHeads, 'C', headDim]);
+  const prefix = (name: string) => graph.input(name, 'float32', ['P', kvHeads, 'N', 'K', headDim]);
+  const past = (name: string) => graph.input(name, 'float32', [ROWS, kvHeads, 'C', headDim]);
   const caches = {
     prefixKeys: layers.map((names) => prefix(names.prefixKeys)),
     prefixValues: layers.map((names) => prefix(names.prefixValues)),
@@ -84,19 +87,19 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
    * repacking K and V; for the few new tokens one a key head.
    */
   const attendOwn = (layer: number, query: Value, key: Value, value: Value) => {
-    const grouped = op.reshape(query, ['B', kvHeads, productOf([group, 'S']), headDim]);
+    const grouped = op.reshape(query, [ROWS, kvHeads, productOf([group, 'S']), headDim]);
     const pastKeys = op.unsqueeze(caches.pastKeys[layer]!, [2]);
     const pastValues = op.unsqueeze(caches.pastValues[layer]!, [2]);
     const ofPast = op.matmul(query, pastKeys, { transB: true });
-    const ofNew = op.reshape(op.matmul(grouped, key, { transB: true }), ['B', kvHeads, group, 'S', 'S']);
+    const ofNew = op.reshape(op.matmul(grouped, key, { transB: true }), [ROWS, kvHeads, group, 'S', 'S']);
     const { probabilities, ...sum } = softmaxOf(op.add(op.concat([ofPast, ofNew], -1), mask));
     const past = op.slice(probabilities, -1, 0, capacity, 'C');
     const fresh = op.slice(probabilities, -1, capacity, END, 'S');
-    const context = op.matmul(op.reshape(fresh, ['B', kvHeads, productOf([group, 'S']), 'S']), value);
+    const context = op.matmul(op.reshape(fresh, [ROWS, kvHeads, productOf([group, 'S']), 'S']), value);
     return { context: op.add(op.matmul(past, pastValues), op.reshape(context, query.shape)), ...sum };
   };
 
-  /** The shared prefix: the queries of all rows against one copy of its keys, [kvHeads, N, rows, headDim]. */
+  /** The prefix: the queries of all its rows against one copy of its keys, [P, kvHeads, N, queries, headDim]. */
   const attendPrefix = (layer: number, query: Value) => {
     const scores = op.matmul(query, caches.prefixKeys[layer]!, { transB: true });
     const { probabilities, ...sum } = softmaxOf(op.add(scores, prefixMask));
@@ -108,19 +111,24 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     graph.output(names.newKeys, key);
     graph.output(names.newValues, value);
     const scaled = op.mul(query, 1 / Math.sqrt(headDim));
-    const grouped = op.reshape(scaled, ['B', kvHeads, group, 'S', headDim]);
-    /** [B, kvHeads, group, S, x] -> [kvHeads, 1, group B S, x] */
-    const byKeyHead = (x: Value) => op.reshape(op.transpose(x, [1, 0, 2, 3, 4]), [kvHeads, 1, rows, x.shape.at(-1)!]);
+    const grouped = op.reshape(scaled, [ROWS, kvHeads, group, 'S', headDim]);
+    const perRow = productOf([group, 'S']);
+    /** [P R, kvHeads, group, S, x] -> [P, kvHeads, 1, queries, x] */
+    const byKeyHead = (x: Value) => {
+      const size = x.shape.at(-1)!;
+      const byPrefix = op.transpose(op.reshape(x, ['P', 'R', kvHeads, perRow, size]), [0, 2, 1, 3, 4]);
+      return op.reshape(byPrefix, ['P', kvHeads, 1, queries, size]);
+    };
     const own = attendOwn(layer, grouped, key, value);
     const shared = attendPrefix(layer, byKeyHead(grouped));
 
-    /** Of own and shared keys, by stretch: [kvHeads, 1 + N, group B S, x]. */
-    const stretches = (of: 'context' | 'largest' | 'share') => op.concat([byKeyHead(own[of]), shared[of]], 1);
-    const weights = op.div(op.softmax(stretches('largest'), 1), stretches('share'));
-    const weighted = op.reduceSum(op.mul(weights, stretches('context')), [1]);
-    const joined = op.div(weighted, op.reduceSum(weights, [1])); // [kvHeads, group B S, headDim]
-    const byRow = op.transpose(op.reshape(joined, [kvHeads, 'B', group, 'S', headDim]), [1, 0, 2, 3, 4]);
-    return op.reshape(byRow, ['B', heads, 'S', headDim]);
+    /** Of own and shared keys, by stretch: [P, kvHeads, 1 + N, queries, x]. */
+    const stretches = (of: 'context' | 'largest' | 'share') => op.concat([byKeyHead(own[of]), shared[of]], 2);
+    const weights = op.div(op.softmax(stretches('largest'), 2), stretches('share'));
+    const weighted = op.reduceSum(op.mul(weights, stretches('context')), [2]);
+    const joined = op.div(weighted, op.reduceSum(weights, [2])); // [P, kvHeads, queries, headDim]
+    const byRow = op.transpose(op.reshape(joined, ['P', kvHeads, 'R', perRow, headDim]), [0, 2, 1, 3, 4]);
+    return op.reshape(byRow, [ROWS, heads, 'S', headDim]);
   };
 
   return { attend, ...caches };

@@ -2,22 +2,40 @@ import type { DecoderConfig } from '../model/config.ts';
 import { PREFIX_BLOCK } from './cachedAttention.ts';
 
 /**
- * Keys and values of leading tokens that all rows of a batch share, in the blocks that the graph takes: by layer [kvHeads, blocks, blockLength,
- * headDim], zero after the last key.
+ * Keys and values of the leading tokens that rows share, in the blocks that the graph takes: by layer [prefixes, kvHeads, blocks, blockLength,
+ * headDim], zero after a block's last key. Each prefix has as many rows behind it as the others.
  */
-export interface Prefix {
-  /** Tokens; 0 = no prefix (one masked key stands in). */
-  length: number;
+export interface PrefixKeys {
+  /** Of each prefix; 0 tokens = no prefix (one masked key stands in). */
+  shapes: readonly PrefixShape[];
   blocks: number;
   blockLength: number;
   keys: Float32Array[];
   values: Float32Array[];
 }
 
+/** How the tokens of one prefix lie in its blocks. Its own alone: where a sum over its keys is broken decides its bits. */
+export interface PrefixShape {
+  tokens: number;
+  /** The first `blocks` blocks have keys, in each the first `blockLength` places. */
+  blocks: number;
+  blockLength: number;
+}
+
+/** One prefix. */
+export interface Prefix extends PrefixKeys {
+  length: number;
+}
+
+export function prefixShape(tokens: number): PrefixShape {
+  const blocks = Math.max(1, Math.ceil(tokens / PREFIX_BLOCK));
+  return { tokens, blocks, blockLength: Math.max(1, Math.ceil(tokens / blocks)) };
+}
+
 /** The prefix of no tokens. */
 export function emptyPrefix(config: DecoderConfig): Prefix {
   const none = () => Array.from({ length: config.layers }, () => new Float32Array(config.kvHeads * config.headDim));
-  return { length: 0, blocks: 1, blockLength: 1, keys: none(), values: none() };
+  return { length: 0, shapes: [prefixShape(0)], blocks: 1, blockLength: 1, keys: none(), values: none() };
 }
 
 /** `prefix` followed by `added` more tokens, whose keys and values are the first of [kvHeads, width, headDim] by layer. */
@@ -32,8 +50,8 @@ export function extendPrefix(
   }: { added: number; width: number; keys: readonly Float32Array[]; values: readonly Float32Array[] },
 ): Prefix {
   const length = prefix.length + added;
-  const blocks = Math.ceil(length / PREFIX_BLOCK);
-  const blockLength = Math.ceil(length / blocks);
+  const shape = prefixShape(length);
+  const { blocks, blockLength } = shape;
   const { kvHeads, headDim } = config;
   const join = (old: Float32Array, fresh: Float32Array) => {
     const joined = new Float32Array(kvHeads * blocks * blockLength * headDim);
@@ -48,6 +66,7 @@ export function extendPrefix(
   };
   return {
     length,
+    shapes: [shape],
     blocks,
     blockLength,
     keys: prefix.keys.map((old, layer) => join(old, keys[layer]!)),

@@ -12,12 +12,12 @@ export interface PromptKeys {
 const CAPACITY_STEP = 64;
 
 /**
- * The own past of the rows that decode together: by layer [rows, kvHeads, capacity, headDim]. Rows are dense: removing one moves the last into its
- * place. What lies after a row's length is masked by the reader.
+ * The own past of the rows that decode together: by layer [rows, kvHeads, capacity, headDim]. Removing rows moves the last ones into their places; a
+ * place may also be left empty. What lies after a row's length is masked by the reader.
  */
 export class RowCache {
   readonly maximumRows: number;
-  /** Tokens of each row. */
+  /** Tokens of each row; of an empty place 0. */
   readonly lengths: number[] = [];
   capacity = CAPACITY_STEP;
   keys: Float32Array[];
@@ -34,10 +34,14 @@ export class RowCache {
     this.values = layers();
   }
 
-  /** Adds a row that continues a prompt. */
-  admit(prompt: PromptKeys): void {
+  /** Adds a row that continues a prompt; without one, an empty place. */
+  admit(prompt?: PromptKeys): void {
     const row = this.lengths.length;
     if (row === this.maximumRows) throw new RangeError(`the cache is full: ${row} rows`);
+    if (!prompt) {
+      this.lengths.push(0);
+      return;
+    }
     this.reserve(prompt.length + 1);
     for (const [cache, source] of this.pairs(prompt.keys, prompt.values)) {
       for (let head = 0; head < this.kvHeads; head++) {
@@ -48,30 +52,38 @@ export class RowCache {
     this.lengths.push(prompt.length);
   }
 
-  /** Appends one token to every row; keys and values by layer are [at least rows, kvHeads, 1, headDim]. */
+  /** Appends one token to every row, not to empty places; keys and values by layer are [at least rows, kvHeads, 1, headDim]. */
   append(keys: readonly Float32Array[], values: readonly Float32Array[]): void {
     this.reserve(Math.max(...this.lengths) + 1);
     const { kvHeads, headDim } = this;
     for (const [cache, source] of this.pairs(keys, values)) {
       this.lengths.forEach((length, row) => {
+        if (length === 0) return;
         for (let head = 0; head < kvHeads; head++) {
           const from = (row * kvHeads + head) * headDim;
           cache.set(source.subarray(from, from + headDim), this.offset(row, head) + length * headDim);
         }
       });
     }
-    for (let row = 0; row < this.lengths.length; row++) this.lengths[row]!++;
+    this.lengths.forEach((length, row) => {
+      if (length > 0) this.lengths[row] = length + 1;
+    });
   }
 
-  /** Removes a row; the last row takes its number. */
-  remove(row: number): void {
-    const last = this.lengths.length - 1;
+  /** Leaves a row's place empty. */
+  clear(row: number): void {
+    this.lengths[row] = 0;
+  }
+
+  /** Removes `count` rows from `row` on; the last `count` rows take their numbers. */
+  remove(row: number, count = 1): void {
+    const last = this.lengths.length - count;
     if (row !== last) {
       for (const cache of [...this.keys, ...this.values])
-        cache.copyWithin(this.offset(row, 0), this.offset(last, 0), this.offset(last + 1, 0));
-      this.lengths[row] = this.lengths[last]!;
+        cache.copyWithin(this.offset(row, 0), this.offset(last, 0), this.offset(last + count, 0));
+      this.lengths.splice(row, count, ...this.lengths.slice(last));
     }
-    this.lengths.pop();
+    this.lengths.length = last;
   }
 
   /** Makes room for `tokens` a row, and gives back room that is far more than that when all rows are short. */

@@ -1,17 +1,17 @@
 import type { OnProgress, SampledSequence, SamplePrompt, SamplingOptions } from '../policy.ts';
 import { EngineError } from '../policy.ts';
-import type { Prefix } from './prefix.ts';
+import type { Prefix, PrefixKeys } from './prefix.ts';
 import { emptyPrefix, extendPrefix } from './prefix.ts';
 import { drawProcessed, logProbsOf, shapesDistribution } from './processedDistribution.ts';
 import { checkOptions, checkPrompt } from './checkRequest.ts';
+import type { PrefixGroup, StackedGroups } from './prefixGroups.ts';
+import { PREFILL_CHUNK, prefixGroups, rowsOf, stackGroups, takePrompts } from './prefixGroups.ts';
+import { PrefixStack } from './prefixStack.ts';
 import type { PromptKeys } from './rowCache.ts';
 import { RowCache } from './rowCache.ts';
 import type { ForwardInput, ForwardResult, Sampler } from './sampler.ts';
 import { stopStringTest } from './stopStrings.ts';
 import { uniformNumber } from './uniformNumber.ts';
-
-/** Longest stretch of a prompt computed at once. Part of the bits of longer prompts, so no setting. */
-export const PREFILL_CHUNK = 1024;
 
 export interface BatchLimits {
   /** Most rows decoded together. */
@@ -35,16 +35,10 @@ interface Row {
   promptKeys: PromptKeys | undefined;
 }
 
-/** Prompts that share their leading tokens, and the place where the shared part ends. */
-interface PrefixGroup {
-  prefixTokens: number[];
-  prompts: SamplePrompt[];
-}
-
 /**
  * Samples all sequences of all prompts. Prompts with the same leading tokens decode together over one copy of these tokens' keys; a sequence that
- * ends leaves the batch, and the samples of the next prompts take its place. None of this changes a sequence: its tokens and log-probabilities
- * depend on prompt, prefix length, seed and options alone.
+ * ends leaves the batch, and the samples of the next prompts take its place. Few prompts with the same leading tokens decode together with others, each
+ * behind its own. None of this changes a sequence: its tokens and log-probabilities depend on prompt, prefix length, seed and options alone.
  *
  * Returns sequences in the order of prompts and seeds. Throws EngineError('invalidInput') naming the prompt, EngineError('notFinite') if the model
  * yields NaN or infinity.
@@ -66,15 +60,16 @@ export async function sampleSequences(
   const report = (phase: 'prefill' | 'decode') =>
     onProgress({ phase, done: finished.length, total, tokens: sampledTokens });
 
-  for (const group of prefixGroups(prompts)) {
-    const prefix = await computePrefix(sampler, group.prefixTokens, () => report('prefill'));
-    await sampleGroup(group, prefix);
-  }
+  const { decodeBatch, prefillTokens } = limits;
+  const { minimumRows } = sampler;
+  for (const batch of stackGroups(sampler.config, prefixGroups(prompts), { decodeBatch, minimumRows }))
+    await ('groups' in batch ? sampleStack(batch) : sampleGroup(batch));
   return inOrder(prompts, finished);
 
-  async function sampleGroup(group: PrefixGroup, prefix: Prefix): Promise<void> {
-    const samples = group.prompts.reduce((sum, { seeds }) => sum + seeds.length, 0);
-    const maximumRows = Math.max(sampler.minimumRows, Math.min(limits.decodeBatch, samples));
+  /** Rows stand close together: behind one prefix any row may take the place of one that has ended. */
+  async function sampleGroup(group: PrefixGroup): Promise<void> {
+    const prefix = await prefixOf(group);
+    const maximumRows = Math.max(minimumRows, Math.min(decodeBatch, rowsOf(group)));
     const cache = new RowCache(sampler.config, maximumRows);
     const ahead = [...group.prompts];
     const waiting: Row[] = [];
@@ -84,26 +79,17 @@ export async function sampleSequences(
       const free = maximumRows - running.length;
       // Prompts are computed when a quarter of the batch is free: each run of few rows costs nearly as much as one of many.
       if (waiting.length === 0 && ahead.length > 0 && (running.length === 0 || free >= maximumRows / 4)) {
-        for (const row of await startRows(takePrompts(ahead, free, prefix.length, limits), prefix))
-          settle(row, waiting);
+        waiting.push(...(await startRows(takePrompts(ahead, free, prefix.length, prefillTokens), prefix)));
         report('prefill');
       }
       while (waiting.length > 0 && running.length < maximumRows) {
         const row = waiting.shift()!;
-        cache.admit(row.promptKeys!);
-        row.promptKeys = undefined;
+        cache.admit(keysOf(row));
         running.push(row);
       }
       if (running.length === 0) continue;
 
-      const { drawn, newKeys, newValues, nonFinite } = await draw(running, {
-        tokens: running.map((row) => [row.tokens.at(-1)!]),
-        prefix,
-        past: cache,
-        draws: running.map((row, index) => ({ row: index, token: 0, uniform: uniformOf(row) })),
-      });
-      cache.append(newKeys, newValues);
-      drawn.forEach((draw, index) => addToken(running[index]!, draw, nonFinite));
+      await decode(running, prefix, cache);
       for (let index = running.length - 1; index >= 0; index--) {
         if (!isFinished(running[index]!)) continue;
         finished.push(running[index]!);
@@ -115,7 +101,79 @@ export async function sampleSequences(
     }
   }
 
-  /** Computes what follows the prefix in each prompt, and draws the first token of each of their samples. */
+  /** A row that ends leaves its place empty until all rows behind its prefix have ended; then the next prefix and its rows take their places. */
+  async function sampleStack({ groups, rows, ...size }: StackedGroups): Promise<void> {
+    const stack = new PrefixStack(sampler.config, size);
+    const cache = new RowCache(sampler.config, size.prefixes * rows);
+    const places: (Row | undefined)[] = []; // place i of the cache
+    const ahead = [...groups];
+    let next: { prefix: Prefix; waiting: Row[] } | undefined;
+
+    while (ahead.length + places.length > 0 || next) {
+      while (stack.shapes.length < size.prefixes && (next || ahead.length > 0)) {
+        next ??= await startGroup(ahead.shift()!);
+        if (next.waiting.length > 0) {
+          stack.push(next.prefix);
+          for (let place = 0; place < rows; place++) {
+            const row = next.waiting.shift();
+            cache.admit(row && keysOf(row));
+            places.push(row);
+          }
+        }
+        if (next.waiting.length === 0) next = undefined;
+      }
+      if (places.length === 0) continue;
+
+      await decode(places, stack, cache);
+      places.forEach((row, place) => {
+        if (!row || !isFinished(row)) return;
+        finished.push(row);
+        cache.clear(place);
+        places[place] = undefined;
+      });
+      for (let index = stack.shapes.length - 1; index >= 0; index--) {
+        if (places.slice(index * rows, (index + 1) * rows).some(Boolean)) continue;
+        stack.remove(index);
+        cache.remove(index * rows, rows);
+        const last = places.splice(-rows);
+        if (index < stack.shapes.length) places.splice(index * rows, rows, ...last);
+      }
+      report('decode');
+    }
+  }
+
+  async function startGroup(group: PrefixGroup): Promise<{ prefix: Prefix; waiting: Row[] }> {
+    const prefix = await prefixOf(group);
+    const ahead = [...group.prompts];
+    const waiting: Row[] = [];
+    while (ahead.length > 0) {
+      waiting.push(...(await startRows(takePrompts(ahead, Infinity, prefix.length, prefillTokens), prefix)));
+      report('prefill');
+    }
+    return { prefix, waiting };
+  }
+
+  function prefixOf(group: PrefixGroup): Promise<Prefix> {
+    return computePrefix(sampler, group.prefixTokens, () => report('prefill'));
+  }
+
+  /** One more token for every row; places without one fill up. */
+  async function decode(places: readonly (Row | undefined)[], prefix: PrefixKeys, cache: RowCache): Promise<void> {
+    const live = places.flatMap((row, place) => (row ? [{ row, place }] : []));
+    const { drawn, newKeys, newValues, nonFinite } = await draw(
+      live.map(({ row }) => row),
+      {
+        tokens: places.map((row) => (row ? [row.tokens.at(-1)!] : [])),
+        prefix,
+        past: cache,
+        draws: live.map(({ row, place }) => ({ row: place, token: 0, uniform: uniformOf(row) })),
+      },
+    );
+    cache.append(newKeys, newValues);
+    drawn.forEach((draw, index) => addToken(live[index]!.row, draw, nonFinite));
+  }
+
+  /** Computes what follows the prefix in each prompt, and draws the first token of each of their samples. Returns those that go on. */
   async function startRows(started: readonly SamplePrompt[], prefix: Prefix): Promise<Row[]> {
     const rests = started.map((prompt) => prompt.tokens.slice(prefix.length));
     const rows = started.flatMap((prompt, promptRow) =>
@@ -138,12 +196,21 @@ export async function sampleSequences(
       const own = (layers: Float32Array[]) => layers.map((layer) => layer.subarray(index * size, (index + 1) * size));
       return { length: rest.length, width, keys: own(newKeys), values: own(newValues) };
     });
-    return rows.map(({ promptRow, row }, index) => {
+    return rows.flatMap(({ promptRow, row }, index) => {
       if (options.firstTokens) row.firstLogProbs = logProbsOf(logits![index]!, options.firstTokens);
       addToken(row, drawn[index]!, nonFinite);
       row.promptKeys = promptKeys[promptRow];
-      return row;
+      if (!isFinished(row)) return [row];
+      finished.push(row);
+      return [];
     });
+  }
+
+  /** What the cache needs of a row, which needs it no longer. */
+  function keysOf(row: Row): PromptKeys {
+    const keys = row.promptKeys!;
+    row.promptKeys = undefined;
+    return keys;
   }
 
   /** Draws a token for each row: in the graph, or here if an option shapes the distribution. */
@@ -190,35 +257,6 @@ export async function sampleSequences(
   function isFinished(row: Row): boolean {
     return row.stopped || row.tokens.length >= row.limit;
   }
-
-  function settle(row: Row, waiting: Row[]): void {
-    if (!isFinished(row)) waiting.push(row);
-    else finished.push(row);
-  }
-}
-
-/** Prompts by their leading tokens, in order of first appearance. */
-function prefixGroups(prompts: readonly SamplePrompt[]): PrefixGroup[] {
-  const groups = new Map<string, PrefixGroup>();
-  for (const prompt of prompts) {
-    if (prompt.seeds.length === 0) continue;
-    const prefixTokens = prompt.tokens.slice(0, boundaryOf(prompt));
-    const key = prefixTokens.join();
-    const group = groups.get(key) ?? { prefixTokens, prompts: [] };
-    group.prompts.push(prompt);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
-}
-
-/**
- * Where a prompt's shared part ends: at its own prefix length, but at least one token must be left to draw from, and of a long rest all but the
- * last chunk is added to the prefix. A property of the prompt alone.
- */
-function boundaryOf({ tokens, prefixLength }: SamplePrompt): number {
-  const shared = Math.min(prefixLength, tokens.length - 1);
-  const rest = tokens.length - shared;
-  return shared + Math.floor((rest - 1) / PREFILL_CHUNK) * PREFILL_CHUNK;
 }
 
 /** Computes a prefix chunk by chunk, each after the chunks before, unless it is known from a call before. */
@@ -240,21 +278,6 @@ async function computePrefix(sampler: Sampler, tokens: readonly number[], onChun
   }
   sampler.recentPrefixes.add(tokens, prefix);
   return prefix;
-}
-
-/** Takes the next prompts from the list: as many as there are free rows for, within the limit of tokens; at least one. */
-function takePrompts(ahead: SamplePrompt[], free: number, prefixLength: number, limits: BatchLimits): SamplePrompt[] {
-  const taken: SamplePrompt[] = [];
-  let rows = 0;
-  let width = 0;
-  while (ahead.length > 0) {
-    const next = ahead[0]!;
-    rows += next.seeds.length;
-    width = Math.max(width, next.tokens.length - prefixLength);
-    if (taken.length > 0 && (rows > free || width * (taken.length + 1) > limits.prefillTokens)) break;
-    taken.push(ahead.shift()!);
-  }
-  return taken;
 }
 
 function inOrder(prompts: readonly SamplePrompt[], finished: Row[]): SampledSequence[] {

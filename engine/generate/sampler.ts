@@ -8,16 +8,16 @@ import { allFinite, nonFiniteCause } from '../session/nonFinite.ts';
 import { openSession } from '../session/session.ts';
 import { cacheNames } from './cachedAttention.ts';
 import { writeEightBitWeights } from './eightBitWeights.ts';
-import type { Prefix } from './prefix.ts';
+import type { PrefixKeys } from './prefix.ts';
 import { RecentPrefixes } from './prefix.ts';
 import type { RowCache } from './rowCache.ts';
 import { buildSamplerGraph } from './samplerGraph.ts';
 
 /** New tokens of several rows, to run against their caches. */
 export interface ForwardInput {
-  /** New tokens of each row. */
+  /** New tokens of each row, as many rows behind each prefix; of a row that only fills up, none. */
   tokens: readonly (readonly number[])[];
-  prefix: Prefix;
+  prefix: PrefixKeys;
   /** Own past of the rows, row by row; absent = the new tokens follow the prefix. With a past, one new token a row. */
   past?: RowCache;
   /** Where to draw a token: after which new token of which row, by which uniform number. */
@@ -43,7 +43,7 @@ export interface ForwardResult {
 
 export interface Sampler {
   readonly config: DecoderConfig;
-  /** Rows that decode together at least; `RowCache.maximumRows` must not be less. Missing ones are filled up. */
+  /** Rows behind a prefix that decode together at least; `RowCache.maximumRows` must not be less. Behind a single one, missing ones are filled up. */
   readonly minimumRows: number;
   forward(input: ForwardInput): Promise<ForwardResult>;
   readonly recentPrefixes: RecentPrefixes;
@@ -91,7 +91,8 @@ export async function openSampler(
       const { prefix, past } = input;
       const rows = past ? Math.max(input.tokens.length, minimumRows) : input.tokens.length;
       const width = past ? 1 : Math.max(2, ...input.tokens.map((row) => row.length));
-      const lastPosition = prefix.length + Math.max(0, ...(past?.lengths ?? [])) + width;
+      const longestPrefix = Math.max(...prefix.shapes.map(({ tokens }) => tokens));
+      const lastPosition = longestPrefix + Math.max(0, ...(past?.lengths ?? [])) + width;
       if (lastPosition > rotary.positions) {
         const positions = Math.ceil(lastPosition / POSITION_STEP) * POSITION_STEP;
         rotary = { positions, ...rotaryTables(config, positions) };
@@ -126,11 +127,18 @@ export async function openSampler(
   };
 }
 
+/** Tokens before a row's new ones. */
+function startOf({ prefix, past }: Pick<ForwardInput, 'prefix' | 'past'>, row: number, rows: number): number {
+  const { tokens } = prefix.shapes[Math.floor(row / (rows / prefix.shapes.length))]!;
+  return tokens + (past?.lengths[row] ?? 0);
+}
+
 function tokenFeeds(input: ForwardInput, rows: number, width: number): Record<string, Tensor> {
   const tokens = new BigInt64Array(rows * width);
   const positions = new BigInt64Array(rows * width);
+  const prefixes = input.prefix.shapes.length;
   for (let row = 0; row < rows; row++) {
-    const start = input.prefix.length + (input.past?.lengths[row] ?? 0);
+    const start = startOf(input, row, rows);
     for (let i = 0; i < width; i++) {
       tokens[row * width + i] = BigInt(input.tokens[row]?.[i] ?? 0);
       positions[row * width + i] = BigInt(start + i);
@@ -140,7 +148,7 @@ function tokenFeeds(input: ForwardInput, rows: number, width: number): Record<st
   const draws = input.draws.length > 0 ? input.draws : [{ row: 0, token: 0, uniform: 0 }];
   const greedy = input.temperature === 0;
   return {
-    tokens: { data: tokens, shape: [rows, width] },
+    tokens: { data: tokens, shape: [prefixes, rows / prefixes, width] },
     positions: { data: positions, shape: [rows, width] },
     places: {
       data: BigInt64Array.from(draws, ({ row, token }) => BigInt(row * width + token)),
@@ -159,15 +167,17 @@ function cacheFeeds(
   leastCapacity: number,
 ): Record<string, Tensor> {
   const { kvHeads, headDim } = config;
-  const prefixShape = [kvHeads, prefix.blocks, prefix.blockLength, headDim];
+  const prefixes = prefix.shapes.length;
+  const prefixShape = [prefixes, kvHeads, prefix.blocks, prefix.blockLength, headDim];
+  const prefixSize = prefixShape.reduce((product, size) => product * size);
   const pastShape = [rows, kvHeads, past?.capacity ?? leastCapacity, headDim];
   const pastSize = pastShape.reduce((product, size) => product * size);
   const pastOf = (cache: Float32Array | undefined) => cache?.subarray(0, pastSize) ?? new Float32Array(pastSize);
   const feeds: Record<string, Tensor> = {};
   for (let layer = 0; layer < config.layers; layer++) {
     const names = cacheNames(layer);
-    feeds[names.prefixKeys] = { data: prefix.keys[layer]!, shape: prefixShape };
-    feeds[names.prefixValues] = { data: prefix.values[layer]!, shape: prefixShape };
+    feeds[names.prefixKeys] = { data: prefix.keys[layer]!.subarray(0, prefixSize), shape: prefixShape };
+    feeds[names.prefixValues] = { data: prefix.values[layer]!.subarray(0, prefixSize), shape: prefixShape };
     feeds[names.pastKeys] = { data: pastOf(past?.keys[layer]), shape: pastShape };
     feeds[names.pastValues] = { data: pastOf(past?.values[layer]), shape: pastShape };
   }
@@ -203,28 +213,32 @@ function maskFeeds(
   };
 }
 
-/** [blocks, 1, blockLength], or with a sliding window a row for every query of every row and query head of a group. */
+/** [prefixes, 1, blocks, 1, blockLength], or with a sliding window, instead of the last 1, one for every query of every row and query head of a group. */
 function prefixMask(
   config: DecoderConfig,
-  { prefix, past }: Pick<ForwardInput, 'prefix'> & { past: RowCache | undefined },
+  { prefix, past }: Pick<ForwardInput, 'prefix' | 'past'>,
   rows: number,
   width: number,
 ): Tensor {
-  const { blocks, blockLength } = prefix;
+  const { shapes, blocks, blockLength } = prefix;
   const window = config.slidingWindow;
   const group = config.heads / config.kvHeads;
-  const queries = window === undefined ? 1 : rows * group * width;
-  const mask = new Float32Array(blocks * queries * blockLength);
-  for (let block = 0; block < blocks; block++) {
-    for (let query = 0; query < queries; query++) {
-      const row = Math.floor(query / (group * width));
-      const position = prefix.length + (past?.lengths[row] ?? 0) + (query % width);
-      for (let key = 0; key < blockLength; key++) {
-        const keyPosition = block * blockLength + key;
-        const hidden = keyPosition >= prefix.length || (window !== undefined && position - keyPosition >= window);
-        if (hidden) mask[(block * queries + query) * blockLength + key] = HIDDEN;
+  const rowsOfPrefix = rows / shapes.length;
+  const queries = window === undefined ? 1 : rowsOfPrefix * group * width;
+  const mask = new Float32Array(shapes.length * blocks * queries * blockLength).fill(HIDDEN);
+  shapes.forEach((shape, index) => {
+    for (let block = 0; block < shape.blocks; block++) {
+      for (let query = 0; query < queries; query++) {
+        const row = index * rowsOfPrefix + Math.floor(query / (group * width));
+        const position = startOf({ prefix, past }, row, rows) + (query % width);
+        const start = ((index * blocks + block) * queries + query) * blockLength;
+        for (let key = 0; key < shape.blockLength; key++) {
+          const keyPosition = block * shape.blockLength + key;
+          const hidden = keyPosition >= shape.tokens || (window !== undefined && position - keyPosition >= window);
+          if (!hidden) mask[start + key] = 0;
+        }
       }
     }
-  }
-  return { data: mask, shape: [blocks, queries, blockLength] };
+  });
+  return { data: mask, shape: [shapes.length, 1, blocks, queries, blockLength] };
 }

@@ -1,5 +1,6 @@
 import type { Value } from '../graph/builder.ts';
 import { Graph } from '../graph/builder.ts';
+import { productOf } from '../graph/dimensions.ts';
 import * as op from '../graph/operators.ts';
 import type { Adapter } from '../model/adapter.ts';
 import { tensorNameOf } from '../model/adapter.ts';
@@ -7,17 +8,17 @@ import type { DecoderConfig } from '../model/config.ts';
 import type { DecoderWeights, EightBitMatrices } from '../model/decoder.ts';
 import { declareWeights, decoderLayers, embed, headName, outputHead, rotated } from '../model/decoder.ts';
 import type { WeightFile } from '../model/weightFile.ts';
-import { cachedAttention } from './cachedAttention.ts';
+import { cachedAttention, ROWS } from './cachedAttention.ts';
 import { drawTokens } from './drawTokens.ts';
 import type { EightBitFile } from './eightBitWeights.ts';
 
 /**
- * One graph for prefill and decoding: S new tokens of B rows against their caches, and a token drawn at each of R chosen places.
+ * One graph for prefill and decoding: S new tokens of R rows behind each of P prefixes against their caches, and a token drawn at each of D chosen places.
  *
- * Inputs: `tokens`, `positions` int64 [B, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [R], row * S + token
- * of the hidden states to draw from (a place may repeat); `uniforms` [R, 1]; `temperature` [1]; `greedy` bool [].
+ * Inputs: `tokens` int64 [P, R, S]; `positions` int64 [P R, S]; `cos`, `sin` [T, headDim/2]; masks and caches (cachedAttention.ts); `places` int64 [D],
+ * row * S + token of the hidden states to draw from (a place may repeat); `uniforms` [D, 1]; `temperature` [1]; `greedy` bool [].
  * With `eightBit` (the adapter is in it already) the projections and the output matrix are products of 8-bit numbers.
- * Outputs: `logits` [R, vocabulary], divided by the temperature; `drawn` int64 [R], `probabilities` [R] of the tokens drawn, new keys and values of every layer.
+ * Outputs: `logits` [D, vocabulary], divided by the temperature; `drawn` int64 [D], `probabilities` [D] of the tokens drawn, new keys and values of every layer.
  */
 export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eightBitFile?: EightBitFile): Graph {
   const { config } = weightFile;
@@ -25,15 +26,15 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eig
   const eightBit = eightBitFile && declareEightBit(graph, eightBitFile);
   const declared = declareWeights(graph, config, weightFile.locate);
   const weights = eightBit ? declared : mergedWeights(graph, config, declared, adapter);
-  const tokens = graph.input('tokens', 'int64', ['B', 'S']);
+  const tokens = op.reshape(graph.input('tokens', 'int64', ['P', 'R', 'S']), [ROWS, 'S']);
   const rotary = {
-    positions: graph.input('positions', 'int64', ['B', 'S']),
+    positions: graph.input('positions', 'int64', [ROWS, 'S']),
     cos: graph.input('cos', 'float32', ['T', config.headDim / 2]),
     sin: graph.input('sin', 'float32', ['T', config.headDim / 2]),
   };
   const { attend } = cachedAttention(graph, config);
-  const places = graph.input('places', 'int64', ['R']);
-  const uniforms = graph.input('uniforms', 'float32', ['R', 1]);
+  const places = graph.input('places', 'int64', ['D']);
+  const uniforms = graph.input('uniforms', 'float32', ['D', 1]);
   const temperature = graph.input('temperature', 'float32', [1]);
   const greedy = graph.input('greedy', 'bool', []);
 
@@ -41,7 +42,7 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eig
     { config, weights, attention: rotated(rotary, attend), ...(eightBit ? { eightBit } : {}) },
     embed(weights, tokens),
   );
-  const chosen = op.gather(op.reshape(hidden, ['B*S', config.hiddenSize]), places);
+  const chosen = op.gather(op.reshape(hidden, [productOf([ROWS, 'S']), config.hiddenSize]), places);
   // Dividing the hidden state divides the logits, at a hundredth of the cost.
   const scaled = op.div(chosen, temperature);
   const head = eightBit?.get(headName(config));

@@ -17,11 +17,23 @@ export function sizeOf(graph: Graph, dimension: Dimension): Value {
   return parts.reduce((product, size) => mul(product, size));
 }
 
-/** A shape as an int64 vector. */
+/** Symbolic shapes that a graph has as vectors already. */
+const vectors = new WeakMap<Graph, Map<string, Value>>();
+
+/** A shape as an int64 vector; of a symbolic one a graph computes one vector for all its uses. */
 export function shapeVector(graph: Graph, shape: Shape): Value {
-  if (shape.every((dimension) => typeof dimension === 'number')) return integers(graph.insertion, shape as number[]);
-  const parts = shape.map((dimension) => sizeOf(graph, dimension));
-  return parts.length === 1 ? parts[0]! : concat(parts, 0);
+  const { insertion } = graph;
+  if (shape.every((dimension) => typeof dimension === 'number')) return integers(insertion, shape as number[]);
+  const known = vectors.get(insertion) ?? new Map<string, Value>();
+  vectors.set(insertion, known);
+  const key = formatShape(shape);
+  let vector = known.get(key);
+  if (!vector) {
+    const parts = shape.map((dimension) => sizeOf(graph, dimension));
+    vector = parts.length === 1 ? parts[0]! : concat(parts, 0);
+    known.set(key, vector);
+  }
+  return vector;
 }
 
 /** The same elements in another shape. Symbolic sizes are kept, inferred, or read from the graph's inputs. */

@@ -57,6 +57,20 @@ function manyPrompts(vocabularySize: number): SamplePrompt[] {
   );
 }
 
+/** Prompts behind prefixes of one to eight blocks of keys, none of which has many rows. */
+function manyPrefixes(vocabularySize: number): SamplePrompt[] {
+  const random = mulberry32(4);
+  const tokens = (count: number) => Array.from({ length: count }, () => Math.floor(random() * vocabularySize));
+  return [0, 1, 17, 128, 129, 300, 384, 385, 512, 600, 896, 1000].flatMap((length, index) => {
+    const prefix = tokens(length);
+    return [1 + (index % 3), 9].slice(0, 1 + (index % 2)).map((rest, place) => {
+      const id = `${length}+${rest}`;
+      const seeds = Array.from({ length: 1 + ((index + place) % 2) }, (_, i) => `${id}/${i}`);
+      return { id, tokens: [...prefix, ...tokens(rest)], prefixLength: length, seeds };
+    });
+  });
+}
+
 /** About one token in thirty ends a sequence. */
 function sample(sampler: Sampler, prompts: SamplePrompt[], limits: BatchLimits): Promise<SampledSequence[]> {
   const stopTokens = Array.from({ length: sampler.config.vocabularySize / 30 }, (_, i) => 30 * i);
@@ -109,7 +123,46 @@ async function proveIndependence(name: string, config: DecoderConfig, weights?: 
   }
 }
 
+/** Decoded together, behind prefixes of other lengths, as alone. */
+async function proveStacks(name: string, config: DecoderConfig): Promise<void> {
+  const prompts = manyPrefixes(config.vocabularySize);
+  const sampler = await open(name, config, 2);
+  const decoded: number[] = [];
+  const counting: Sampler = {
+    ...sampler,
+    forward(input) {
+      if (input.past) decoded.push(input.prefix.shapes.length);
+      return sampler.forward(input);
+    },
+  };
+  const alone = await sample(counting, prompts, { decodeBatch: 2, prefillTokens: 64 });
+  expect(new Set(decoded)).toEqual(new Set([1]));
+  expect(new Set(alone.map(({ tokens }) => tokens.length)).size).toBeGreaterThan(3);
+  for (const decodeBatch of [32, 8 * 3 + 1]) {
+    decoded.length = 0;
+    const together = await sample(counting, prompts, { decodeBatch, prefillTokens: 4096 });
+    expect(differing(together, alone), `${decodeBatch} rows`).toEqual([]);
+    if (config.kvHeads === 1) continue;
+    expect(Math.max(...decoded)).toBeGreaterThan(3);
+    // Fewer, as rows end and prefixes go.
+    expect(new Set(decoded).size).toBeGreaterThan(2);
+  }
+  await sampler.release();
+  const single = await open(name, config, 1);
+  const backwards = await sample(single, prompts.toReversed(), { decodeBatch: 40, prefillTokens: 300 });
+  expect(differing(backwards, alone), 'backwards, 1 thread').toEqual([]);
+  await single.release();
+}
+
 describe('a sequence does not depend on what is sampled with it, nor on threads', () => {
+  it.each(SHAPES)('behind many prefixes: %s', { timeout: 120_000 }, (name, config) =>
+    proveStacks(name.replaceAll(/\W/g, '-'), config),
+  );
+
+  it('behind many prefixes: SmolLM2 shape, two layers', { timeout: 300_000 }, () =>
+    proveStacks('smollm2', SMOLLM2_CONFIG),
+  );
+
   it.each(SHAPES)('%s', { timeout: 120_000 }, (name, config) => proveIndependence(name.replaceAll(/\W/g, '-'), config));
 
   it('SmolLM2 shape, two layers', { timeout: 300_000 }, () => proveIndependence('smollm2', SMOLLM2_CONFIG));

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PREFILL_CHUNK, sampleSequences } from '../../../engine/generate/sampleSequences.ts';
+import { PREFILL_CHUNK } from '../../../engine/generate/prefixGroups.ts';
+import { sampleSequences } from '../../../engine/generate/sampleSequences.ts';
 import type { ForwardInput, Sampler } from '../../../engine/generate/sampler.ts';
 import { openSampler } from '../../../engine/generate/sampler.ts';
 import { convertedWeights } from '../../../engine/model/weightFile.ts';
@@ -11,8 +12,8 @@ import { TINY_CONFIG, writeRandomModel } from './tinyModel.ts';
 
 let folder: string;
 let sampler: Sampler;
-/** What was run: new tokens by row, prefix and decoding or not. */
-let runs: { rows: number[]; prefix: number; decode: boolean }[] = [];
+/** What was run: new tokens by row, tokens of the prefix (or of each of several), and decoding or not. */
+let runs: { rows: number[]; prefix: number | number[]; decode: boolean }[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sample-'));
@@ -23,7 +24,8 @@ beforeAll(async () => {
     ...opened,
     forward(input: ForwardInput) {
       const rows = input.tokens.map(({ length }) => length);
-      runs.push({ rows, prefix: input.prefix.length, decode: input.past !== undefined });
+      const prefixes = input.prefix.shapes.map((shape) => shape.tokens);
+      runs.push({ rows, prefix: prefixes.length === 1 ? prefixes[0]! : prefixes, decode: input.past !== undefined });
       return opened.forward(input);
     },
   };
