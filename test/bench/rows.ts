@@ -3,7 +3,7 @@ import type { Bench } from './bench.ts';
 import type { Measurement, RowDescription, Target } from './figures.ts';
 import type { PeerName } from './peers/peers.ts';
 import { adapterUpdate, engineStart } from './work/engineStart.ts';
-import { generationSpeed, longContext, sharedPrompt } from './work/generation.ts';
+import { generationSpeed, longContext, manyPrefixes, sharedPrompt } from './work/generation.ts';
 import { stepMemory, stepSpeed } from './work/grpoStep.ts';
 import { paddingShare, shareOfPeak, trainingMemory, trainingSpeed } from './work/training.ts';
 
@@ -70,6 +70,13 @@ export const rows: BenchRow[] = [
     unit: 'tokens/s',
     target: atLeast(0.9),
     measure: sharedPrompt,
+  },
+  {
+    name: 'many-prefixes',
+    about: 'decoding 32 rows, two each behind 16 prefixes of 450 tokens, as a share of that of 32 rows behind one',
+    unit: 'tokens/s',
+    target: atLeast(0.5),
+    measure: manyPrefixes,
   },
   ...[192, 512].flatMap((length): BenchRow[] => [
     {

@@ -56,6 +56,22 @@ export function sharedPrompt(bench: Bench): Promise<Measurement> {
   return bench.inTurn(speed(8), speed(1));
 }
 
+/** Tokens a second of decoding alone, 32 rows: two each behind 16 prefixes of 450 tokens, as where each request has cases of its own; the peer: all behind one. */
+export function manyPrefixes(bench: Bench): Promise<Measurement> {
+  const decodeSpeed = (prefixes: number) => async () => {
+    const prompts = distinctPrompts(bench, prefixes, 450).flatMap(({ tokens, seeds: [seed] }) =>
+      distinctPrompts(bench, 32 / prefixes, 24).map((prompt, row) => ({
+        ...prompt,
+        id: `${seed}/${row}`,
+        tokens: [...tokens, ...prompt.tokens],
+        prefixLength: tokens.length,
+      })),
+    );
+    return (await sample(bench, prompts, newTokens)).decodeSpeed;
+  };
+  return bench.inTurn(decodeSpeed(16), decodeSpeed(1));
+}
+
 interface Sampled {
   seconds: number;
   tokens: number;
