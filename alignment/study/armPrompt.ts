@@ -16,7 +16,7 @@ export interface ArmPrompt extends Prompt {
 type GuidanceTexts = Pick<Library, 'codes' | 'cases'>;
 
 /**
- * Codes, instruction and cases, then the question's own dialogue. The same question has the same cases under every attack and in every arm with as many,
+ * Codes, instruction, format examples and cases, then the question's own dialogue. The same question has the same cases under every attack and in every arm with as many,
  * and those of fewer are among those of more.
  *
  * @param vectors of the questions' goals and of the cases: needed where the arm chooses or orders by embeddings
@@ -38,7 +38,10 @@ export function armPrompt(
     { request: dialogue[0]!.content, category: hazard },
     cases,
     codesOf(arm, hazard, library.codes),
-    { codes: arm.codes === 'own' ? 'detailed' : arm.codes, layout: arm.layout, headings },
+    {
+      codes: arm.codes === 'own' ? 'detailed' : arm.codes,
+      ...{ layout: arm.layout, headings, formatExamples: arm.formatExamples },
+    },
   );
   return { messages: [...messages, ...dialogue.slice(1)], sharedMessages, caseIds: cases.map(({ id }) => id) };
 }

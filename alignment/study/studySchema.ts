@@ -6,6 +6,7 @@ import { caseSamplingFields, caseSamplingProblems, caseSamplings } from '../conf
 import { attackSettingsSchema, missingForAttacks } from '../configuration/attacks.ts';
 import { guardModelSchema } from '../configuration/guardModel.ts';
 import { judgeSchema } from '../configuration/judge.ts';
+import { formatExamples } from '../prompts/formatExamples.ts';
 import { hypothesesSchema, hypothesisProblems } from './hypothesisSchema.ts';
 import { askedBare, codeChoices, mostCases, parseArm, type InferenceArm } from './inferenceArm.ts';
 import { refusalJudges } from './outcomes.ts';
@@ -20,6 +21,7 @@ const inferenceMapping: z.ZodType<InferenceArm> = z
     sampling: z.enum(caseSamplings).default(askedBare.sampling),
     ...caseSamplingFields,
     layout: z.enum(['turns', 'text']).default(askedBare.layout),
+    formatExamples: z.int().min(1).max(formatExamples.length).optional(),
   })
   .superRefine((one, context) => {
     for (const { key, message } of caseSamplingProblems(one))

@@ -63,7 +63,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--all', 'every question of each suite')
     .option(
       '--arm <parts>',
-      'what stands before each question: none; codes, codes:own or simple; with cases:K (default: none)',
+      'what stands before each question: none; codes, codes:own or simple; with cases:K, with format:K (default: none)',
       armOf,
     )
     .option('--max-new-tokens <n>', 'longest answer (default: 256)', countOf)

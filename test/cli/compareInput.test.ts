@@ -15,6 +15,8 @@ describe('cada compare refuses', { timeout: 120_000 }, () => {
 
   test.each([
     [{ arms: [{ name: 'none', inference: 'rules' }] }, 'no part of an arm'],
+    [{ arms: [{ name: 'none', inference: 'codes,format:3' }] }, 'there are 1 to 2 examples of the format'],
+    [{ arms: [{ name: 'none', inference: { codes: 'own', formatExamples: 3 } }] }, 'formatExamples'],
     [{ arms: [{ name: 'none' }] }, 'an arm needs'],
     [{ suites: ['xtest'] }, 'suites.0'],
     [

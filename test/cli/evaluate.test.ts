@@ -142,9 +142,9 @@ describe('cada evaluate', { timeout: 480_000 }, () => {
   test('what stands before each question is named, and no judge sees it', async () => {
     const asked = server.seen.length;
     const short = ['--max-new-tokens', '12'];
-    const { code, stdout } = await evaluate('--suite', 'xstest', '--arm', 'simple,cases:2', ...short);
+    const { code, stdout } = await evaluate('--suite', 'xstest', '--arm', 'simple,format:2', ...short);
     expect(code).toBe(0);
-    expect(stdout).toContain('Before each question: simple,cases:2.');
+    expect(stdout).toContain('Before each question: simple,format:2.');
     const judge = ['--suite', 'strongreject', '--judge-url', server.url, '--judge-model', 'grader', ...short];
     const judged = await evaluate('--arm', 'cases:2', ...judge, '--json');
     expect({ code: judged.code, stderr: judged.stderr }).toMatchObject({ code: 0 });
