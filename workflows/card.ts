@@ -1,4 +1,5 @@
 /** The live card of a run in the Temporal UI: what it does, what it has reached, where the artifacts are (markdown). */
+import { escapeMarkdown } from '../alignment/report/markdown.ts';
 import type { RunAtWork } from './runMemory.ts';
 import type { Figures } from '../activities/types.ts';
 
@@ -63,7 +64,5 @@ function share(figures: Figures, name: string, digits = 2): string {
   return value === undefined ? '–' : value.toFixed(digits);
 }
 
-/** A failure's text may quote model output: no markup of its own (an image would be fetched by who looks at it), nothing invisible, one line. */
-function inline(text: string): string {
-  return text.replace(/[`<>|[\]!\\\p{Cc}\p{Cf}]/gu, ' ').slice(0, 600);
-}
+/** A failure's text may quote model output: nothing of it is markup (an image would be fetched by who looks at it). */
+const inline = (text: string): string => escapeMarkdown(text.slice(0, 600));

@@ -1,6 +1,8 @@
 /** The README.md files of the exported folders. */
+import { stringify } from 'yaml';
 import type { Configuration } from '../configuration/schema.ts';
 import { placesInWords } from '../prompts/formatWords.ts';
+import { escapeMarkdown } from './markdown.ts';
 
 export interface CardFacts {
   runId: string;
@@ -18,7 +20,7 @@ export function adapterFolderCard(facts: CardFacts): string {
     'from peft import PeftModel',
     'from transformers import AutoModelForCausalLM',
     '',
-    `base = AutoModelForCausalLM.from_pretrained("${facts.model.baseModelName}")`,
+    `base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(facts.model.baseModelName)})`,
     'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
     '```',
   ]);
@@ -37,15 +39,15 @@ function card({ runId, model, configuration, adapterSha256 }: CardFacts, library
   const { warmStart, iteration, lora, trained } = configuration;
   const { thinking } = configuration.chain;
   const places = placesInWords(configuration.chain);
-  const notes = model.notes.map((note) => `* ${note}`);
+  const notes = model.notes.map((note) => `* ${escapeMarkdown(note)}`);
   return [
     '---',
-    `base_model: ${model.baseModelName}`,
+    stringify({ base_model: model.baseModelName }, { lineWidth: 0 }).trimEnd(),
     `library_name: ${libraryName}`,
     'tags: [safety, alignment, cada]',
     '---',
     '',
-    `# ${runId}`,
+    `# ${escapeMarkdown(runId)}`,
     '',
     'Aligned with CADA, case-augmented deliberative alignment (arXiv 2601.08000): the policy was trained on its own safety-reasoning chains. Asked',
     `without any system prompt it writes an analysis ${places.analysis} and its answer ${places.response}.`,
@@ -57,7 +59,7 @@ function card({ runId, model, configuration, adapterSha256 }: CardFacts, library
     '',
     '## What it was trained on',
     '',
-    `* Base: ${model.baseModelName} (${model.origin}), files digest \`${model.digest}\`. Figures of the run's report are those of this base.`,
+    `* Base: ${escapeMarkdown(model.baseModelName)} (${model.origin}), files digest \`${model.digest}\`. Figures of the run's report are those of this base.`,
     ...notes,
     `* Warm start: ${warmStart.enabled ? `${warmStart.epochs} epochs on filtered chains, learning rate ${warmStart.learningRate}` : 'none'}.`,
     `* Iterations: ${iteration.count}, objective ${iteration.method ?? iteration.objective}, guidance ${iteration.guidance}, KL weight ${iteration.klWeight}, learning rate ${iteration.learningRate}.`,

@@ -1,4 +1,5 @@
 /** The card of an imported library: where its requests come from, under which licence, and how they were chosen. */
+import { escapeMarkdown } from '../../alignment/report/markdown.ts';
 import type { ImportRequest, ImportResult } from './importBeaverTails.ts';
 
 export const beaverTailsLicence =
@@ -12,9 +13,9 @@ export function libraryCard(result: ImportResult, { rows, perHazard, seed }: Imp
     'Harmful requests: prompts of BeaverTails (Ji et al. 2023, arXiv:2307.04657; https://huggingface.co/datasets/PKU-Alignment/BeaverTails) whose answers people found unsafe. Harmless requests, codes, cases and judges: the library that ships with CADA.',
     `Licence of the harmful requests: ${beaverTailsLicence}. Keep them to yourself: they ask for harmful things, and are no part of CADA.`,
     ['| file | rows | SHA-256 |', '| --- | --- | --- |']
-      .concat(inputs.map(({ name, rows: own, sha256 }) => `| ${name.replaceAll('|', '\\|')} | ${own} | ${sha256} |`))
+      .concat(inputs.map(({ name, rows: own, sha256 }) => `| ${escapeMarkdown(name)} | ${own} | ${sha256} |`))
       .join('\n'),
-    `Of ${unsafeRows} unsafe rows, ${prompts} different prompts; hazards told by ${classifier}; left out: ${left.join(', ')}. Chosen with seed ${seed}: at most ${perHazard} a hazard and ${rows} in all for training, and others for development and held out. Requests with \`repeatOf\` stand once more, where a hazard has too few.`,
+    `Of ${unsafeRows} unsafe rows, ${prompts} different prompts; hazards told by ${escapeMarkdown(classifier)}; left out: ${left.join(', ')}. Chosen with seed ${seed}: at most ${perHazard} a hazard and ${rows} in all for training, and others for development and held out. Requests with \`repeatOf\` stand once more, where a hazard has too few.`,
     ['| hazard | prompts | different in training | training |', '| --- | --- | --- | --- |']
       .concat(counts.map((one) => `| ${one.hazard} | ${one.prompts} | ${one.different} | ${one.training} |`))
       .concat([`| all | | | ${training} |`])

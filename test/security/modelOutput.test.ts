@@ -8,11 +8,13 @@ import { Writable } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { compareEvaluations } from '../../alignment/evaluation/comparison.ts';
 import { evaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { estimateRun } from '../../alignment/plan/estimateRun.ts';
 import { renderReport } from '../../alignment/report/renderReport.ts';
+import { adapterFolderCard } from '../../alignment/report/modelCard.ts';
 import { releaseSection } from '../../alignment/report/releaseCard.ts';
 import type { ReportData } from '../../alignment/report/reportData.ts';
 import { renderError } from '../../cli/errors.ts';
@@ -201,11 +203,28 @@ test("the card of the Temporal UI: a failure's text makes no markup, no picture 
   const memory = startMemory(run, plan);
   memory.progress.cause = `${markdown}${terminal}`;
   const card = renderCard({ run, plan, memory } as unknown as Parameters<typeof renderCard>[0]);
-  expect(card).not.toMatch(/!\[|\]\(|<b>|^# Heading/m);
+  expect(card).not.toMatch(/(?<!\\)(!\[|\]\(|<b>)|^# Heading/m);
   expect(card).not.toMatch(unsafe);
   expect(card).toContain('evil.example');
   memory.progress.state = 'awaiting approval';
-  expect(renderCard({ run, plan, memory } as unknown as Parameters<typeof renderCard>[0])).not.toMatch(/!\[|\]\(|<b>/);
+  expect(renderCard({ run, plan, memory } as unknown as Parameters<typeof renderCard>[0])).not.toMatch(
+    /(?<!\\)(!\[|\]\(|<b>)/,
+  );
+});
+
+test("the model card: a file's name and what was told of it make no markup, and end no quotes", () => {
+  const name = `a"b: #c\n---\n${markdown}`;
+  const model = { name, baseModelName: name, origin: 'gguf', digest: 'd', notes: [`${markdown}${terminal}`, html] };
+  const configuration = configurationSchema.parse({ name: 'demo' });
+  const card = adapterFolderCard({ runId: 'demo', model, configuration, adapterSha256: 'a' });
+  const [, front, body] = /^---\n([^]*?)\n---\n([^]*)$/.exec(card)!;
+  expect(parse(front!)).toMatchObject({ base_model: name, library_name: 'peft' });
+  const [python] = /^base = .*$/m.exec(body!)!;
+  expect(python).toBe(`base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(name)})`);
+  const text = body!.replace(python, '');
+  expect(text).not.toMatch(/(?<!\\)(!\[|\]\(|<b>|<script)|^# Heading/m);
+  expect(text).not.toMatch(unsafe);
+  expect(text.match(/^\* /gm)).toHaveLength(7);
 });
 
 test('the model card: what a person wrote who decided makes no markup', () => {
