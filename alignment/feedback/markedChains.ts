@@ -31,9 +31,10 @@ export const isMarkedId = (id: string): boolean => id.startsWith(markedPrefix);
 
 export const isRight = ({ as }: Pick<MarkedChain, 'as'>): boolean => as === 'right';
 
-type Sampled = Pick<ChainRecord, 'requestId' | 'tokens'>;
+type Sampled = Pick<ChainRecord, 'promptTokens' | 'tokens'>;
 
-const sameText = ({ requestId, tokens }: Sampled): string => JSON.stringify([requestId, tokens]);
+/** By the request's tokens, not its id: that of another library may be another request. */
+const sameText = ({ promptTokens, tokens }: Sampled): string => JSON.stringify([promptTokens, tokens]);
 
 /** What is marked about a chain that another run, or the same sampling, has written word for word. */
 export function verdictsByText(marked: readonly MarkedChain[]): (chain: Sampled) => MarkedChain['as'] | undefined {

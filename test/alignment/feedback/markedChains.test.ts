@@ -8,15 +8,16 @@ import {
   type MarkedChain,
 } from '../../../alignment/feedback/markedChains.ts';
 
+const promptOf = (requestId: string): number[] => [0, requestId.charCodeAt(0)];
 const marked = (
   requestId: string,
   as: MarkedChain['as'],
   tokens: number[],
   chain = `1/${requestId}/0`,
 ): MarkedChain => ({
-  ...{ run: 'demo-1', chain, requestId, as, tokens, promptTokens: [1], text: '' },
+  ...{ run: 'demo-1', chain, requestId, as, tokens, promptTokens: promptOf(requestId), text: '' },
 });
-const candidate = (requestId: string, tokens: number[]) => ({ chain: { requestId, tokens } });
+const candidate = (requestId: string, tokens: number[]) => ({ chain: { promptTokens: promptOf(requestId), tokens } });
 
 test('a warm start loses what is marked bad, word for word and of that request alone, and gains what is marked right, once', () => {
   const filtered = [candidate('a', [1]), candidate('a', [2]), candidate('b', [1]), candidate('c', [9])];
@@ -29,6 +30,13 @@ test('a warm start loses what is marked bad, word for word and of that request a
   expect(kept).toEqual([candidate('a', [2]), candidate('b', [1])]);
   expect(added).toEqual([marked('d', 'right', [5])]);
   expect(leftOut).toBe(2);
+});
+
+test('an id that is another request in another library is not the marked one', () => {
+  const verdict = verdictsByText([marked('a', 'leak', [1])]);
+  const same = { requestId: 'a', tokens: [1] };
+  expect(verdict({ ...same, promptTokens: promptOf('a') })).toBe('leak');
+  expect(verdict({ ...same, promptTokens: [0, 7] })).toBeUndefined();
 });
 
 test('pairs: each right and each bad chain of a request in one at least, none across requests', () => {
