@@ -2,8 +2,8 @@
 import { reasoningTurnOf } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
-import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
+import type { GenerationItem, GenerationShard } from './plans.ts';
+import { publishGeneration } from './publishGeneration.ts';
 import type { ShardedPlan } from './types.ts';
 
 /** @param name of the evaluation, in the plan's purpose */
@@ -14,20 +14,11 @@ export async function publishGreedy(
   items: readonly GenerationItem[],
 ): Promise<ShardedPlan> {
   const reasoning = reasoningTurnOf(chain);
-  const plan: GenerationPlan = { purpose: { kind: 'evaluation', name, set: 'full' }, shards: [] };
-  for (let start = 0; start < items.length; start += shards.generationRequests) {
-    const shard: GenerationShard = {
-      sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
-      ...(reasoning ? { reasoning } : {}),
-      items: items.slice(start, start + shards.generationRequests),
-    };
-    const { length } = shard.items;
-    const ref = await store.putBytes(canonicalJson(shard), 'generation-shard');
-    plan.shards.push({ shard: ref, requests: length, chains: length });
-  }
-  return {
-    plan: await store.putBytes(canonicalJson(plan), 'generation-plan'),
-    shards: plan.shards.length,
-    items: items.length,
-  };
+  const size = shards.generationRequests;
+  const cut = Array.from({ length: Math.ceil(items.length / size) }, (_, shard): GenerationShard => ({
+    sampling: { temperature: 0, maxNewTokens: chain.maxNewTokens },
+    ...(reasoning ? { reasoning } : {}),
+    items: items.slice(shard * size, (shard + 1) * size),
+  }));
+  return publishGeneration(store, { purpose: { kind: 'evaluation', name, set: 'full' } }, cut);
 }

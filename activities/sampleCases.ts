@@ -18,7 +18,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { unembeddedPlan, vectorsFor } from './embedTexts.ts';
 import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard } from './plans.ts';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
+import { publishGeneration } from './publishGeneration.ts';
 
 export async function sampleCases(
   { store }: ActivityDependencies,
@@ -48,27 +48,16 @@ export async function sampleCases(
     weights,
   } = plannedWith((request, seed) => chooseCases(library, request, configuration.cases, seed, vectors));
 
-  const plan: GenerationPlan = { purpose, shards: [] };
   const reasoning = reasoningTurnOf(configuration.chain);
   const size = configuration.shards.generationRequests;
-  for (const group of [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)]) {
-    const shard: GenerationShard = {
-      sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens, ...samplers },
-      ...(weights ? { weights } : {}),
-      ...(reasoning ? { reasoning } : {}),
-      items: group,
-    };
-    plan.shards.push({
-      shard: await store.putBytes(canonicalJson(shard), 'generation-shard'),
-      requests: group.length,
-      chains: group.reduce((sum, item) => sum + (item.written === undefined ? item.seeds.length : 1), 0),
-    });
-  }
-  const artifact = await store.putBytes(canonicalJson(plan), 'generation-plan');
+  const shards = [...shardsOf(items, size), ...shardsOf(benchmarkItems, size)].map((group): GenerationShard => ({
+    sampling: { temperature, maxNewTokens: configuration.chain.maxNewTokens, ...samplers },
+    ...(weights ? { weights } : {}),
+    ...(reasoning ? { reasoning } : {}),
+    items: group,
+  }));
   return {
-    plan: artifact,
-    shards: plan.shards.length,
-    items: plan.shards.reduce((sum, shard) => sum + shard.chains, 0),
+    ...(await publishGeneration(store, { purpose }, shards)),
     ...(purpose.kind === 'warmStart' && configuration.warmStart.source
       ? { source: configuration.warmStart.source }
       : {}),
