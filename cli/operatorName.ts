@@ -1,6 +1,6 @@
 /** Who gives a command, as the audit log of a run has it. */
 import { userInfo } from 'node:os';
-import { nameProblems } from '../alignment/governance/decision.ts';
+import { nameProblem } from '../alignment/governance/decision.ts';
 import type { CommandContext } from './context.ts';
 import { badInput } from './errors.ts';
 
@@ -12,8 +12,8 @@ export const byOption = [
 /** @throws CliError where it is no name */
 export function operatorName({ env }: Pick<CommandContext, 'env'>, by?: string): string {
   const name = (by ?? (env['CADA_OPERATOR'] || accountName())).trim();
-  const [problem] = nameProblems(name);
-  if (problem) throw badInput(`${problem.replace('"by"', by === undefined ? 'CADA_OPERATOR' : '--by')}.`);
+  const problem = nameProblem(name);
+  if (problem) throw badInput(`${by === undefined ? 'CADA_OPERATOR' : '--by'} ${problem}.`);
   return name;
 }
 

@@ -1,6 +1,6 @@
 /** What a run tells its audit log of the updates that it was sent. Changes of course are told by the activity that makes them. */
 import { CancellationScope, currentUpdateInfo, isCancellation, log, patched } from '@temporalio/workflow';
-import { nameProblems } from '../alignment/governance/decision.ts';
+import { nameProblem } from '../alignment/governance/decision.ts';
 import type { RunAtWork } from './runMemory.ts';
 import { control } from './stages.ts';
 import type { ToldAudit } from '../activities/noteAudit.ts';
@@ -9,8 +9,8 @@ import type { Asked } from '../activities/types.ts';
 /** @throws Error where who asks is no name: of an update, before it is accepted. */
 export function refuseNameless(asked: Asked | undefined): void {
   if (asked?.by === undefined) return;
-  const problems = nameProblems(asked.by);
-  if (problems.length > 0) throw new Error(problems.join('; '));
+  const problem = nameProblem(asked.by);
+  if (problem) throw new Error(`"by" ${problem}`);
 }
 
 /**

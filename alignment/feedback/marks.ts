@@ -1,7 +1,7 @@
 /** What reviewers say of chains: marks, of which all are kept and the latest of each chain counts. */
 import { z } from 'zod';
 import { describeIssues } from '../library/parseLines.ts';
-import { nameProblems } from '../governance/decision.ts';
+import { nameProblem } from '../governance/decision.ts';
 import { parseChainName } from './chainName.ts';
 
 /**
@@ -41,7 +41,8 @@ const markLineSchema = z.strictObject({
 });
 
 function refuseNoName(by: string, context: z.RefinementCtx<string>): void {
-  for (const message of nameProblems(by)) context.addIssue({ code: 'custom', message });
+  const message = nameProblem(by);
+  if (message) context.addIssue({ code: 'custom', message });
 }
 
 /** A mark in a file: the report's page offers such files, `cada marks import` reads them. */
@@ -83,8 +84,8 @@ export const markIdentity = ({ chain, as, by, at, note }: Omit<MarkLine, 'run'>)
 
 /** @throws Error that says what is wrong with the words of a mark. */
 export function checkMarkWords({ by, note }: { by: string; note?: string | undefined }): void {
-  const [problem] = nameProblems(by);
-  if (problem) throw new Error(problem);
+  const problem = nameProblem(by);
+  if (problem) throw new Error(`"by" ${problem}`);
   if ((note?.length ?? 0) > longestNote) throw new Error(`a note has at most ${longestNote} characters`);
 }
 

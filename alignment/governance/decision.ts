@@ -17,18 +17,18 @@ export function decisionProblems(decision: unknown): string[] {
     return ['write {"by": "who decides", "why": "the reason"}'];
   const { by, why, despite, ...others } = decision as Record<string, unknown>;
   return [
-    ...nameProblems(by),
+    ...[nameProblem(by)].flatMap((problem) => (problem ? [`"by" ${problem}`] : [])),
     ...reasonProblems('why', why),
     ...(despite === undefined ? [] : reasonProblems('despite', despite)),
     ...Object.keys(others).map((name) => `there is no "${name.slice(0, 40)}" in a decision`),
   ];
 }
 
-/** @returns what is wrong with the name of who asks or decides; empty = nothing */
-export function nameProblems(by: unknown): string[] {
+/** @returns what is wrong with the name of who asks or decides, to be said of the field that holds it; undefined = nothing */
+export function nameProblem(by: unknown): string | undefined {
   if (typeof by !== 'string' || by.trim() === '' || by.length > longestName)
-    return [`"by" must be a name of 1 to ${longestName} characters`];
-  return /\p{C}/u.test(by) ? ['"by" must be a name on one line, without control characters'] : [];
+    return `must be a name of 1 to ${longestName} characters`;
+  return /\p{C}/u.test(by) ? 'must be a name on one line, without control characters' : undefined;
 }
 
 function reasonProblems(field: string, value: unknown): string[] {

@@ -68,7 +68,7 @@ test('a mark is of somebody with a name, by the one rule for names', () => {
   expect(() => checkMarkWords({ by: 'ann\u202e' })).toThrow('"by" must be a name on one line');
   const line = (by: string) => JSON.stringify({ run: 'demo-1', chain: '2/r/0', as: 'leak', by });
   expect(parseMarkLines(line(' Ann Öz '), new Date())[0]!.by).toBe('Ann Öz');
-  expect(() => parseMarkLines(line('a\nb'), new Date())).toThrow('line 1: field "by": "by" must be a name on one line');
+  expect(() => parseMarkLines(line('a\nb'), new Date())).toThrow('line 1: field "by": must be a name on one line');
 });
 
 test('a mark that says the same is the same: an empty note is none, another note is another mark', () => {

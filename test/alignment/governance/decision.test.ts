@@ -1,6 +1,6 @@
 /** What a decision about a release may say, and how long it may be. */
 import { describe, expect, test } from 'vitest';
-import { decisionProblems, longestReasonBytes, nameProblems } from '../../../alignment/governance/decision.ts';
+import { decisionProblems, longestReasonBytes, nameProblem } from '../../../alignment/governance/decision.ts';
 
 const decision = { by: 'Ann', why: 'looked at all answers' };
 
@@ -58,8 +58,8 @@ describe('bad input is refused by name of the field', () => {
   });
 
   test('names of who asks are held to the same', () => {
-    expect(nameProblems('Ann Öz')).toEqual([]);
-    expect(nameProblems('Ann\u0007')).toHaveLength(1);
-    expect(nameProblems({})).toHaveLength(1);
+    expect(nameProblem('Ann Öz')).toBeUndefined();
+    expect(nameProblem('Ann\u0007')).toBe('must be a name on one line, without control characters');
+    expect(nameProblem({})).toBe('must be a name of 1 to 100 characters');
   });
 });
