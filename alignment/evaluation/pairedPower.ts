@@ -30,13 +30,13 @@ export function leastOfPairs(pairs: number): number {
 }
 
 /** To two digits, upwards: what is told as shown is. */
-export const upwards = (shown: number): string => (Math.ceil(shown * 100 - 1e-9) / 100).toFixed(2);
+export const roundedUp = (shown: number): string => (Math.ceil(shown * 100 - 1e-9) / 100).toFixed(2);
 
 /** Undefined where the wanted difference could be shown. */
 export function pairedPowerNote(interval: Interval, pairs: number): string | undefined {
   const shown = smallestShown(interval, pairs);
   if (shown <= wantedDifference) return undefined;
   return Number.isFinite(shown)
-    ? `only a difference of ${upwards(shown)} or more can be shown at 80 % power with ${pairs}`
+    ? `only a difference of ${roundedUp(shown)} or more can be shown at 80 % power with ${pairs}`
     : `no difference can be shown at 80 % power with ${pairs}`;
 }

@@ -1,5 +1,5 @@
 /** A study's figures as Markdown and as a LaTeX table. */
-import { smallestShown, upwards, wantedDifference } from '../evaluation/pairedPower.ts';
+import { smallestShown, roundedUp, wantedDifference } from '../evaluation/pairedPower.ts';
 import * as format from '../report/format.ts';
 import { hypothesisRule, hypothesisTable } from './hypothesisTable.ts';
 import type { Rate } from '../evaluation/figures.ts';
@@ -115,7 +115,7 @@ function differencePowerNotes(result: StudyResult): string[] {
     const weak = shown.filter(({ least }) => least > wantedDifference).sort((one, other) => other.least - one.least);
     if (weak.length === 0) return [];
     const [{ n, least }] = weak as [(typeof weak)[number]];
-    const only = Number.isFinite(least) ? `only ${upwards(least)} or more` : 'none';
+    const only = Number.isFinite(least) ? `only ${roundedUp(least)} or more` : 'none';
     return [
       `${title}: a difference of ${wantedDifference.toFixed(2)} can't be shown at 80 % power in ${weak.length} of ${own.length} pairs of arms (with ${n} questions ${only}); where nothing is significant there, that says little.`,
     ];
@@ -145,7 +145,7 @@ function differenceCells(one: ArmDifference): string[] {
 /** The smallest difference that this pair of arms could show. */
 function shownCell({ interval, n }: ArmDifference): string {
   const shown = smallestShown(interval, n);
-  return Number.isFinite(shown) ? `≥ ${upwards(shown)}` : 'none';
+  return Number.isFinite(shown) ? `≥ ${roundedUp(shown)}` : 'none';
 }
 
 /** What the cells of `shownCell` are. */

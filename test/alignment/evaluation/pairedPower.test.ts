@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leastOfPairs, pairedPowerNote, smallestShown, upwards } from '../../../alignment/evaluation/pairedPower.ts';
+import { leastOfPairs, pairedPowerNote, smallestShown, roundedUp } from '../../../alignment/evaluation/pairedPower.ts';
 
 describe('power of a paired comparison', () => {
   it('is told by the standard error: (1.96 + 0.84) of it are found with 80 %', () => {
@@ -25,7 +25,7 @@ describe('power of a paired comparison', () => {
   });
 
   it('is told upwards, so that what is told as shown is', () => {
-    expect([0.1001, 0.1, 0.25, 0.241].map(upwards)).toEqual(['0.11', '0.10', '0.25', '0.25']);
+    expect([0.1001, 0.1, 0.25, 0.241].map(roundedUp)).toEqual(['0.11', '0.10', '0.25', '0.25']);
   });
 
   it('is noted where .10 could not be shown, and only there', () => {
