@@ -1,31 +1,27 @@
 /** Runs a study: publishes it, starts or finds its workflow, follows it, and writes its result below CADA_HOME. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowUpdateFailedError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { readJson } from '../../activities/inputs.ts';
 import {
   hypothesesDigest,
   studyDocument,
-  type FailedUnit,
   type StudyInput,
   type StudyPlan,
   type StudyRecord,
 } from '../../activities/studyPlans.ts';
 import { summariseStudy } from '../../activities/studyResult.ts';
-import { stateAttribute, type RunProgress, type ServerTraits } from '../../activities/types.ts';
+import { stateAttribute } from '../../activities/types.ts';
 import type { Study } from '../../alignment/study/studySchema.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { artifactsFolder } from '../../infra/paths.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
-import { progressQuery, retryStageUpdate, stopRunUpdate, unitsAtWorkQuery } from '../../workflows/messages.ts';
 import { commandName } from '../commandName.ts';
 import { badInput } from '../errors.ts';
-import { approvalHint } from '../release.ts';
 import { readStudy } from './compareFile.ts';
 import { planStudy } from './comparePlan.ts';
+import { followStudy, type StudyWorkflow } from './followStudy.ts';
 import { importUnits, unitLines } from './studyUnits.ts';
 import { keepTold, startOptions, withServer, type Server } from './workflowRun.ts';
 
@@ -133,8 +129,6 @@ async function delivered(
   return { state: 'done', studyId, result: await readJson<StudyResult>(store, json), files };
 }
 
-type StudyWorkflow = (study: StudyInput, server: ServerTraits) => Promise<FailedUnit[]>;
-
 async function onServer(
   { endpoint, external, workerFailed }: Server,
   store: ArtifactStore,
@@ -161,7 +155,7 @@ async function onServer(
       report(`Study ${studyId} is on ${endpoint.address}; the same command without --detach follows it.`);
       return { state: 'detached', studyId };
     }
-    const waiting = await follow(client, handle, studyId, {
+    const waiting = await followStudy(client, handle, studyId, {
       signal,
       report,
       passOver: passOver === true,
@@ -169,120 +163,10 @@ async function onServer(
       ...(storeUri === artifactsFolder(home) ? {} : { storeUri }),
       ...(workerFailed ? { workerFailed } : {}),
     });
-    if (!waiting) await keepTold(client, { id: studyId, store, report });
-    return waiting;
+    if (waiting) return { state: 'waiting', studyId, ...waiting };
+    await keepTold(client, { id: studyId, store, report });
+    return undefined;
   } finally {
     await connected.close().catch(() => {});
   }
-}
-
-const pollMs = 1000;
-const lineMs = 5000;
-
-/** Until the study ends (undefined), or a run of it waits for its operator. One that waits from before is tried again first. */
-async function follow(
-  client: Client,
-  handle: WorkflowHandle<StudyWorkflow>,
-  studyId: string,
-  {
-    signal,
-    report,
-    passOver,
-    command,
-    storeUri,
-    workerFailed,
-  }: {
-    signal: AbortSignal;
-    report: (line: string) => void;
-    passOver: boolean;
-    /** How CADA is called in another terminal. */
-    command: string;
-    /** Where it is not the one that commands take by themselves. */
-    storeUri?: string;
-    workerFailed?: Promise<never>;
-  },
-): Promise<Comparison | undefined> {
-  const left = new AbortController();
-  const outcome = client.connection.withAbortSignal(left.signal, () => handle.result());
-  outcome.catch(() => {});
-  const woken = new Set<string>();
-  const asked = new Set<string>();
-  let [told, toldAt] = ['', 0];
-  try {
-    for (;;) {
-      const next = await Promise.race([
-        outcome.then(() => 'ended' as const),
-        sleep(pollMs, 'poll' as const, { signal }),
-        ...(workerFailed ? [workerFailed] : []),
-      ]);
-      if (next === 'ended') return undefined;
-      const seen = await look(client, handle);
-      if (!seen) continue;
-      const { study, atWork } = seen;
-      let updated = false;
-      for (const { unit, workflowId, progress } of atWork) {
-        const awaits = progress?.state === 'awaiting approval';
-        if (awaits && !asked.has(workflowId))
-          report(`Unit ${unit}, run ${workflowId}. ${approvalHint(command, workflowId, progress.cause, storeUri)}`);
-        if (awaits) asked.add(workflowId);
-        // Unless nobody has answered for it.
-        else if (progress) asked.delete(workflowId);
-        if (progress?.state === 'waiting') {
-          const cause = progress.cause ?? 'unknown';
-          if (woken.has(workflowId) && !passOver) return { state: 'waiting', studyId, runId: workflowId, cause };
-          const what = woken.has(workflowId) ? 'it is passed over' : 'its stage is tried again';
-          report(`Run ${workflowId} waits for its operator (${cause}); ${what}.`);
-          await updateWaiting(client, studyId, workflowId, woken.has(workflowId) ? stopRunUpdate : retryStageUpdate);
-          updated = true;
-        }
-        woken.add(workflowId);
-      }
-      // They are given time to begin before they count as waiting again.
-      if (updated) await sleep(5 * pollMs, undefined, { signal });
-      const child = atWork.at(-1)?.progress;
-      const line = lineOf(study, child);
-      if (line === told || (child && line.split(':')[0] === told.split(':')[0] && Date.now() - toldAt < lineMs))
-        continue;
-      report(line);
-      [told, toldAt] = [line, Date.now()];
-    }
-  } finally {
-    left.abort();
-  }
-}
-
-/** Undefined where nobody answers soon. */
-async function look(client: Client, handle: WorkflowHandle) {
-  const quickly = <T>(query: () => Promise<T>): Promise<T | undefined> =>
-    client.withDeadline(Date.now() + 3 * pollMs, query).catch(() => undefined);
-  const study = await quickly(() => handle.query(progressQuery));
-  if (!study) return undefined;
-  const units = (await quickly(() => handle.query(unitsAtWorkQuery))) ?? [];
-  const progressOf = (id: string) => quickly(() => client.workflow.getHandle(id).query(progressQuery));
-  const atWork = await Promise.all(units.map(async (one) => ({ ...one, progress: await progressOf(one.workflowId) })));
-  return { study, atWork };
-}
-
-async function updateWaiting(
-  client: Client,
-  studyId: string,
-  runId: string,
-  update: typeof stopRunUpdate | typeof retryStageUpdate,
-): Promise<void> {
-  try {
-    const by = `study ${studyId}`;
-    await client.workflow.getHandle(runId).executeUpdate<string, [unknown]>(update.name, { args: [{ by }] });
-  } catch (error) {
-    // It has gone on meanwhile.
-    if (!(error instanceof WorkflowUpdateFailedError)) throw error;
-  }
-}
-
-function lineOf({ stage, iteration, iterations }: RunProgress, child: RunProgress | undefined): string {
-  const unit = `${Math.min(iteration + 1, iterations)} of ${iterations}, ${stage}`;
-  if (!child) return unit;
-  if (child.state === 'awaiting approval') return `${unit}: awaits approval`;
-  const shards = child.shardsTotal === 0 ? '' : `, ${child.shardsDone} of ${child.shardsTotal} shards`;
-  const speed = child.tokensPerSecond === undefined ? '' : `, ${Math.round(child.tokensPerSecond)} tokens/s`;
-  return `${unit}: ${child.stage}${shards}${speed}`;
 }
