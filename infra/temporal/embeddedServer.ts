@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,8 +59,8 @@ const STOP_GRACE_MS = 10_000;
  * @throws Error with the end of the server's log when it ends or is not ready in time, or when another live process serves the same database.
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
-  const ports = await choosePorts(options);
-  let child = await launch(options, ports);
+  const setting = await chooseSetting(options);
+  let child = await launch(options, setting);
   let stopping = false;
 
   const watch = (watched: SupervisedChild): void => {
@@ -71,8 +72,8 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
 
   return {
     name: 'Temporal server',
-    address: `127.0.0.1:${ports.port}`,
-    uiAddress: ports.uiPort === undefined ? undefined : `http://127.0.0.1:${ports.uiPort}`,
+    address: `127.0.0.1:${setting.port}`,
+    uiAddress: setting.uiPort === undefined ? undefined : `http://127.0.0.1:${setting.uiPort}`,
     namespace: EMBEDDED_NAMESPACE,
     get pid() {
       return child.pid;
@@ -88,22 +89,23 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
       if (stopping) throw new Error('the Temporal server has been stopped');
       if (child.running) return;
       // The kernel may hold the dead server's port for a moment.
-      await waitUntilFree(ports.port);
-      child = await launch(options, ports);
+      await waitUntilFree(setting.port);
+      child = await launch(options, setting);
       watch(child);
       if (stopping) await child.stop();
     },
   };
 }
 
-type Ports = Pick<ServerRecord, 'port' | 'uiPort'>;
+/** What every start on a database has to keep to, as far as it can. */
+type Setting = Pick<ServerRecord, 'port' | 'uiPort' | 'readPartitions'>;
 
 /** Tries again while the database is locked: a server that was killed lets go of it a moment after its process has ended. */
-async function launch(options: EmbeddedServerOptions, ports: Ports): Promise<SupervisedChild> {
+async function launch(options: EmbeddedServerOptions, setting: Setting): Promise<SupervisedChild> {
   const deadline = Date.now() + PREDECESSOR_WAIT_MS;
   for (;;) {
     try {
-      return await launchOnce(options, ports);
+      return await launchOnce(options, setting);
     } catch (error) {
       const locked = /database is locked|SQLITE_BUSY/.test((error as Error).message);
       if (!locked || Date.now() > deadline) throw error;
@@ -112,18 +114,18 @@ async function launch(options: EmbeddedServerOptions, ports: Ports): Promise<Sup
   }
 }
 
-async function launchOnce(options: EmbeddedServerOptions, ports: Ports): Promise<SupervisedChild> {
+async function launchOnce(options: EmbeddedServerOptions, setting: Setting): Promise<SupervisedChild> {
   const child = await startChild({
     name: 'Temporal server',
     command: options.binaryPath,
-    args: serverArguments(options, ports),
+    args: serverArguments(options, setting),
     logFile: options.logFile,
     graceMs: STOP_GRACE_MS,
   });
   try {
     if (options.databaseFile)
-      await writeServerRecord(options.databaseFile, { ...ports, pid: child.pid, ownerPid: process.pid });
-    await prepare(child, ports.port, options);
+      await writeServerRecord(options.databaseFile, { ...setting, pid: child.pid, ownerPid: process.pid });
+    await prepare(child, setting.port, options);
     return child;
   } catch (error) {
     await child.stop();
@@ -131,7 +133,17 @@ async function launchOnce(options: EmbeddedServerOptions, ports: Ports): Promise
   }
 }
 
-function serverArguments(options: EmbeddedServerOptions, { port, uiPort }: Ports): string[] {
+/**
+ * With several partitions a worker of few slots may wait at one of them for minutes while its task lies in another. Tasks go to one only; where an earlier
+ * version has left tasks in the others, these are still read.
+ */
+const onePartition = ({ readPartitions }: Setting): Record<string, number> => ({
+  'matching.numTaskqueueWritePartitions': 1,
+  ...(readPartitions ? { 'matching.numTaskqueueReadPartitions': readPartitions } : {}),
+});
+
+function serverArguments(options: EmbeddedServerOptions, setting: Setting): string[] {
+  const { port, uiPort } = setting;
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'error'],
     ...(options.databaseFile ? ['--db-filename', options.databaseFile] : []),
@@ -143,7 +155,7 @@ function serverArguments(options: EmbeddedServerOptions, { port, uiPort }: Ports
       '--search-attribute',
       `${name}=${kind}`,
     ]),
-    ...Object.entries(options.dynamicConfig ?? {}).flatMap(([key, value]) => [
+    ...Object.entries({ ...onePartition(setting), ...options.dynamicConfig }).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${JSON.stringify(value)}`,
     ]),
@@ -205,20 +217,22 @@ async function untilReady(
   );
 }
 
-/** The ports of last time where they are free, after making sure that nobody serves this database now. */
-async function choosePorts(options: EmbeddedServerOptions): Promise<Ports> {
+/** As last time, with the ports of then where they are free, after making sure that nobody serves this database now. */
+async function chooseSetting(options: EmbeddedServerOptions): Promise<Setting> {
+  const fresh = options.databaseFile === undefined || !existsSync(options.databaseFile);
   const record = options.databaseFile ? await readServerRecord(options.databaseFile) : undefined;
   if (options.databaseFile) await mkdir(dirname(options.databaseFile), { recursive: true });
   if (record) await waitForPredecessor(record, options.databaseFile as string);
   const [freshPort, freshUiPort] = (await freePorts(2)) as [number, number];
   const port = record && (await isPortFree(record.port)) ? record.port : freshPort;
-  if (options.headless) return { port };
+  const kept: Setting = { port, ...(fresh || record?.readPartitions ? { readPartitions: 1 } : {}) };
+  if (options.headless) return kept;
   const wanted = options.uiPort ?? record?.uiPort;
-  if (wanted === undefined) return { port, uiPort: freshUiPort };
-  if (await isPortFree(wanted)) return { port, uiPort: wanted };
+  if (wanted === undefined) return { ...kept, uiPort: freshUiPort };
+  if (await isPortFree(wanted)) return { ...kept, uiPort: wanted };
   if (options.uiPort !== undefined)
     throw new Error(`Port ${options.uiPort} for the Temporal UI is taken; name another or leave it out`);
-  return { port, uiPort: freshUiPort };
+  return { ...kept, uiPort: freshUiPort };
 }
 
 async function waitForPredecessor(record: ServerRecord, databaseFile: string): Promise<void> {

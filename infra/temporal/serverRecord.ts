@@ -7,6 +7,8 @@ export interface ServerRecord {
   port: number;
   /** Absent without a web UI. */
   uiPort?: number;
+  /** Partitions that task queues are read from; absent, as many as a server has by itself. */
+  readPartitions?: 1;
   pid: number;
   /** The process that started it and ends it. */
   ownerPid: number;

@@ -118,6 +118,30 @@ it('starts on the database of a command that was killed, as soon as its server h
   ).toMatch(/^1\./);
 });
 
+/** How many partitions of an activity queue the server has. */
+const partitionsOf = (server: EmbeddedServer): Promise<number> =>
+  withClient(server, async (client) => {
+    const request = { namespace: server.namespace, taskQueue: { name: 'cada-gpu' } };
+    return (await client.workflowService.listTaskQueuePartitions(request)).activityTaskQueuePartitions.length;
+  });
+
+it('has one partition a queue, and goes on reading the others of a database that an earlier version has filled', async () => {
+  const server = await start();
+  const databaseFile = join(folder, `db-${databases - 1}`, 'history.db');
+  const file = join(databaseFile, '..', 'server.json');
+  const record = () => JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  expect(await partitionsOf(server)).toBe(1);
+  expect(record()['readPartitions']).toBe(1);
+  await server.stop();
+  await (await start({ databaseFile })).stop();
+  const { readPartitions, ...earlier } = record();
+  expect(readPartitions).toBe(1);
+  writeFileSync(file, JSON.stringify(earlier));
+  const upgraded = await start({ databaseFile });
+  expect(await partitionsOf(upgraded)).toBe(1);
+  expect(record()).not.toHaveProperty('readPartitions');
+});
+
 it('takes another port when the old one is taken by someone else', async () => {
   const databaseFile = join(folder, 'taken', 'history.db');
   const first = await start({ databaseFile });
