@@ -42,15 +42,17 @@ export async function judgeRelease(
   );
   const told = inWords(judged);
   const verdict = await store.putBytes(canonicalJson(judged), 'release-verdict');
+  const evaluation = evaluations['after']!.sha256;
   await appendAudit(
     store,
     run.runId,
     {
       who: policyName,
       what: 'release criteria evaluated',
-      details: { adapter, met: judged.met, told, verdict: verdict.sha256, evaluation: evaluations['after']!.sha256 },
+      details: { adapter, met: judged.met, told, verdict: verdict.sha256, evaluation },
     },
-    { event: eventOfActivity() },
+    // A run that goes on from its record judges again what was judged: that is told once.
+    { event: `release criteria of ${adapter}, ${evaluation}, ${verdict.sha256}` },
   );
   const candidate = await markedFolders(store, exported, releaseSection({ status: 'candidate' }, judged));
   return { verdict, met: judged.met, told, candidate };

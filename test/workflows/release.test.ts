@@ -206,7 +206,6 @@ test('one that goes on from its record after the decision keeps to it: nobody is
     'release policy: approval asked',
     'Ann: approved (read them)',
     'release policy: promoted (approved by Ann)',
-    'release policy: release criteria evaluated',
   ]);
   // The last one only: before a decision another is written.
   expect(cluster.calls.filter(({ stage }) => stage === 'writeReport')).toHaveLength(1);
