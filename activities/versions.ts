@@ -16,5 +16,5 @@ export const stageVersions = {
   judgeByEndpoint: 1,
   computeGradients: 2,
   updatePolicy: 1,
-  exportPolicy: 1,
+  exportPolicy: 2,
 } as const;
