@@ -42,7 +42,7 @@ export async function openHazardPrompts(modelPath: string, asking: HazardAsking)
   return { codes, promptOf: (request) => promptOf(hazardMessages(request, asking)) };
 }
 
-/** Of each request the log-probability of every code, in their order; null = the prompt is longer than the model's context. */
+/** Of each request the log-probability of every code, in their order; null = the prompt is longer than the model's context, or the model yields no numbers for it. */
 export async function askHazards(
   engine: Pick<PolicyEngine, 'describe' | 'sample'>,
   weights: PolicyWeights,
@@ -50,5 +50,5 @@ export async function askHazards(
   requests: readonly string[],
 ): Promise<(number[] | null)[]> {
   const { answers } = await askFirstTokens(engine, weights, requests.map(promptOf), codes);
-  return answers.map((answer) => ('tooLong' in answer ? null : answer));
+  return answers.map((answer) => ('tooLong' in answer || !answer.every(Number.isFinite) ? null : answer));
 }

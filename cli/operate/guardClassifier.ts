@@ -14,7 +14,7 @@ import { badInput } from '../errors.ts';
 import type { OpenHazardClassifier } from './hazardClassifier.ts';
 import { findLocalModel } from './localModel.ts';
 
-/** log p of each category's code; null = the prompt is too long for the model. */
+/** log p of each category's code; null = the model has none to say. */
 type Answer = number[] | null;
 
 /** @throws CliError where the model can not be asked so. */

@@ -57,10 +57,13 @@ const TOKENS_OF_A_ROW = 500;
 const STACK_BYTES = 512 * 2 ** 20;
 
 /**
- * Numbers of blocks whose sums agree bit by bit when the shorter one is filled up with zeros: ONNX Runtime adds the first of the stretches of keys
- * (own keys, then blocks) and then four at a time, the last one to four in order.
+ * Prefixes with the same bits together as alone. Stretches of keys are added in an order that depends on how many there are, so they have equally many
+ * blocks. Blocks may be filled up with hidden keys where softmax adds all of a row in the lanes of one register (x64); elsewhere they are equally long.
  */
-const likeBlocks = (blocks: number): number => Math.floor(blocks / 4);
+function likeness(tokens: number, architecture: string): string {
+  const { blocks, blockLength } = prefixShape(tokens);
+  return architecture === 'x64' ? `${blocks}` : `${blocks} x ${blockLength}`;
+}
 
 /**
  * Large groups each by itself; of the small ones those whose prefixes may stand together. With a single key head none do: ONNX Runtime adds the
@@ -70,10 +73,11 @@ export function stackGroups(
   config: DecoderConfig,
   groups: readonly PrefixGroup[],
   { decodeBatch, minimumRows }: { decodeBatch: number; minimumRows: number },
+  architecture: string = process.arch,
 ): (PrefixGroup | StackedGroups)[] {
   const small = Map.groupBy(
     groups.filter((group) => config.kvHeads > 1 && rowsOf(group) <= SMALL * decodeBatch),
-    ({ prefixTokens }) => likeBlocks(prefixShape(prefixTokens.length).blocks),
+    ({ prefixTokens }) => likeness(prefixTokens.length, architecture),
   );
   const stacks = [...small.values()].flatMap((members) => {
     const stack = stackOf(config, members, { decodeBatch, minimumRows });

@@ -2,7 +2,7 @@
 import pLimit from 'p-limit';
 import type { ArtifactRef, ArtifactStore, StoredObject } from './artifactStore.ts';
 import { ArtifactCorruptError, ArtifactMissingError, DocumentCorruptError } from './errors.ts';
-import { listOtherWork } from './otherWork.ts';
+import { listOtherWork, type OtherWorkDocument } from './otherWork.ts';
 import { digestsIn, payloadsIn, referencesIn } from './references.ts';
 import { stepKey } from './steps.ts';
 import type { StepManifest } from './steps.ts';
@@ -78,6 +78,8 @@ export class Trace {
   // Queues, not recursion: a lineage is as deep as the run has steps.
   #artifactQueue: TracedArtifact[] = [];
   #stepQueue: StepManifest[] = [];
+  /** What is reached now for the first time, and is missing, hinders nobody. */
+  #mayMiss = false;
 
   constructor(store: ArtifactStore, index: StoreIndex, options: TraceOptions) {
     this.#store = store;
@@ -104,12 +106,20 @@ export class Trace {
     await this.settle();
   }
 
-  /** What studies, evaluations and draftings were made from and have come to, and what their histories name; but for those `without`. */
+  /**
+   * What studies, evaluations and draftings were made from and have come to, and what their histories name; but for those `without`. Older versions did not
+   * keep what evaluations and histories alone name, and neither does a lease that ends before the work does: of these, what is missing is gone.
+   */
   async addOtherWork(without: ReadonlySet<string>): Promise<void> {
-    await eachAtOnce(listOtherWork(this.#store), async ({ id, kind, key }) => {
-      if (!without.has(id)) await this.#addDocument(key, kind);
-    });
-    await this.settle();
+    const documents: OtherWorkDocument[] = [];
+    for await (const document of listOtherWork(this.#store)) if (!without.has(document.id)) documents.push(document);
+    const mayMiss = ({ kind }: OtherWorkDocument): boolean => kind === 'evaluation' || kind === 'history';
+    for (const some of [documents.filter((one) => !mayMiss(one)), documents.filter(mayMiss)]) {
+      this.#mayMiss = some.some(mayMiss);
+      await eachAtOnce(some, ({ key, kind }) => this.#addDocument(key, kind));
+      await this.settle();
+    }
+    this.#mayMiss = false;
   }
 
   async #addDocument(key: string, kind: string): Promise<void> {
@@ -197,6 +207,7 @@ export class Trace {
       if (/^\s*[[{]/.test(text)) this.#addValue(parsed(text), `${kind} ${sha256.slice(0, 12)}`);
     } catch (error) {
       if (!(error instanceof ArtifactMissingError || error instanceof ArtifactCorruptError)) throw error;
+      if (error instanceof ArtifactMissingError && this.#mayMiss) return;
       const reason = error instanceof ArtifactMissingError ? 'it is missing' : 'its bytes have changed';
       this.unreadable.push({ name: sha256, kind, reason });
     }

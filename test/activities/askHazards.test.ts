@@ -84,7 +84,10 @@ it('reads the log-probabilities of the codes where the answer would begin', asyn
     sample: (request: SampleRequest) => {
       asked = request;
       return Promise.resolve(
-        request.prompts.map(({ id }, index) => ({ promptId: id, firstLogProbs: [-4, -3, -2, -1 - index] })),
+        request.prompts.map(({ id }, index) => ({
+          promptId: id,
+          firstLogProbs: [-4, -3, index > 1 ? NaN : -2, -1 - index],
+        })),
       );
     },
   } as unknown as PolicyEngine;
@@ -95,11 +98,12 @@ it('reads the log-probabilities of the codes where the answer would begin', asyn
     'Who?',
     'x'.repeat(2000),
     'Where?',
+    'No number?',
   ]);
-  expect(answers).toEqual([[-4, -3, -2, -1], [-4, -3, -2, -2], null, [-4, -3, -2, -1]]);
+  expect(answers).toEqual([[-4, -3, -2, -1], [-4, -3, -2, -2], null, [-4, -3, -2, -1], null]);
   const digits = ['1', '2', '3', '4'].map((digit) => tokenizer.encode(digit, { allowSpecial: false })[0]);
   expect(asked!.options).toMatchObject({ temperature: 0, maxNewTokens: 1, firstTokens: digits });
-  expect(asked!.prompts).toHaveLength(2);
+  expect(asked!.prompts).toHaveLength(3);
   const { tokens, prefixLength } = asked!.prompts[0]!;
   const shown = (part: number[]) => tokenizer.decode(part, { skipSpecial: false });
   // What all codes begin with is said before them.

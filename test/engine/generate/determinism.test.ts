@@ -61,7 +61,11 @@ function manyPrompts(vocabularySize: number): SamplePrompt[] {
 function manyPrefixes(vocabularySize: number): SamplePrompt[] {
   const random = mulberry32(4);
   const tokens = (count: number) => Array.from({ length: count }, () => Math.floor(random() * vocabularySize));
-  return [0, 1, 17, 128, 129, 300, 384, 385, 512, 600, 896, 1000].flatMap((length, index) => {
+  // Two and more of one to eight blocks, and of ten: sums over six and ten blocks are the ones that others would change.
+  const lengths = [
+    0, 1, 17, 128, 129, 250, 300, 384, 385, 512, 520, 600, 641, 700, 768, 800, 896, 897, 1000, 1160, 1270,
+  ];
+  return lengths.flatMap((length, index) => {
     const prefix = tokens(length);
     return [1 + (index % 3), 9].slice(0, 1 + (index % 2)).map((rest, place) => {
       const id = `${length}+${rest}`;

@@ -66,16 +66,20 @@ describe('groups that decode together', () => {
     expect(stackGroups(SMOLLM2_CONFIG, pairs, { ...limits, decodeBatch: 8 })).toEqual(pairs);
   });
 
-  it('only those whose sums agree when filled up: one to three blocks, four to seven', () => {
-    const groups = groupsOf([0, 128, 384, 385, 896, 897, 1408], 1);
-    const together = stackGroups(SMOLLM2_CONFIG, groups, limits).map((one) =>
-      'groups' in one ? one.groups.map(({ prefixTokens }) => prefixTokens.length) : one.prefixTokens.length,
-    );
-    expect(together).toEqual([
-      [0, 128, 384],
-      [385, 896],
-      [897, 1408],
+  it('only those that have the same bits together: equally many blocks, and where softmax asks for it equally long ones', () => {
+    const groups = groupsOf([0, 128, 129, 256, 385, 386, 388, 897, 1024, 1100], 1);
+    const together = (architecture: string) =>
+      stackGroups(SMOLLM2_CONFIG, groups, limits, architecture).flatMap((one) =>
+        'groups' in one ? [one.groups.map(({ prefixTokens }) => prefixTokens.length)] : [],
+      );
+    expect(together('x64')).toEqual([
+      [0, 128],
+      [129, 256],
+      [385, 386, 388],
+      [897, 1024],
     ]);
+    // Four blocks of 97 each.
+    expect(together('arm64')).toEqual([[385, 386, 388]]);
   });
 
   it('no more prefixes than 512 MiB hold', () => {

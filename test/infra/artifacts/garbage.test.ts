@@ -121,6 +121,18 @@ inEachStore('garbage', (kind) => {
     expect(await count(store.listObjects())).toBe(0);
   });
 
+  test('what evaluations and histories name and an older version has removed hinders nothing; what a study names too does', async () => {
+    const gone = { ...(await store.putBytes('[]', 'suite-result')), sha256: 'b'.repeat(64) };
+    await saveWork(store, 'evaluation', 'evaluation-2', { result: gone });
+    await saveHistory(store, 'paper-2', 'paper-2.1', historyThatNames({ plan: gone }), 'other work');
+    const stray = await store.putBytes('of nobody', 'data');
+    const garbage = await findGarbage(store, later);
+    expect(garbage.refusals).toEqual([]);
+    expect(digests(garbage)).toContain(stray.sha256);
+    await store.putDocument('studies/paper-2/none.json', { unit: 'none', result: gone }, 'ifAbsent');
+    expect((await findGarbage(store, later)).refusals.join()).toMatch(/suite-result b{64} .*can't be followed/);
+  });
+
   test('what a drafting was made from and has come to stays, also what only its history names, until it is forgotten', async () => {
     const put = (value: unknown, kind: string) => store.putBytes(JSON.stringify(value), kind);
     const [library, requests] = [await put({ cases: '' }, 'library'), await put([{ id: 'r' }], 'draft-requests')];
