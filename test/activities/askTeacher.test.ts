@@ -129,7 +129,7 @@ describe('askTeacher', () => {
     );
     const { figures, texts } = await ask(newRun());
     expect(figures).toMatchObject({ 'teacher/asked': 1, 'teacher/kept': 2 });
-    expect(texts.map(({ text }) => text)).toEqual(['reply 0', 'reply 1', 'reply 2']);
+    expect(texts.map(({ text }) => text).sort()).toEqual(['reply 0', 'reply 1', 'reply 2']);
     expect(server.seen).toHaveLength(3);
     // Limits are no part of the step: a third run finds it done.
     expect((await ask(newRun(), { maxCost: 1 })).report).toMatchObject({ cached: true });
@@ -145,7 +145,8 @@ describe('askTeacher', () => {
     await server.close();
     const { ask: askAgain } = await teach(() => ({ status: 400 }), { maxUnanswered: 0.5 });
     const { texts, figures, planned } = await askAgain(newRun());
-    expect(texts.map(({ text }) => text)).toEqual([null, 'reply 1', 'reply 2']);
+    // Which one came first, and was refused, is the network's affair.
+    expect(texts.map(({ text }) => text).sort()).toEqual([null, 'reply 1', 'reply 2']);
     expect(figures).toMatchObject({ 'teacher/unanswered': 1, 'teacher/asked': 0, 'teacher/kept': 2 });
     expect((await planned()).items).toBe(2);
   });

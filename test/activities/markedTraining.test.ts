@@ -47,8 +47,19 @@ const rows: [requestId: string, sample: number, reward: number, token: number][]
   ['b', 1, 0, 21],
 ];
 
+/** All requests of these tests have the same prompt. */
+const { promptTokens } = makeChain('any');
+
 const marked = (requestId: string, as: MarkedChain['as'], token: number): MarkedChain => ({
-  ...{ run: 'r', chain: `1/${requestId}/${token}`, requestId, as, promptTokens: [7], tokens: [token], text: '' },
+  ...{
+    run: 'r',
+    chain: `1/${requestId}/${token}`,
+    requestId,
+    as,
+    promptTokens: makeChain(requestId, {}).promptTokens,
+    tokens: [token],
+    text: '',
+  },
 });
 /** The reward errs about both chains of b; c is of this file alone. */
 const marks = [marked('b', 'leak', 20), marked('b', 'right', 21), marked('c', 'right', 30), marked('c', 'harmful', 31)];
@@ -126,7 +137,7 @@ test('DPO: right against bad chains of a request, less what rewards prefer again
     ],
   });
   expect(sequences.find(({ id }) => id === 'marked/r/1/c/30')).toEqual({
-    ...{ id: 'marked/r/1/c/30', promptTokens: [7], completionTokens: [30] },
+    ...{ id: 'marked/r/1/c/30', promptTokens, completionTokens: [30] },
   });
 });
 
