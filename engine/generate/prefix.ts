@@ -80,6 +80,7 @@ const KEPT_TOKENS = 2048;
 /** The prefixes used last: shards of one run often share theirs. Computed again, a prefix would have the same bits. */
 export class RecentPrefixes {
   private readonly prefixes = new Map<string, Prefix>();
+  private last: readonly number[] = [];
 
   get(tokens: readonly number[]): Prefix | undefined {
     const key = tokens.join();
@@ -88,7 +89,9 @@ export class RecentPrefixes {
     return prefix;
   }
 
+  /** A long one is not kept: it would push out all others. */
   add(tokens: readonly number[], prefix: Prefix): void {
+    if (prefix.length > KEPT_TOKENS) return;
     this.keep(tokens.join(), prefix);
     let kept = [...this.prefixes.values()].reduce((sum, { length }) => sum + length, 0);
     for (const [key, { length }] of this.prefixes) {
@@ -96,6 +99,13 @@ export class RecentPrefixes {
       this.prefixes.delete(key);
       kept -= length;
     }
+  }
+
+  /** How many tokens that can be kept these begin with as the ones that were asked about before did: the same codes, say, before other cases. */
+  sharedWithLast(tokens: readonly number[]): number {
+    const differs = tokens.findIndex((token, index) => token !== this.last[index]);
+    this.last = tokens;
+    return Math.min(differs < 0 ? tokens.length : differs, KEPT_TOKENS);
   }
 
   /** The most recent one is last in the map. */

@@ -259,11 +259,18 @@ export async function sampleSequences(
   }
 }
 
-/** Computes a prefix chunk by chunk, each after the chunks before, unless it is known from a call before. */
+/**
+ * Computes a prefix chunk by chunk, each after the chunks before, unless it is known from a call before. Whole chunks that the prefix before this one began
+ * with too are kept, and computed once for all that follow.
+ */
 async function computePrefix(sampler: Sampler, tokens: readonly number[], onChunk: () => void): Promise<Prefix> {
-  const known = sampler.recentPrefixes.get(tokens);
+  const { recentPrefixes } = sampler;
+  const known = recentPrefixes.get(tokens);
   if (known) return known;
-  let prefix = emptyPrefix(sampler.config);
+  const shared = Math.floor(recentPrefixes.sharedWithLast(tokens) / PREFILL_CHUNK) * PREFILL_CHUNK;
+  const begin = tokens.slice(0, shared);
+  let begun = shared > 0 ? recentPrefixes.get(begin) : undefined;
+  let prefix = begun ?? emptyPrefix(sampler.config);
   while (prefix.length < tokens.length) {
     const chunk = tokens.slice(prefix.length, prefix.length + PREFILL_CHUNK);
     const input = { tokens: [chunk], prefix, draws: [], temperature: 0 };
@@ -274,9 +281,12 @@ async function computePrefix(sampler: Sampler, tokens: readonly number[], onChun
         `the first ${prefix.length + chunk.length} tokens of a prompt: the model's keys and values are not finite: ${nonFinite}`,
       );
     prefix = extendPrefix(sampler.config, prefix, { added: chunk.length, width, keys: newKeys, values: newValues });
+    if (prefix.length === shared) begun = prefix;
     onChunk();
   }
-  sampler.recentPrefixes.add(tokens, prefix);
+  recentPrefixes.add(tokens, prefix);
+  // Last, so that it stays: it is of more use.
+  if (begun) recentPrefixes.add(begin, begun);
   return prefix;
 }
 

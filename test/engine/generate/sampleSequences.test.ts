@@ -59,6 +59,26 @@ describe('what is computed', () => {
     expect(runs[0]).toEqual({ rows: [9], prefix: 20, decode: false });
   });
 
+  it('whole chunks that prefixes begin with alike once, from the second of them on', async () => {
+    const codes = tokens(5, PREFILL_CHUNK + 40);
+    const behind = (id: number): SamplePrompt => {
+      const prefix = [...codes, ...tokens(id, 30)];
+      return { id: `${id}`, tokens: [...prefix, 1, 2], prefixLength: prefix.length, seeds: ['s'] };
+    };
+    const prompts = [behind(11), behind(12), behind(13)];
+    const together = await sampleSequences(sampler, prompts, options, limits);
+    const whole = { rows: [PREFILL_CHUNK], prefix: 0, decode: false };
+    const rest = { rows: [70], prefix: PREFILL_CHUNK, decode: false };
+    const prompt = { rows: [2], prefix: PREFILL_CHUNK + 70, decode: false };
+    expect(runs.filter(({ decode }) => !decode)).toEqual([whole, rest, prompt, whole, rest, prompt, rest, prompt]);
+    // From nothing: the same bits.
+    runs = [];
+    await sampleSequences(sampler, [{ ...behind(14), tokens: [9, 9, 9], prefixLength: 2 }], options, limits);
+    runs = [];
+    const alone = await sampleSequences(sampler, [prompts[2]!], options, limits);
+    expect(alone).toEqual(together.slice(2));
+  });
+
   it('samples of the next prompts take the places of finished ones', async () => {
     const prompts = tokens(3, 6).map((first) => ({
       id: `${first}`,
