@@ -162,26 +162,30 @@ function certificates(): ((name: string) => { key: Buffer; cert: Buffer }) | und
   };
 }
 
-describe('client certificates', () => {
+const make = certificates();
+if (!make) console.warn('skipped: client certificates: no `openssl` here');
+
+/** A server that asks for a certificate, and settings that name the first of two. */
+async function exchangeable(makePair: NonNullable<typeof make>) {
+  const ca = readFileSync(join(folder, 'ca.pem'));
+  const refusing = (proxy = await startGrpcProxy(server.address, { ...makePair('localhost'), ca }));
+  const [first, second] = [makePair('first'), makePair('second')];
+  const [certificateFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
+  writeWhole(certificateFile, first.cert);
+  writeWhole(keyFile, first.key);
+  const found = settings({
+    TEMPORAL_ADDRESS: refusing.address,
+    TEMPORAL_TLS_CLIENT_CERT_PATH: certificateFile,
+    TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile,
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(folder, 'ca.pem'),
+    TEMPORAL_TLS_SERVER_NAME: 'localhost',
+  });
+  return { refusing, second, certificateFile, keyFile, found };
+}
+
+describe.skipIf(!make)('client certificates', () => {
   test('a client that connects anew shows the certificate that its files hold by now', async () => {
-    const make = certificates();
-    if (!make) {
-      console.warn('exchanged certificates are not tested: no `openssl` here');
-      return;
-    }
-    const ca = readFileSync(join(folder, 'ca.pem'));
-    const refusing = (proxy = await startGrpcProxy(server.address, { ...make('localhost'), ca }));
-    const [first, second] = [make('first'), make('second')];
-    const [certificateFile, keyFile] = [join(folder, 'command.pem'), join(folder, 'command.key')];
-    writeWhole(certificateFile, first.cert);
-    writeWhole(keyFile, first.key);
-    const found = settings({
-      TEMPORAL_ADDRESS: refusing.address,
-      TEMPORAL_TLS_CLIENT_CERT_PATH: certificateFile,
-      TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile,
-      TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(folder, 'ca.pem'),
-      TEMPORAL_TLS_SERVER_NAME: 'localhost',
-    });
+    const { refusing, second, certificateFile, keyFile, found } = await exchangeable(make!);
     for (const [name, value] of Object.entries(found.env)) vi.stubEnv(name, value);
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
@@ -219,24 +223,7 @@ describe('client certificates', () => {
   });
 
   test('a worker connects anew by the certificate that its files hold by now', async () => {
-    const make = certificates();
-    if (!make) {
-      console.warn('exchanged certificates are not tested: no `openssl` here');
-      return;
-    }
-    const ca = readFileSync(join(folder, 'ca.pem'));
-    const refusing = (proxy = await startGrpcProxy(server.address, { ...make('localhost'), ca }));
-    const [first, second] = [make('first'), make('second')];
-    const [certificateFile, keyFile] = [join(folder, 'client.pem'), join(folder, 'client.key')];
-    writeWhole(certificateFile, first.cert);
-    writeWhole(keyFile, first.key);
-    const found = settings({
-      TEMPORAL_ADDRESS: refusing.address,
-      TEMPORAL_TLS_CLIENT_CERT_PATH: certificateFile,
-      TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile,
-      TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(folder, 'ca.pem'),
-      TEMPORAL_TLS_SERVER_NAME: 'localhost',
-    });
+    const { refusing, second, certificateFile, keyFile, found } = await exchangeable(make!);
     const log = listener();
     const worker = await startWorker('certificates', found, log);
     const servedBy = (name: string): number => refusing.served(({ certificate }) => certificate).get(name) ?? 0;
