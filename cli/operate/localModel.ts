@@ -25,7 +25,7 @@ export async function findLocalModel(
   const { modelPath, name, notes } = await resolveModel({ ...model, fallback: true }, { cachePath: cache });
   for (const note of notes) report(note);
   const { digest } = await checkModel(modelPath);
-  const configuration = configurationSchema.parse({ name: 'judge-check' });
+  const configuration = configurationSchema.parse({ name: 'local-model' });
   const { threads, device } = configuration.engine;
   return {
     name,
