@@ -10,7 +10,13 @@ import { scheduledLearningRate } from '../alignment/schedules.ts';
 import type { Figures, RunContext, UpdatePlan } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
-import type { PreferencePlan, PreferenceScore, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
+import {
+  gatherPrompts,
+  type PreferencePlan,
+  type PreferenceScore,
+  type PreferenceSequence,
+  type PreferenceShard,
+} from './preferencePlan.ts';
 import { publishPlan } from './publishPlan.ts';
 import { preferenceScores, type PreferenceScoring } from './scorePreferences.ts';
 
@@ -47,10 +53,9 @@ export async function planPreferenceUpdate(
             objective: { name: 'sft' },
             settings: iteration,
             learningRate: scheduledLearningRate(iteration, input.iteration, iteration.count),
-            sequences: taught.map(({ id, coefficient }) => ({
-              ...sequences.get(id)!,
-              weight: tokenWeight(coefficient),
-            })),
+            sequences: gatherPrompts(
+              taught.map(({ id, coefficient }) => ({ ...sequences.get(id)!, weight: tokenWeight(coefficient) })),
+            ),
           },
         ],
     configuration,

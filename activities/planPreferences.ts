@@ -11,8 +11,9 @@ import {
   verdictsByText,
   type MarkedChain,
 } from '../alignment/feedback/markedChains.ts';
-import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import { againstBadBeliefs } from '../alignment/preferences/badBeliefs.ts';
+import { tokenLimitFor } from '../engine/train/planMicroBatches.ts';
+import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardedPlan } from './types.ts';
 import { badBeliefChains } from './badBeliefs.ts';
 import { readShards } from './collectRewards.ts';
@@ -21,7 +22,8 @@ import type { DecisionArtifact } from './chooseMethod.ts';
 import { readConfiguration, readJson, readLibrary } from './inputs.ts';
 import { markedChains } from './markedChains.ts';
 import { refuseUnscorable } from './planUpdate.ts';
-import type { PreferencePlan, PreferenceSequence, PreferenceShard } from './preferencePlan.ts';
+import { gatherPrompts, type PreferencePlan, type PreferenceSequence, type PreferenceShard } from './preferencePlan.ts';
+import { shardsOf } from './publishPlan.ts';
 
 export interface PreferencesInput {
   /** 1 for the first. */
@@ -117,10 +119,11 @@ export async function planPreferences(
     ...(input.badBeliefs ? { badBeliefs: input.badBeliefs.plan } : {}),
     shards: [],
   };
-  const all = [...sequences.values()];
-  const size = configuration.shards.gradientSequences;
-  for (let start = 0; start < all.length; start += size) {
-    const shard: PreferenceShard = { sequences: all.slice(start, start + size) };
+  const { trained, shards, engine } = configuration;
+  const all = gatherPrompts([...sequences.values()]);
+  const tokenLimit = tokenLimitFor(trained === 'all', engine.microBatchTokens);
+  for (const own of shardsOf(all, shards.gradientSequences, tokenLimit)) {
+    const shard: PreferenceShard = { sequences: own };
     plan.shards.push(await store.putBytes(canonicalJson(shard), 'preference-shard'));
   }
   return {

@@ -32,3 +32,10 @@ export interface PreferenceScore {
   /** The k3 estimate of KL, summed over the tokens. */
   kl: number;
 }
+
+/**
+ * Sequences of the same prompt as neighbours, in the order in which prompts and sequences first appear: what is not the policy's own (a chain of a wrong
+ * belief, of a mark, of another request) is planned after all that is, but the engine computes the prompt of neighbours once.
+ */
+export const gatherPrompts = <T extends Pick<PreferenceSequence, 'promptTokens'>>(sequences: readonly T[]): T[] =>
+  [...Map.groupBy(sequences, ({ promptTokens }) => promptTokens.join()).values()].flat();

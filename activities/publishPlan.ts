@@ -2,7 +2,7 @@
 import type { Configuration } from '../alignment/configuration/schema.ts';
 import { groupsPerShard } from '../alignment/plan/groupsPerShard.ts';
 import type { Objective, TrainingSequence } from '../engine/policy.ts';
-import { promptGroups, tokenLimitFor } from '../engine/train/planMicroBatches.ts';
+import { promptGroups, tokenLimitFor, type ScoredSequence } from '../engine/train/planMicroBatches.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../infra/artifacts/canonicalJson.ts';
 import type { ArtifactRef, Figures, UpdatePlan } from './types.ts';
@@ -45,12 +45,12 @@ export async function publishPlan(
   };
 }
 
-/** Sequences cut between the groups that the trainer computes together, of as many groups each as hold about `shardSequences` sequences. */
-export function shardsOf(
-  sequences: readonly TrainingSequence[],
+/** Sequences cut between the groups that the engine computes together, of as many groups each as hold about `shardSequences` sequences. */
+export function shardsOf<T extends ScoredSequence>(
+  sequences: readonly T[],
   shardSequences: number,
   tokenLimit: number,
-): TrainingSequence[][] {
+): T[][] {
   const groups = promptGroups(sequences, tokenLimit);
   const perShard = groupsPerShard(shardSequences, sequences.length / groups.length);
   return Array.from({ length: Math.ceil(groups.length / perShard) }, (_, shard) =>

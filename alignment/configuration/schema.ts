@@ -198,7 +198,7 @@ const shards = z.strictObject({
     )
     .default(8)
     .describe(
-      'Sequences of one gradient activity, about: samples of one request that are computed together stay together.',
+      'Sequences of one activity of gradients or of preference scoring, about: those of one prompt that are computed together stay together.',
     ),
   scoringChains: positive.default(256).describe('Chains of one scoring activity.'),
 });

@@ -5,7 +5,7 @@ import { kto } from './kto.ts';
 import { logRatio, type SequenceScore } from './sequenceScore.ts';
 
 export interface PreferenceStep {
-  /** dLoss/dlogProb of each sequence, in the order of the preferences. */
+  /** dLoss/dlogProb of each sequence, summed over the preferences that it is part of; in the order of its first. */
   coefficients: { id: string; coefficient: number }[];
   figures: Record<string, number>;
 }
@@ -23,10 +23,12 @@ export function dpoStep(
   const { loss, coefficients, rewards } = dpo(pairs, { loss: dpoLoss, beta, labelSmoothing });
   const [chosen, rejected] = [mean(rewards.map((pair) => pair.chosen)), mean(rewards.map((pair) => pair.rejected))];
   return {
-    coefficients: pairs.flatMap((pair, index) => [
-      { id: pair.chosen.id, coefficient: coefficients[index]!.chosen },
-      { id: pair.rejected.id, coefficient: coefficients[index]!.rejected },
-    ]),
+    coefficients: summed(
+      pairs.flatMap((pair, index) => [
+        { id: pair.chosen.id, coefficient: coefficients[index]!.chosen },
+        { id: pair.rejected.id, coefficient: coefficients[index]!.rejected },
+      ]),
+    ),
     figures: {
       loss,
       'preference/loss': loss,
@@ -70,6 +72,13 @@ export function ktoStep(
       'preference/kl_estimate': klEstimate,
     },
   };
+}
+
+/** A sequence of several pairs is one sequence of the step. */
+function summed(coefficients: PreferenceStep['coefficients']): PreferenceStep['coefficients'] {
+  const byId = new Map<string, number>();
+  for (const { id, coefficient } of coefficients) byId.set(id, (byId.get(id) ?? 0) + coefficient);
+  return [...byId].map(([id, coefficient]) => ({ id, coefficient }));
 }
 
 function mean(values: readonly number[]): number {

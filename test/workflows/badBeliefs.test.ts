@@ -64,6 +64,13 @@ describe('chains under a wrong belief', () => {
       expect(chains).toHaveLength(6 * 4);
       for (const { id, weight } of sequences) if (isBelief(id)) expect(weight).toBeLessThan(0);
       expect(plan.shards.length).toBeGreaterThan(0);
+      // A chain that is preferred to two others is learnt from once; a prompt is computed once.
+      expect(new Set(sequences.map(({ id }) => id)).size).toBe(sequences.length);
+      const [shown, turns] = [new Set<string>(), sequences.map(({ promptTokens }) => promptTokens.join())];
+      for (const [place, prompt] of turns.entries()) {
+        if (prompt !== turns[place - 1]) expect(shown).not.toContain(prompt);
+        shown.add(prompt);
+      }
     }
     if (kto!.plan.method !== 'kto' || dpo!.plan.method !== 'dpo') throw new Error('KTO first, then DPO');
     const labelled = kto!.plan.labelled.filter(({ id }) => isBelief(id));

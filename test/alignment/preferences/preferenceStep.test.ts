@@ -26,6 +26,20 @@ describe('a preference step', () => {
     expect(figures['loss']).toBeCloseTo((Math.log1p(Math.exp(-1.5)) + Math.log1p(Math.exp(0.5))) / 2, 12);
   });
 
+  it('dpo: a chain of two pairs is one sequence of the step, with the sum of its coefficients', () => {
+    const [right, bad, worse] = [score('a', -10, -12), score('b', -9, -8), score('c', -8, -8)];
+    const pairs = [bad, worse].map((rejected) => ({ chosen: right, rejected }));
+    const { coefficients, figures } = dpoStep(pairs, preferenceSettings({ beta: 0.5 }));
+    // Margins 1.5 and 1.
+    const slope = (x: number) => 0.25 / (1 + Math.exp(x));
+    expect(coefficients).toEqual([
+      { id: 'a', coefficient: expect.closeTo(-slope(1.5) - slope(1), 12) as number },
+      { id: 'b', coefficient: expect.closeTo(slope(1.5), 12) as number },
+      { id: 'c', coefficient: expect.closeTo(slope(1), 12) as number },
+    ]);
+    expect(figures['preference/pairs']).toBe(2);
+  });
+
   it('kto: the baseline counts in the accuracy; without undesirable chains there is no margin', () => {
     const sequences = [
       { ...score('a', -8, -10), desirable: true },
