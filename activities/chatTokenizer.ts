@@ -1,6 +1,6 @@
 /** The tokenizer of a policy as the chain format needs it: with the reasoning turn of the model's chat template, where there is one. */
 import { openedReasoning, reasoningTags, type ReasoningTurn } from '../alignment/chains/reasoningTurn.ts';
-import { EngineError } from '../engine/policy.ts';
+import { EngineError, type PolicyWeights } from '../engine/policy.ts';
 import { loadTokenizer, type Tokenizer } from '../engine/tokenizer/tokenizer.ts';
 
 export interface ChatTokenizer extends Tokenizer {
@@ -35,6 +35,21 @@ export async function loadChatTokenizer(modelPath: string, reasoning?: Reasoning
     );
   }
   return { ...tokenizer, opened: openedReasoning(prompt) };
+}
+
+const kept = new Map<string, Promise<ChatTokenizer>>();
+const mostKept = 4;
+
+/** `loadChatTokenizer` for a model of a run, whose digest is known; the newest few stay in memory, because every shard needs one and building it takes a tenth of a second. */
+export function keptChatTokenizer(model: PolicyWeights, reasoning?: ReasoningTurn): Promise<ChatTokenizer> {
+  const key = `${model.modelDigest} ${JSON.stringify(reasoning ?? null)}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const tokenizer = loadChatTokenizer(model.modelPath, reasoning);
+  kept.set(key, tokenizer);
+  if (kept.size > mostKept) kept.delete(kept.keys().next().value!);
+  tokenizer.catch(() => kept.delete(key));
+  return tokenizer;
 }
 
 /** What the template adds for the model to go on from. */

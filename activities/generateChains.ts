@@ -5,7 +5,7 @@ import type { Configuration } from '../alignment/configuration/schema.ts';
 import type { SamplePrompt, SampleRequest } from '../engine/policy.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
-import { loadChatTokenizer, type ChatTokenizer } from './chatTokenizer.ts';
+import { keptChatTokenizer, type ChatTokenizer } from './chatTokenizer.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
@@ -33,14 +33,14 @@ export async function generateChains(
   const manifest = await runStage(dependencies, stage, async () => {
     const shard = await readJson<GenerationShard>(store, plan.shards[input.shard]!.shard);
     const policy = await localPolicy(dependencies, configuration, input.policy);
-    const tokenizer = await loadChatTokenizer(policy.modelPath, shard.reasoning);
+    const tokenizer = await keptChatTokenizer(policy, shard.reasoning);
     const engine = dependencies.engineFor(engineSettings(dependencies, configuration));
     const startedAt = performance.now();
     const sampled = shard.items.filter(({ written }) => written === undefined);
     const request: SampleRequest = {
       policy,
       ...(shard.weights ? { weights: shard.weights } : {}),
-      prompts: sampled.map((item) => encodePrompt(tokenizer, item)),
+      prompts: encodePrompts(tokenizer, sampled),
       options: {
         ...shard.sampling,
         stopTokens: tokenizer.eosTokens,
@@ -122,19 +122,22 @@ function promptId(item: GenerationItem): string {
   return `${item.requestId}#${item.firstSample}`;
 }
 
-function encodePrompt(tokenizer: ChatTokenizer, item: GenerationItem): SamplePrompt {
-  const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
-  // As plain text: a model wrote it, and what spells a special token must not end its turn.
-  const begun =
-    item.begun === undefined
-      ? []
-      : tokenizer.encode(withoutOpened(item.begun, tokenizer.opened), { allowSpecial: false });
-  return {
-    id: promptId(item),
-    tokens: [...tokens, ...begun],
-    prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : templatePrefix(tokenizer),
-    seeds: item.seeds,
-  };
+function encodePrompts(tokenizer: ChatTokenizer, items: readonly GenerationItem[]): SamplePrompt[] {
+  const ofTemplate = items.some(({ sharedMessages }) => sharedMessages === 0) ? templatePrefix(tokenizer) : 0;
+  return items.map((item) => {
+    const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
+    // As plain text: a model wrote it, and what spells a special token must not end its turn.
+    const begun =
+      item.begun === undefined
+        ? []
+        : tokenizer.encode(withoutOpened(item.begun, tokenizer.opened), { allowSpecial: false });
+    return {
+      id: promptId(item),
+      tokens: [...tokens, ...begun],
+      prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : ofTemplate,
+      seeds: item.seeds,
+    };
+  });
 }
 
 /** Tokens that the template puts in front of every first user message (a system message of its own): shared by all raw requests. */

@@ -8,6 +8,7 @@ import type { EngineSettings, LoraSettings, PolicyWeights } from '../engine/poli
 import { ALL_WEIGHTS_CONFIG } from '../engine/model/trainedWeights.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { ArtifactRef, ArtifactStore } from '../infra/artifacts/artifactStore.ts';
+import { keepLocal } from '../infra/artifacts/localFiles.ts';
 import type { PolicyState, RunContext } from './types.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import type { ModelManifest } from './plans.ts';
@@ -97,7 +98,7 @@ export async function localPolicy(
 async function localModel(dependencies: ActivityDependencies, ref: ArtifactRef): Promise<PolicyWeights> {
   const manifest = await readJson<ModelManifest>(dependencies.store, ref);
   const folder = join(dependencies.localPath, 'models', manifest.digest);
-  for (const { path, artifact } of manifest.files) await dependencies.store.fetchToFile(artifact, join(folder, path));
+  for (const { path, artifact } of manifest.files) await keepLocal(dependencies.store, artifact, join(folder, path));
   return { modelPath: manifest.entry === '.' ? folder : join(folder, manifest.entry), modelDigest: manifest.digest };
 }
 
@@ -113,7 +114,7 @@ async function localAdapter(
   const temporary = `${configFile}.${process.pid}`;
   await writeFile(temporary, JSON.stringify(adapterConfiguration(configuration)));
   await rename(temporary, configFile);
-  await store.fetchToFile(adapter, join(folder, 'adapter_model.safetensors'));
+  await keepLocal(store, adapter, join(folder, 'adapter_model.safetensors'));
   return folder;
 }
 

@@ -147,7 +147,7 @@ async function openSearch(dependencies: ActivityDependencies, run: RunContext, i
         messages,
         stages: checkpoints.map((until) => [
           until,
-          { stage: 'searchSuffix', version: 2, inputs: { ...inputs, until } },
+          { stage: 'searchSuffix', version: 3, inputs: { ...inputs, until } },
         ]),
       };
     },

@@ -14,7 +14,7 @@ export const stageVersions = {
   embedTexts: 2,
   judgeByPolicy: 2,
   judgeByEndpoint: 1,
-  computeGradients: 2,
+  computeGradients: 3,
   updatePolicy: 1,
   exportPolicy: 2,
 } as const;

@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { EngineError } from '../policy.ts';
 import { findDuplicateKey } from './duplicateKeys.ts';
 import { bfloat16ToFloat32, float16ToFloat32 } from './halfFloats.ts';
-import { readFully, writeFully } from './positionalFile.ts';
+import { blockReader, blockWriter, readFully } from './positionalFile.ts';
 
 const bytesPerElement = {
   BOOL: 1,
@@ -71,10 +71,11 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
       if (!entry) throw invalid(path, `has no tensor "${name}"`, 'Check that it belongs to this model or adapter.');
       return entry;
     };
+    const read = blockReader(file);
     const readBytes = async (name: string) => {
       const entry = entryOf(name);
       const bytes = new Uint8Array(entry.byteLength);
-      if ((await readFully(file, bytes, entry.position)) < bytes.length) {
+      if ((await read(bytes, entry.position)) < bytes.length) {
         throw invalid(
           path,
           `ends inside tensor "${name}"; it was cut after it was opened`,
@@ -124,7 +125,8 @@ export async function writeSafetensors(
   const temporaryPath = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const file = await open(temporaryPath, 'wx');
   try {
-    await writeFully(file, header);
+    const writer = blockWriter(file);
+    await writer.write(header);
     for (const [index, tensor] of sorted.entries()) {
       const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -135,8 +137,9 @@ export async function writeSafetensors(
           'Give data that fit the shape and dtype.',
         );
       }
-      await writeFully(file, bytes);
+      await writer.write(bytes);
     }
+    await writer.flush();
     await file.sync();
     await file.close();
     await rename(temporaryPath, path);

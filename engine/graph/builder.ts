@@ -141,6 +141,18 @@ export class Graph {
     return value;
   }
 
+  /**
+   * A constant of an outer graph, declared in this sub-graph too; any other value as it is. ONNX Runtime packs the weights of a graph for the operators of
+   * that graph and of the sub-graphs right in it, but not further down: there a product packs its weights anew each time it runs.
+   */
+  ownCopy(value: Value): Value {
+    const data = value.graph.initializers.find((initializer) => initializer.value === value)?.data;
+    if (!data || value.graph === this) return value;
+    const copy = this.newValue(this.uniqueName(value.name), value.dtype, value.shape);
+    this.initializers.push({ value: copy, data });
+    return copy;
+  }
+
   /** Makes a value an output of this graph, under the given name. */
   output(name: string, value: Value): Value {
     const made = value.graph === this && this.model.producers.has(value) && !this.outputs.includes(value);

@@ -47,7 +47,8 @@ export function tokenLogProbs(
     if (!training) return;
     const mean = chunk.subgraph('headMean', (branch) => {
       // Symbols, because the other branch gives another shape.
-      const averaged = (weights: Value) => op.assumeShape(op.matmul(weights, head), ['meanRows', 'meanSize']);
+      const embedding = branch.ownCopy(head);
+      const averaged = (weights: Value) => op.assumeShape(op.matmul(weights, embedding), ['meanRows', 'meanSize']);
       branch.output('headChunk.mean', averaged(probabilities));
       if (!entropyGradient) return;
       const surprise = op.mul(probabilities, op.sub(logits, normalizer));

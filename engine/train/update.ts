@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.ts';
+import type { SafetensorsFile } from '../formats/safetensors.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_FILE, writeAdapterTensors } from '../model/adapter.ts';
 import { EngineError } from '../policy.ts';
 import type { OptimizerSettings, UpdateRequest, UpdateResult } from '../policy.ts';
@@ -97,39 +98,47 @@ async function sumGradients(paths: readonly string[], adapter: FlatTensors): Pro
 async function readState(path: string | undefined, adapter: FlatTensors): Promise<Omit<AdamWState, 'parameters'>> {
   const zeros = () => new Float32Array(adapter.values.length);
   if (path === undefined) return { m: zeros(), v: zeros(), step: 0 };
-  const [m, v] = [await readFlat(path, 'm/'), await readFlat(path, 'v/')];
-  checkSame(`${path} (m)`, m, adapter);
-  checkSame(`${path} (v)`, v, adapter);
-  const file = await readSafetensors(path);
-  await file.close();
-  const step = Number(file.metadata['step']);
-  if (!Number.isInteger(step) || step < 1)
-    throw new EngineError(
-      'invalidInput',
-      `${path}: its metadata have no step; give the optimizer state that an update wrote`,
-    );
-  return { m: m.values, v: v.values, step };
-}
-
-/** Reads the tensors whose names begin with a prefix, sorted by name, as one array. */
-async function readFlat(path: string, prefix = ''): Promise<FlatTensors> {
   const file = await readSafetensors(path);
   try {
-    const names = [...file.tensors.keys()].filter((name) => name.startsWith(prefix)).sort();
-    const shapes = names.map((name) => file.tensors.get(name)!.shape);
-    const parts = [];
-    for (const name of names) parts.push(await file.readFloat32(name));
-    const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      values.set(part, offset);
-      offset += part.length;
-    }
-    return { names: names.map((name) => name.slice(prefix.length)), shapes, values };
+    const [m, v] = [await flatTensors(file, 'm/'), await flatTensors(file, 'v/')];
+    checkSame(`${path} (m)`, m, adapter);
+    checkSame(`${path} (v)`, v, adapter);
+    const step = Number(file.metadata['step']);
+    if (!Number.isInteger(step) || step < 1)
+      throw new EngineError(
+        'invalidInput',
+        `${path}: its metadata have no step; give the optimizer state that an update wrote`,
+      );
+    return { m: m.values, v: v.values, step };
   } finally {
     await file.close();
   }
 }
+
+async function readFlat(path: string): Promise<FlatTensors> {
+  const file = await readSafetensors(path);
+  try {
+    return await flatTensors(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The tensors whose names begin with a prefix, sorted by name, as one array. */
+async function flatTensors(file: SafetensorsFile, prefix = ''): Promise<FlatTensors> {
+  const names = [...file.tensors.keys()].filter((name) => name.startsWith(prefix)).sort();
+  const shapes = names.map((name) => file.tensors.get(name)!.shape);
+  const values = new Float32Array(shapes.reduce((sum, shape) => sum + sizeOf(shape), 0));
+  let offset = 0;
+  for (const name of names) {
+    const tensor = await file.readFloat32(name);
+    values.set(tensor, offset);
+    offset += tensor.length;
+  }
+  return { names: names.map((name) => name.slice(prefix.length)), shapes, values };
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, dimension) => product * dimension, 1);
 
 function checkSame(path: string, tensors: FlatTensors, adapter: FlatTensors): void {
   const describe = ({ names, shapes }: FlatTensors) => names.map((name, i) => `${name} [${shapes[i]!.join(', ')}]`);
@@ -149,7 +158,7 @@ function tensorsOf(
 ): { name: string; shape: readonly number[]; data: Float32Array }[] {
   let offset = 0;
   return names.map((name, i) => {
-    const size = shapes[i]!.reduce((product, dimension) => product * dimension, 1);
+    const size = sizeOf(shapes[i]!);
     offset += size;
     return { name, shape: shapes[i]!, data: values.subarray(offset - size, offset) };
   });

@@ -42,6 +42,8 @@ export interface ArtifactStore {
 
   /** Publishes a file as an object. Idempotent; a damaged object of the same digest is replaced. */
   putFile(path: string, kind: string): Promise<ArtifactRef>;
+  /** The same for a file that nobody will write to again: a folder store may keep a hard link to it instead of a copy. */
+  giveFile(path: string, kind: string): Promise<ArtifactRef>;
   putBytes(bytes: Uint8Array | string, kind: string): Promise<ArtifactRef>;
   /** @throws ArtifactMissingError, ArtifactCorruptError */
   getBytes(ref: ArtifactRef): Promise<Uint8Array>;

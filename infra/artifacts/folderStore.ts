@@ -81,6 +81,27 @@ class FolderStore implements ArtifactStore {
     return this.#putObject(createReadStream(path, { highWaterMark: 1 << 20 }), size, kind);
   }
 
+  async giveFile(path: string, kind: string): Promise<ArtifactRef> {
+    const { sha256: digest, bytes } = await sha256OfFile(path);
+    const temporary = this.#temporary();
+    try {
+      await link(path, temporary);
+    } catch {
+      // Another disk, or a file system without hard links.
+      return this.putFile(path, kind);
+    }
+    try {
+      const file = await open(temporary, 'r+');
+      await file.sync().finally(() => file.close());
+      const now = new Date();
+      await utimes(temporary, now, now);
+      return await this.#place({ temporary, digest, bytes }, kind);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
   async putBytes(bytes: Uint8Array | string, kind: string): Promise<ArtifactRef> {
     const buffer = Buffer.from(bytes);
     await this.#checkRoom(buffer.length);
@@ -203,7 +224,14 @@ class FolderStore implements ArtifactStore {
   }
 
   async #putObject(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, size: number, kind: string): Promise<ArtifactRef> {
-    const { temporary, digest, bytes } = await this.#spool(chunks, size);
+    return this.#place(await this.#spool(chunks, size), kind);
+  }
+
+  /** Makes a finished file in `tmp/` the object of its digest, or removes it. */
+  async #place(
+    { temporary, digest, bytes }: { temporary: string; digest: string; bytes: number },
+    kind: string,
+  ): Promise<ArtifactRef> {
     try {
       const object = this.#object(digest);
       // A sound object stays (somebody may be reading it); a damaged one is replaced in one step.
@@ -222,7 +250,7 @@ class FolderStore implements ArtifactStore {
 
   /** Writes and flushes a file in `tmp/`, hashing on the way. */
   async #spool(chunks: AsyncIterable<Buffer> | Iterable<Buffer>, size = 0) {
-    const temporary = join(this.#root, 'tmp', `${process.pid}-${randomUUID()}`);
+    const temporary = this.#temporary();
     const hash = createHash('sha256');
     let bytes = 0;
     try {
@@ -242,6 +270,10 @@ class FolderStore implements ArtifactStore {
       throw isDiskFull(error) ? new StoreFullError(this.#root, Math.max(size, bytes), undefined, error) : error;
     }
     return { temporary, digest: hash.digest('hex'), bytes };
+  }
+
+  #temporary(): string {
+    return join(this.#root, 'tmp', `${process.pid}-${randomUUID()}`);
   }
 
   async #checkRoom(bytes: number): Promise<void> {

@@ -85,6 +85,10 @@ class S3Store implements ArtifactStore {
     return { uri: this.#objectUri(found.sha256), ...found, kind };
   }
 
+  giveFile(path: string, kind: string): Promise<ArtifactRef> {
+    return this.putFile(path, kind);
+  }
+
   async putBytes(bytes: Uint8Array | string, kind: string): Promise<ArtifactRef> {
     const body = Buffer.from(bytes);
     const digest = sha256(body);

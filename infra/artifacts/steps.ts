@@ -232,7 +232,7 @@ async function publish(
   for (const [name, output] of Object.entries(outputs)) {
     refs[name] =
       'file' in output
-        ? await store.putFile(output.file, output.kind)
+        ? await store.giveFile(output.file, output.kind)
         : await store.putBytes(output.bytes, output.kind);
   }
   return refs;

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -51,6 +52,36 @@ describe('readSafetensors', () => {
     expect([...(await tensors.readFloat32('flag'))]).toEqual([1]);
     await expect(tensors.readFloat32('missing')).rejects.toThrow(/has no tensor "missing"/);
     await tensors.close();
+  });
+
+  it('gives back many small tensors and long ones among them, whatever the order they are read in', async () => {
+    // 40 MB, more than is kept of a file; lengths that fit no block.
+    const lengths = Array.from({ length: 137 }, (_, i) => (i % 40 === 7 ? 1_500_001 : 250_007 + i));
+    const tensors = lengths.map((length, i) => ({
+      name: `tensor.${i}`,
+      shape: [length],
+      dtype: 'U8' as const,
+      data: randomBytes(length),
+    }));
+    const path = join(folder, 'many.safetensors');
+    await writeSafetensors(path, tensors);
+    const opened = await readSafetensors(path);
+    const differing: string[] = [];
+    for (let i = 0; i < tensors.length; i++) {
+      const { name, data } = tensors[(i * 53) % tensors.length]!;
+      if (Buffer.compare(await opened.readBytes(name), data) !== 0) differing.push(name);
+    }
+    await opened.close();
+    expect(differing).toEqual([]);
+  });
+
+  it('says so where a file was cut after it was opened', async () => {
+    const path = join(folder, 'cut.safetensors');
+    await writeSafetensors(path, [{ name: 'a', shape: [1000], data: new Float32Array(1000) }]);
+    const opened = await readSafetensors(path);
+    await truncate(path, 2000);
+    await expect(opened.readFloat32('a')).rejects.toThrow(/ends inside tensor "a"; it was cut after it was opened/);
+    await opened.close();
   });
 
   it('refuses a path that is not there', async () => {

@@ -68,6 +68,22 @@ inEachStore('artifacts', (kind) => {
     expect(await own.has(first)).toBe(false);
   });
 
+  test('a file given away is an object too, in place of a damaged one as well, and still there for whoever gave it', async () => {
+    const own = await kind.fresh();
+    const source = join(folder, 'given.txt');
+    await writeFile(source, 'hello');
+    const ref = await own.giveFile(source, 'greeting');
+    expect(ref).toEqual({ uri: `${own.uri}/objects/${HELLO}`, sha256: HELLO, bytes: 5, kind: 'greeting' });
+    expect(await own.giveFile(source, 'greeting')).toEqual(ref);
+    expect(await readFile(source, 'utf8')).toBe('hello');
+    await rm(source);
+    await own.checkObject(ref);
+    await kind.overwrite(own, `objects/${HELLO}`, 'jello');
+    await writeFile(source, 'hello');
+    await own.giveFile(source, 'greeting');
+    await own.checkObject(ref);
+  });
+
   test('an object of many parts comes back with its digest', async () => {
     const own = await kind.fresh({ s3: { multipartBytes: 6e6, partBytes: 5 * 1024 * 1024 } });
     const bytes = randomBytes(23_000_001);

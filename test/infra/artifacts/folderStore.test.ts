@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -31,6 +31,26 @@ test('a full disk is said before anything is written, with folder, need and room
   expect((error as Error).message).toContain(`no room on the disk of ${path}: 10000000 bytes (10 MB)`);
   expect((error as Error).message).toContain('20 MB are free');
   expect(await readdir(join(path, 'objects'))).toHaveLength(1);
+  expect(await readdir(join(path, 'tmp'))).toEqual([]);
+});
+
+test('a file given away is not written a second time; put, it is copied', async () => {
+  const path = join(folder, 'given');
+  const store = await openStore(path);
+  const inodeOf = async (file: string) => (await stat(file)).ino;
+  for (const [verb, same] of [
+    ['giveFile', true],
+    ['putFile', false],
+  ] as const) {
+    const source = join(folder, verb);
+    await writeFile(source, `a file for ${verb}`);
+    await utimes(source, new Date(0), new Date(0));
+    const { sha256: digest } = await store[verb](source, 'note');
+    const object = join(path, 'objects', digest);
+    expect((await inodeOf(object)) === (await inodeOf(source))).toBe(same);
+    // As new as its put, whatever the file's own age: `cada gc` goes by it.
+    expect((await stat(object)).mtimeMs).toBeGreaterThan(Date.now() - 60_000);
+  }
   expect(await readdir(join(path, 'tmp'))).toEqual([]);
 });
 
