@@ -289,6 +289,8 @@ export interface RunProgress {
   shardsTotal: number;
   tokensPerSecond?: number;
   meanReward?: number;
+  /** Of a study, among `iteration`: units that it has made itself. The others were there already, or came to nothing. */
+  unitsMade?: number;
   /** Why the run waits or failed. */
   cause?: string;
   notes: string[];

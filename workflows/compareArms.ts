@@ -18,7 +18,7 @@ endsOnItsBuild(compareArms);
 /** Answers with the units that failed. */
 export async function compareArms(study: StudyInput, server: ServerTraits): Promise<FailedUnit[]> {
   const { studyId, units, parallel } = study;
-  const progress = startProgress(studyId, 'start', 0, units);
+  const progress = { ...startProgress(studyId, 'start', 0, units), unitsMade: 0 };
   const children: { unit: string; workflowId: string }[] = [];
   setHandler(progressQuery, () => progress);
   setHandler(activeChildQuery, () => children.at(-1)?.workflowId ?? null);
@@ -64,6 +64,7 @@ export async function compareArms(study: StudyInput, server: ServerTraits): Prom
           study,
           { unit: index, result, generation, policy: answered },
         ]);
+        progress.unitsMade += 1;
       } catch (error) {
         // A child that its operator cancelled is a unit that failed.
         if (CancellationScope.current().consideredCancelled) throw error;

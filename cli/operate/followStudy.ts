@@ -113,22 +113,24 @@ async function updateWaiting(
   }
 }
 
-/** A unit that is done sooner was there already. */
-const foundSeconds = 5;
-
-/** Seconds that the units still to be done will take, by the mean of those that were seen to be made; undefined before the first. */
+/**
+ * Seconds that the units still to be done will take, by the mean of those that were seen to be made; undefined before the first, and for a workflow of an
+ * older version, which does not say how many it made.
+ */
 export function createUnitPace(): (
-  study: Pick<RunProgress, 'iteration' | 'iterations'>,
+  study: Pick<RunProgress, 'iteration' | 'iterations' | 'unitsMade'>,
   nowSeconds: number,
 ) => number | undefined {
-  let known: { done: number; since: number } | undefined;
+  let known: { done: number; unitsMade: number; since: number | undefined } | undefined;
   let [made, spent] = [0, 0];
-  return ({ iteration: done, iterations }, now) => {
-    if (known && done > known.done && now - known.since >= foundSeconds) {
-      made += done - known.done;
+  return ({ iteration: done, iterations, unitsMade = 0 }, now) => {
+    if (known?.since !== undefined && unitsMade > known.unitsMade) {
+      made += unitsMade - known.unitsMade;
       spent += now - known.since;
     }
-    if (done !== known?.done) known = { done, since: now };
+    // Who comes later has not seen when the unit at work began. The time of one that came to nothing is nobody's.
+    const since = known || unitsMade === 0 ? now : undefined;
+    if (done !== known?.done) known = { done, unitsMade, since };
     return made === 0 ? undefined : (spent / made) * (iterations - done);
   };
 }

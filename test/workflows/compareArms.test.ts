@@ -5,6 +5,7 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { AnsweredUnit, FailedUnit, OpenedUnit, StudyInput } from '../../activities/studyPlans.ts';
 import { taskQueues, type ArtifactRef, type RunContext } from '../../activities/types.ts';
+import { progressQuery } from '../../workflows/messages.ts';
 import { startTestServer, type TestServer } from '../servers/temporalServer.ts';
 
 const ref = (name: string): ArtifactRef => ({ uri: `file:///${name}`, sha256: name, bytes: 1, kind: 'test' });
@@ -102,6 +103,9 @@ test('units that are done are passed over, one that fails hinders no other and i
     units[3]!.inference,
   ]);
   expect(seen.most).toBe(1);
+  expect(await client.workflow.getHandle('one-by-one').query(progressQuery)).toMatchObject({
+    ...{ iteration: 4, iterations: 4, unitsMade: 2 },
+  });
 }, 60_000);
 
 test('several units are at work at the same time where the study says so', async () => {
