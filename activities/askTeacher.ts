@@ -106,7 +106,7 @@ async function askForTexts(
 ): Promise<TeacherReply[]> {
   const context = Context.current();
   const asking = {
-    endpoint: endpointFor(run.runId, teacher, teacherKeyVariable),
+    endpoint: endpointFor(store, run.runId, teacher, teacherKeyVariable),
     cache: storedReplies(store, 'replies'),
   };
   const { model, temperature, maxTokens, seed, maxUnanswered } = writingSettings(teacher);
@@ -155,7 +155,7 @@ function asTeacherFailure(failures: readonly unknown[], questions: number): unkn
   if (spent) {
     return operatorFailure(
       'Teacher',
-      `the teacher has ${failures.length} of ${questions} chains of this shard still to write, but ${(spent as Error).message}: raise teacher.maxCalls or teacher.maxCost in the configuration and start it (${kept}), or start this run again, which gives its workers the same budget once more`,
+      `the teacher has ${failures.length} of ${questions} chains of this shard still to write, but ${(spent as Error).message}: raise teacher.maxCalls or teacher.maxCost in the configuration and start it: another run (${kept})`,
     );
   }
   const [first] = failures;

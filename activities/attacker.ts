@@ -38,7 +38,7 @@ const tries = 2;
 export function openAttacker(store: ArtifactStore, run: RunContext, settings: ResolvedAttacks['attacker']): Attacker {
   if (!settings) throw operatorFailure('Attacker', 'the attack needs an attacker: a model behind an endpoint');
   const { temperature: _, maxTokens, ...address } = settings;
-  const endpoint = endpointFor(run.runId, address, attackerKeyVariable);
+  const endpoint = endpointFor(store, run.runId, address, attackerKeyVariable);
   const cache = storedReplies(store, 'replies');
   const tally = newTally();
   const failures = { refused: 0, malformed: 0, unasked: 0 };

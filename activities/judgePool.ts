@@ -28,7 +28,7 @@ import type { Figures, RunContext } from './types.ts';
 /** The judge of these settings. The key is taken from `CADA_JUDGE_API_KEY`; a local server may need none. */
 export function rubricJudgeFor(store: ArtifactStore, runId: string, settings: JudgeSettings): RubricJudge {
   return createRubricJudge(
-    endpointFor(runId, settings, judgeKeyVariable),
+    endpointFor(store, runId, settings, judgeKeyVariable),
     gradingSettings(settings),
     storedReplies(store),
   );
@@ -42,7 +42,7 @@ export function outcomeJudgeFor<T>(
   question: OutcomeQuestion<T>,
 ): (judged: JudgedText, signal?: AbortSignal) => Promise<AskedOutcome<T>> {
   return createOutcomeJudge(
-    endpointFor(runId, settings, judgeKeyVariable),
+    endpointFor(store, runId, settings, judgeKeyVariable),
     gradingSettings(settings),
     storedReplies(store),
     question,

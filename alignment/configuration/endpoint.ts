@@ -36,12 +36,10 @@ export const endpointLimits = {
   requestsPerMinute: z.number().positive().optional().describe('Of one worker; absent = no limit.'),
   timeoutSeconds: z.number().positive().optional().describe('Of one attempt; absent = 60.'),
   attempts: positive.max(20).optional().describe('Of one question; absent = 5.'),
-  maxCalls: positive.optional().describe('Budget of calls of one worker; absent = no limit.'),
-  maxCost: z
-    .number()
-    .positive()
+  maxCalls: positive
     .optional()
-    .describe('Budget of money of one worker, by the two prices; absent = no limit.'),
+    .describe('Budget of calls of a run, over all its workers and restarts; absent = no limit.'),
+  maxCost: z.number().positive().optional().describe('Budget of money of a run, by the two prices; absent = no limit.'),
   inputPrice: z.number().min(0).optional().describe('Of a million input tokens.'),
   outputPrice: z.number().min(0).optional().describe('Of a million output tokens.'),
 };

@@ -4,7 +4,7 @@ import { DocumentCorruptError } from './errors.ts';
 import { Trace, eachAtOnce, indexStore } from './lineage.ts';
 import type { UnreadableReferrer } from './lineage.ts';
 import { listOtherWork, type OtherWorkDocument } from './otherWork.ts';
-import { loadRun } from './runs.ts';
+import { loadRun, spendingFolder } from './runs.ts';
 import { forgetStep } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
@@ -81,7 +81,10 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
   await trace.settle();
 
   const documents: string[] = [];
-  for (const runId of forgotten) for await (const key of store.listDocuments(`runs/${runId}/`)) documents.push(key);
+  for (const id of forgotten) {
+    for await (const key of store.listDocuments(`runs/${id}/`)) documents.push(key);
+    for await (const key of store.listDocuments(spendingFolder(id))) documents.push(key);
+  }
   const otherWork = new Map<string, Garbage['otherWork'][number]>();
   for await (const { id, kind, key } of listOtherWork(store)) {
     if (forgotten.has(id)) documents.push(key);

@@ -156,6 +156,9 @@ export type HistoryOwner = 'run' | 'other work';
 export const historyFolder = (id: string, owner: HistoryOwner): string =>
   owner === 'run' ? `${runFolder(id)}history/` : `histories/${checkSegment(id, 'id')}/`;
 
+/** Documents with what a run, an evaluation or a study has spent of its budgets (infra/endpoints/storedSpending.ts). */
+export const spendingFolder = (id: string): string => `spending/${checkSegment(id, 'id')}/`;
+
 /** Keeps a workflow's finished history; an earlier one of the same name is replaced. */
 export async function saveHistory(
   store: ArtifactStore,

@@ -23,9 +23,24 @@ export interface ChatEndpointSettings {
   /** First pause between attempts; it doubles, to 30 s at most, and is drawn between nothing and that. */
   pauseMs?: number;
   /** Absent = no limit. Every attempt counts as a call. */
-  budget?: { calls?: number; cost?: number };
+  budget?: Budget;
   /** In any money, a million tokens. */
   price?: { input: number; output: number };
+}
+
+export interface Budget {
+  calls?: number;
+  cost?: number;
+}
+
+/** Counts what is asked for and paid, against a budget: of this endpoint alone, or together with others (storedSpending.ts). */
+export interface Spending {
+  /** As far as it is known here; it only grows. */
+  readonly known: { calls: number; cost: number };
+  /** Counts a call that is about to be made. @throws EndpointError where the budget is spent */
+  takeCall(): Promise<void>;
+  /** Counts what a reply has cost. */
+  pay(cost: number): Promise<void>;
 }
 
 export interface ChatQuestion {
@@ -52,7 +67,7 @@ export interface ChatReply {
 export interface ChatEndpoint {
   /** @throws EndpointError */
   ask(question: ChatQuestion): Promise<ChatReply>;
-  /** What all questions so far have come to. */
+  /** What all questions to this endpoint so far have come to. */
   readonly spent: { calls: number; inputTokens: number; outputTokens: number; cost: number };
 }
 
@@ -71,25 +86,29 @@ export class EndpointError extends Error {
 
 const longestPauseMs = 30_000;
 
-/** @param random uniform numbers for the jitter. @default Math.random */
-export function openChatEndpoint(settings: ChatEndpointSettings, random: () => number = Math.random): ChatEndpoint {
+/**
+ * @param random uniform numbers for the jitter. @default Math.random
+ * @param spending where calls and costs are counted. @default here alone
+ */
+export function openChatEndpoint(
+  settings: ChatEndpointSettings,
+  random: () => number = Math.random,
+  spending: Spending = ownSpending(settings.budget),
+): ChatEndpoint {
   const limit = pLimit(settings.concurrency);
   const bucket = settings.requestsPerMinute === undefined ? undefined : createTokenBucket(settings.requestsPerMinute);
   const spent = { calls: 0, inputTokens: 0, outputTokens: 0, cost: 0 };
 
   const askPatiently = async (question: ChatQuestion): Promise<ChatReply> => {
     for (let attempt = 1; ; attempt++) {
-      requireBudget(settings, spent);
+      // Where nothing is left, nobody waits for their turn to hear of it.
+      requireBudget(settings.budget, spending.known);
       await bucket?.take(question.signal);
-      // What others have asked meanwhile counts too.
-      requireBudget(settings, spent);
+      await spending.takeCall();
       spent.calls += 1;
+      let reply: ChatReply;
       try {
-        const reply = await askOnce(settings, question);
-        spent.inputTokens += reply.inputTokens;
-        spent.outputTokens += reply.outputTokens;
-        spent.cost += reply.cost;
-        return reply;
+        reply = await askOnce(settings, question);
       } catch (error) {
         question.signal?.throwIfAborted();
         const lasting = error instanceof EndpointError && error.fault === 'refused';
@@ -97,13 +116,32 @@ export function openChatEndpoint(settings: ChatEndpointSettings, random: () => n
         const asked = error instanceof Turned ? error.retryAfterMs : undefined;
         const pause = Math.min((settings.pauseMs ?? 500) * 2 ** (attempt - 1), longestPauseMs);
         await sleep(asked ?? random() * pause, undefined, question.signal ? { signal: question.signal } : {});
+        continue;
       }
+      spent.inputTokens += reply.inputTokens;
+      spent.outputTokens += reply.outputTokens;
+      spent.cost += reply.cost;
+      await spending.pay(reply.cost);
+      return reply;
     }
   };
   return { ask: (question) => limit(() => askPatiently(question)), spent };
 }
 
-function requireBudget({ budget }: ChatEndpointSettings, spent: ChatEndpoint['spent']): void {
+function ownSpending(budget: Budget | undefined): Spending {
+  const known = { calls: 0, cost: 0 };
+  return {
+    known,
+    takeCall: async () => {
+      requireBudget(budget, known);
+      known.calls += 1;
+    },
+    pay: async (cost) => void (known.cost += cost),
+  };
+}
+
+/** @throws EndpointError */
+export function requireBudget(budget: Budget | undefined, spent: Spending['known']): void {
   if (budget?.calls !== undefined && spent.calls >= budget.calls) {
     throw new EndpointError('budget', `the budget of ${budget.calls} calls is spent`);
   }

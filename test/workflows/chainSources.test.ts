@@ -136,6 +136,11 @@ describe('a teacher', () => {
     expect(outcome.state).toBe('waiting');
     expect(record.cause).toMatch(/the budget of 6 calls is spent: raise teacher\.maxCalls or teacher\.maxCost/);
     expect(rich.seen).toHaveLength(6);
+    const spent = [];
+    for await (const key of installation.store.listDocuments('spending/poor/')) {
+      spent.push((await installation.store.getDocument(key))!.value);
+    }
+    expect(spent).toEqual([{ calls: 6, cost: 0 }]);
 
     const more = configured({ source: 'teacher' }, { teacher: settings });
     expect((await installation.train('rich', { configuration: more })).outcome.state).toBe('done');

@@ -9,6 +9,7 @@ import { announceWork, listOtherWork, saveWork } from '../../../infra/artifacts/
 import { listRuns, saveHistory, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
+import { storedSpending } from '../../../infra/endpoints/storedSpending.ts';
 import { computeStep, generationOf, smallRun } from './runWithSteps.ts';
 import { inEachStore, storeKinds } from './storeKinds.ts';
 import type { RunningStoreKind } from './storeKinds.ts';
@@ -98,6 +99,7 @@ inEachStore('garbage', (kind) => {
     const [questions, library] = [await put([{ id: 'q' }], 'suite-questions'), await put({}, 'library')];
     const known = { target: 'model', run: { runId: 'evaluation-1', library }, questions };
     await announceWork(store, 'evaluation', 'evaluation-1', known);
+    await storedSpending(store, 'evaluation-1', 'judge', { calls: 5 }).takeCall();
     expect((await findGarbage(store, later)).objects).toEqual([]);
     const shard = await put({ items: ['asked'] }, 'generation-shard');
     const step = await computeStep(store, generationOf(shard), 'chains', '{"chain":"answered"}\n');
@@ -116,7 +118,7 @@ inEachStore('garbage', (kind) => {
       [questions, library, shard, step.outputs['chains']!, scores, result].map(({ sha256 }) => sha256).sort(),
     );
     expect(garbage.steps.map(({ key }) => key)).toEqual([step.key]);
-    expect(garbage.documents).toEqual(['evaluations/evaluation-1.json']);
+    expect(garbage.documents.sort()).toEqual(['evaluations/evaluation-1.json', 'spending/evaluation-1/judge.json']);
     await removeGarbage(store, garbage);
     expect(await count(store.listObjects())).toBe(0);
   });
