@@ -7,6 +7,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import protobuf from 'protobufjs';
+import { shortReferences } from './shortReferences.ts';
 
 /** Payloads can't be encrypted or decrypted; the message says which setting to mend. */
 export class PayloadKeyError extends Error {
@@ -62,13 +63,16 @@ export function createPayloadCodec(keys: readonly PayloadKey[]): PayloadCodec {
   };
 }
 
-/** What clients and workers hand to the SDK: the codec, and failures whose message and stack trace are payloads too where there are keys. */
+/** What clients and workers hand to the SDK: payloads that stay small, the codec, and failures whose message and stack trace are payloads too where there are keys. */
 export function dataConverter(env: NodeJS.ProcessEnv): DataConverter {
   const keys = payloadKeys(env);
   // Loaded by the SDK with require(), in the worker and inside the workflows' sandbox.
   const extension = import.meta.filename.endsWith('.ts') ? '.ts' : '.js';
   const failureConverterPath = import.meta.filename.replace(/payloadCodec\.[jt]s$/, `encodedFailures${extension}`);
-  return { payloadCodecs: [createPayloadCodec(keys)], ...(keys.length > 0 ? { failureConverterPath } : {}) };
+  return {
+    payloadCodecs: [shortReferences, createPayloadCodec(keys)],
+    ...(keys.length > 0 ? { failureConverterPath } : {}),
+  };
 }
 
 export function encryptPayload(payload: Payload, keys: readonly PayloadKey[]): Payload {

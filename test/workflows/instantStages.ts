@@ -27,6 +27,7 @@ import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactSto
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { evaluationFigures } from '../../alignment/evaluation/figures.ts';
 import { loadRun, saveRun } from '../../infra/artifacts/runs.ts';
+import { dataConverter } from '../../infra/temporal/payloadCodec.ts';
 import { versioningOf } from '../../workers/versioning.ts';
 import type { RunInput } from '../../workflows/alignPolicy.ts';
 import { carriedOver } from '../../workflows/carriedMemory.ts';
@@ -88,16 +89,20 @@ export function instantConfiguration(iteration: Record<string, unknown> = {}, na
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 let runtime: object | undefined;
 
-/** @param options.build of the control worker; absent = it is not versioned. */
+/**
+ * @param options.build of the control worker; absent = it is not versioned.
+ * @param options.storeFolder below the cluster's own folder. @default 'store'
+ */
 export async function startInstantCluster({
   build,
+  storeFolder = 'store',
   ...options
-}: TestServerOptions & { build?: Build } = {}): Promise<InstantCluster> {
+}: TestServerOptions & { build?: Build; storeFolder?: string } = {}): Promise<InstantCluster> {
   const home = await mkdtemp(join(tmpdir(), 'cada-instant-'));
   const server = await startTestServer({ searchAttributes: { [stateAttribute]: 'Keyword' }, ...options });
-  const store = await openStore(join(home, 'store'));
+  const store = await openStore(join(home, storeFolder));
   const connection = await Connection.connect({ address: server.address });
-  const client = new Client({ connection });
+  const client = new Client({ connection, dataConverter: dataConverter({}) });
   const cluster: Pick<InstantCluster, 'script' | 'calls'> = { script: { generationShards: 1 }, calls: [] };
   runtime ??= Runtime.install({ logger: new DefaultLogger('ERROR') });
   bundle ??= bundleWorkflowCode({ workflowsPath: resolve('workflows/index.ts'), logger: new DefaultLogger('ERROR') });
@@ -108,6 +113,7 @@ export async function startInstantCluster({
       connection: native,
       taskQueue,
       activities,
+      dataConverter: dataConverter({}),
       maxHeartbeatThrottleInterval: '100ms',
       shutdownForceTime: '2s',
       ...(kind === 'control'

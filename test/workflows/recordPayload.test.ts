@@ -2,11 +2,12 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { saveRun } from '../../activities/records.ts';
 import { summariseEvaluation } from '../../activities/summariseEvaluation.ts';
 import type { ActivityDependencies } from '../../activities/dependencies.ts';
-import type { ArtifactRef, Figures, RunContext, RunPlan, RunRecord } from '../../activities/types.ts';
+import type { ArtifactRef, Figures, IterationLineage, RunContext, RunPlan, RunRecord } from '../../activities/types.ts';
 import { benchmarkNames } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { harmfulShare } from '../../alignment/benchmarks/kinds.ts';
 import { longestReasonBytes } from '../../alignment/governance/decision.ts';
@@ -15,8 +16,10 @@ import type { RequestKind } from '../../alignment/library/library.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { loadRun } from '../../infra/artifacts/runs.ts';
+import { shortReferences } from '../../infra/temporal/shortReferences.ts';
 import { evaluationCardFigures } from '../../workflows/cardFigures.ts';
 import { carriedOver, restored } from '../../workflows/carriedMemory.ts';
+import type { SuitesInput } from '../../workflows/evaluateSuites.ts';
 import { recordOf, startMemory, type RunAtWork, type RunMemory } from '../../workflows/runMemory.ts';
 import { makeChain, makeScored } from '../alignment/makeChain.ts';
 import { libraryFiles, makeRequest } from '../alignment/makeLibrary.ts';
@@ -83,8 +86,14 @@ beforeAll(async () => {
 });
 
 /** As on S3; people name buckets and prefixes. */
-const storeUri = 's3://alignment-artifacts-eu-central/teams/safety';
-const artifact = (kind: string, at = storeUri): ArtifactRef => ({
+const shortStore = 's3://alignment-artifacts-eu-central/teams/safety';
+/** The longest name that a bucket can have, and a prefix of 200 characters. */
+const longStore = `s3://${'b'.repeat(63)}/${'teams/'.repeat(33)}of`;
+let storeUri = shortStore;
+afterEach(() => {
+  storeUri = shortStore;
+});
+const artifact = (kind: string, at: string = storeUri): ArtifactRef => ({
   uri: `${at}/objects/${'0'.repeat(64)}`,
   ...{ sha256: '0'.repeat(64), bytes: 1_234_567_890, kind },
 });
@@ -142,6 +151,44 @@ test('has all figures of its evaluations', () => {
   expect(figures['refusal/harmful']).toBeCloseTo(1 / 3, 12);
   expect(figures['refusal/harmful/unseen']).toBeCloseTo(1 / 3, 12);
   expect(figures['strongreject-attacks/refusal/harmful']).toBeCloseTo(1 / 3, 12);
+});
+
+/** Of a value in the payload that a server gets, metadata and all; what comes out of it is what went in. */
+async function sent(value: unknown): Promise<number> {
+  const [payload] = await shortReferences.encode([defaultPayloadConverter.toPayload(value)!]);
+  const [back] = await shortReferences.decode([payload!]);
+  expect(defaultPayloadConverter.fromPayload(back!)).toEqual(JSON.parse(JSON.stringify(value)));
+  const metadata = Object.entries(payload!.metadata!).reduce(
+    (sum, [name, { length }]) => sum + name.length + length,
+    0,
+  );
+  return metadata + payload!.data!.length;
+}
+
+test.each([
+  ['short', shortStore],
+  ['long', longStore],
+])('travels in payloads of at most 4096 bytes where the address of the store is %s', async (_, address) => {
+  storeUri = address;
+  const work = atWork();
+  const [memory, release] = carriedOver(rememberedMost());
+  const { policy } = work.memory;
+  const round = { plan: artifact('plan'), chains: artifact('chains'), rewards: artifact('rewards') };
+  const lineage: IterationLineage = {
+    ...{ epoch: 12, iteration: 997, parent: '0'.repeat(64), policy: policy!, ...round },
+    refills: [round, round, round],
+    ...{ preferences: artifact('preferences'), validation: artifact('validation') },
+    ...{ updatePlan: artifact('update-plan'), evaluation: artifact('evaluation') },
+  };
+  const suites: SuitesInput = {
+    run: { ...run, configuration: artifact('configuration'), library: artifact('library') },
+    questions: artifact('suite-questions'),
+    ...{ judge: artifact('judge-settings'), guard: artifact('guard-settings'), attacks: artifact('attack-settings') },
+    ...{ policy: policy!, faithfulness: true },
+  };
+  const whole = { record: recordOf(work), release: release!, memory, lineage, suites };
+  const sizes = Object.entries(whole).map(async ([name, value]) => [name, await sent(value)] as const);
+  for (const [name, size] of await Promise.all(sizes)) expect.soft(size, name).toBeLessThanOrEqual(4096);
 });
 
 test('travels in payloads of at most 4096 bytes, with everything that a configuration can ask for; so does its release', () => {
