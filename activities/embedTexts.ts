@@ -10,7 +10,7 @@ import type { GpuDependencies } from './dependencies.ts';
 import { reportOf } from './generateChains.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
-import { deviceFigures, runStage, withEngine, withinMemory, type Stage } from './stage.ts';
+import { measuredWithinMemory, runStage, withEngine, type Stage } from './stage.ts';
 import type { ArtifactRef, RunContext, ShardedPlan, ShardReport, UnembeddedTexts } from './types.ts';
 import { stageVersions } from './versions.ts';
 
@@ -48,24 +48,16 @@ export async function embedTexts(
       id: String(index),
       tokens: tokenizer.encode(text, { allowSpecial: false }),
     }));
-    const startedAt = performance.now();
-    const { result } = await withinMemory(
-      dependencies,
-      engineSettings(dependencies, configuration),
-      async (engine) => ({
-        vectors: await withEngine(engine, (onProgress) => engine.embed({ model: policy, texts: encoded }, onProgress)),
-        peakMemoryBytes: await engine.peakMemoryBytes(),
-        device: deviceFigures(dependencies, engine),
-      }),
+    const settings = engineSettings(dependencies, configuration);
+    const { value: vectors, figures } = await measuredWithinMemory(dependencies, settings, (engine) =>
+      withEngine(engine, (onProgress) => engine.embed({ model: policy, texts: encoded }, onProgress)),
     );
     return {
-      outputs: { vectors: { bytes: Buffer.concat(result.vectors.map(bytesOf)), kind: 'text-vectors' } },
+      outputs: { vectors: { bytes: Buffer.concat(vectors.map(bytesOf)), kind: 'text-vectors' } },
       figures: {
         texts: texts.length,
         tokens: encoded.reduce((sum, { tokens }) => sum + tokens.length, 0),
-        seconds: (performance.now() - startedAt) / 1000,
-        peakMemoryBytes: result.peakMemoryBytes,
-        ...result.device,
+        ...figures,
       },
     };
   });

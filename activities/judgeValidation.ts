@@ -35,7 +35,7 @@ import {
 import { askAll, judgeFigures, outcomeJudgeFor } from './judgePool.ts';
 import type { ModelManifest, ShardList } from './plans.ts';
 import { requestsById } from './rewardChains.ts';
-import { deviceFigures, runStage, withEngine, withinMemory, type Stage } from './stage.ts';
+import { measuredWithinMemory, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface ValidationShard {
@@ -73,19 +73,11 @@ export async function judgeByPolicy(
         completionTokens: tokenizer.encode(answer, { allowSpecial: false }),
       }));
     });
-    const startedAt = performance.now();
-    const { result } = await withinMemory(
-      dependencies,
-      engineSettings(dependencies, configuration),
-      async (engine) => ({
-        logProbs: await withEngine(engine, (onProgress) =>
-          engine.logProbs({ policy, temperature: 1, sequences }, onProgress),
-        ),
-        peakMemoryBytes: await engine.peakMemoryBytes(),
-        device: deviceFigures(dependencies, engine),
-      }),
+    const settings = engineSettings(dependencies, configuration);
+    const { value: logProbs, figures } = await measuredWithinMemory(dependencies, settings, (engine) =>
+      withEngine(engine, (onProgress) => engine.logProbs({ policy, temperature: 1, sequences }, onProgress)),
     );
-    const sums = result.logProbs.map((row) => row.reduce((sum, value) => sum + value, 0));
+    const sums = logProbs.map((row) => row.reduce((sum, value) => sum + value, 0));
     const outcomes = answers.map(({ request }, index): JudgedOutcome => {
       const probability = selfProbability(sums[2 * index]!, sums[2 * index + 1]!);
       return { ...outcomeOf(request, probability > 0.5), probability };
@@ -94,9 +86,7 @@ export async function judgeByPolicy(
       outputs: { outcomes: { bytes: canonicalJson(outcomes), kind: 'validation-outcomes' } },
       figures: {
         tokens: sequences.reduce((sum, one) => sum + one.promptTokens.length + one.completionTokens.length, 0),
-        seconds: (performance.now() - startedAt) / 1000,
-        peakMemoryBytes: result.peakMemoryBytes,
-        ...result.device,
+        ...figures,
       },
     };
   });

@@ -8,7 +8,7 @@ import type { GpuDependencies } from './dependencies.ts';
 import { reportOf } from './generateChains.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, readLibrary } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
-import { deviceFigures, runStage, withEngine, withinMemory } from './stage.ts';
+import { measuredWithinMemory, runStage, withEngine } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface UtilityInput {
@@ -46,35 +46,25 @@ export async function measureUtility(
   };
   const manifest = await runStage(dependencies, stage, async () => {
     const weights = await localPolicy(dependencies, configuration, policy);
-    const startedAt = performance.now();
     const sequences = chains.map(({ requestId, promptTokens, tokens }) => ({
       id: requestId,
       promptTokens,
       completionTokens: tokens,
     }));
-    const { result } = await withinMemory(
-      dependencies,
-      engineSettings(dependencies, configuration),
-      async (engine) => ({
-        logProbs: await withEngine(engine, (onProgress) =>
-          engine.logProbs({ policy: weights, temperature: 1, sequences }, onProgress),
-        ),
-        peakMemoryBytes: await engine.peakMemoryBytes(),
-        device: deviceFigures(dependencies, engine),
-      }),
+    const settings = engineSettings(dependencies, configuration);
+    const { value: logProbs, figures } = await measuredWithinMemory(dependencies, settings, (engine) =>
+      withEngine(engine, (onProgress) => engine.logProbs({ policy: weights, temperature: 1, sequences }, onProgress)),
     );
     const losses = chains.map(({ requestId, tokens }, row): AnswerLoss => ({
       requestId,
       tokens: tokens.length,
-      loss: -result.logProbs[row]!.reduce((sum, value) => sum + value, 0) / tokens.length,
+      loss: -logProbs[row]!.reduce((sum, value) => sum + value, 0) / tokens.length,
     }));
     return {
       outputs: { losses: { bytes: canonicalJson(losses), kind: 'answer-losses' } },
       figures: {
         tokens: losses.reduce((sum, { tokens }) => sum + tokens, 0),
-        seconds: (performance.now() - startedAt) / 1000,
-        peakMemoryBytes: result.peakMemoryBytes,
-        ...result.device,
+        ...figures,
       },
     };
   });

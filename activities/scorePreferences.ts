@@ -9,7 +9,7 @@ import { reportOf } from './generateChains.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson } from './inputs.ts';
 import type { ModelManifest } from './plans.ts';
 import type { PreferencePlan, PreferenceScore, PreferenceShard } from './preferencePlan.ts';
-import { deviceFigures, runStage, withEngine, withinMemory, type Stage } from './stage.ts';
+import { measuredWithinMemory, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface PreferenceScoring {
@@ -35,27 +35,17 @@ export async function scorePreferences(
     // In the first iteration the policy is its own reference.
     const isReference = input.policy.adapter?.sha256 === input.reference.adapter?.sha256;
     const reference = isReference ? undefined : await localPolicy(dependencies, configuration, input.reference);
-    const startedAt = performance.now();
-    const { result } = await withinMemory(dependencies, engineSettings(dependencies, configuration), async (engine) => {
+    const settings = engineSettings(dependencies, configuration);
+    const { value, figures } = await measuredWithinMemory(dependencies, settings, async (engine) => {
       const logProbs = (weights: PolicyWeights): Promise<number[][]> =>
         withEngine(engine, (onProgress) => engine.logProbs({ policy: weights, temperature: 1, sequences }, onProgress));
       const current = await logProbs(policy);
-      return {
-        current,
-        reference: reference ? await logProbs(reference) : current,
-        peakMemoryBytes: await engine.peakMemoryBytes(),
-        device: deviceFigures(dependencies, engine),
-      };
+      return { current, reference: reference ? await logProbs(reference) : current };
     });
-    const scores = sequences.map(({ id }, row) => scoreOf(id, result.current[row]!, result.reference[row]!));
+    const scores = sequences.map(({ id }, row) => scoreOf(id, value.current[row]!, value.reference[row]!));
     return {
       outputs: { scores: { bytes: canonicalJson(scores), kind: 'preference-scores' } },
-      figures: {
-        tokens: scores.reduce((sum, { tokens }) => sum + tokens, 0),
-        seconds: (performance.now() - startedAt) / 1000,
-        peakMemoryBytes: result.peakMemoryBytes,
-        ...result.device,
-      },
+      figures: { tokens: scores.reduce((sum, { tokens }) => sum + tokens, 0), ...figures },
     };
   });
   return reportOf(manifest);

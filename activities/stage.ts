@@ -105,6 +105,20 @@ export async function withinMemory<T>(
   }
 }
 
+/** The same, with the figures of the call that a step keeps: its seconds, the engine's memory, and where it ran. */
+export async function measuredWithinMemory<T>(
+  dependencies: GpuDependencies,
+  settings: EngineSettings,
+  call: (engine: KillableEngine) => Promise<T>,
+): Promise<{ value: T; figures: Record<string, number | string> }> {
+  const startedAt = performance.now();
+  const { result } = await withinMemory(dependencies, settings, async (engine) => ({
+    value: await call(engine),
+    figures: { peakMemoryBytes: await engine.peakMemoryBytes(), ...deviceFigures(dependencies, engine) },
+  }));
+  return { value: result.value, figures: { seconds: (performance.now() - startedAt) / 1000, ...result.figures } };
+}
+
 /** What fitted before in this process, so that each shard does not run out of memory anew. */
 const fitting = new Map<string, number>();
 

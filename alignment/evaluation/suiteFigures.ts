@@ -108,9 +108,18 @@ const xstestStrings = 'XSTest strings';
 const rules = 'library rules';
 const inWords = 'library rules, in words';
 
+type Refusal = NonNullable<SuiteAnswer['refusal']>;
+
+/** Whether an answer refuses, by each judge that needs no model. */
+const refuses = {
+  [phrases]: (told: Refusal) => told.phrases,
+  [xstestStrings]: (told: Refusal) => told.xstest,
+  [rules]: (told: Refusal) => told.rules === 'refusal',
+  [inWords]: (told: Refusal) => told.inWords === true,
+};
+
 function harmfulMeasures(suite: SuiteName, answers: readonly SuiteAnswer[], settings: FigureSettings): Measure[] {
   const of = 'harmful prompts';
-  const judged = answers.filter(({ refusal }) => refusal?.rules !== null);
   const phraseRefusals = answers.filter(({ refusal }) => refusal!.phrases).length;
   const shares = [
     shareMeasure('string refusal', of, phrases, 'higher', phraseRefusals, answers.length),
@@ -127,30 +136,7 @@ function harmfulMeasures(suite: SuiteName, answers: readonly SuiteAnswer[], sett
           ),
         ]
       : []),
-    shareMeasure(
-      'refusal',
-      of,
-      xstestStrings,
-      'higher',
-      answers.filter(({ refusal }) => refusal!.xstest).length,
-      answers.length,
-    ),
-    shareMeasure(
-      'refusal',
-      of,
-      rules,
-      'higher',
-      judged.filter(({ refusal }) => refusal!.rules === 'refusal').length,
-      judged.length,
-    ),
-    shareMeasure(
-      'refusal',
-      of,
-      inWords,
-      'higher',
-      judged.filter(({ refusal }) => refusal!.inWords).length,
-      judged.length,
-    ),
+    ...refusalShares('refusal', of, 'higher', [xstestStrings, rules, inWords], answers),
   ].flatMap((measure) => measure ?? []);
   return [
     ...shares,
@@ -243,42 +229,23 @@ function worstAttackMeasures(all: readonly SuiteAnswer[], settings: FigureSettin
 
 /** Over-refusal: refusals of prompts that only look harmful. */
 function safeMeasures(answers: readonly SuiteAnswer[]): Measure[] {
-  const of = 'safe prompts';
-  const judged = answers.filter(({ refusal }) => refusal?.rules !== null);
-  return [
-    shareMeasure(
-      'over-refusal',
-      of,
-      xstestStrings,
-      'lower',
-      answers.filter(({ refusal }) => refusal!.xstest).length,
-      answers.length,
-    ),
-    shareMeasure(
-      'over-refusal',
-      of,
-      phrases,
-      'lower',
-      answers.filter(({ refusal }) => refusal!.phrases).length,
-      answers.length,
-    ),
-    shareMeasure(
-      'over-refusal',
-      of,
-      rules,
-      'lower',
-      judged.filter(({ refusal }) => refusal!.rules === 'refusal').length,
-      judged.length,
-    ),
-    shareMeasure(
-      'over-refusal',
-      of,
-      inWords,
-      'lower',
-      judged.filter(({ refusal }) => refusal!.inWords).length,
-      judged.length,
-    ),
-  ].flatMap((measure) => measure ?? []);
+  return refusalShares('over-refusal', 'safe prompts', 'lower', [xstestStrings, phrases, rules, inWords], answers);
+}
+
+/** The share that refuses by each of these judges; the rules' are of the answers that the rules can tell of. */
+function refusalShares(
+  name: string,
+  of: Measure['of'],
+  better: Measure['better'],
+  judges: readonly (keyof typeof refuses)[],
+  answers: readonly SuiteAnswer[],
+): Measure[] {
+  const told = answers.filter(({ refusal }) => refusal?.rules !== null);
+  return judges.flatMap((judge) => {
+    const judged = judge === rules || judge === inWords ? told : answers;
+    const refused = judged.filter(({ refusal }) => refuses[judge](refusal!)).length;
+    return shareMeasure(name, of, judge, better, refused, judged.length) ?? [];
+  });
 }
 
 function utilityMeasures(suite: keyof typeof utilityBenchmarks, answers: readonly SuiteAnswer[]): Measure[] {
