@@ -8,6 +8,7 @@ import { shippedConfiguration } from '../packageRoot.ts';
 import { duration } from '../progress/wording.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { indent, sideBySide } from '../terminal.ts';
+import { namedRunArgument, storeOption } from '../runArguments.ts';
 
 export function addTryCommand(program: Command, context: CommandContext): void {
   program
@@ -32,9 +33,9 @@ export function addAskCommand(program: Command, context: CommandContext): void {
   program
     .command('ask')
     .description("Answers one request with a run's base and aligned model, side by side.")
-    .argument('<run>', 'run id, or its beginning')
+    .argument(...namedRunArgument)
     .argument('<request>', 'the request, in quotes')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .option('--json', 'for scripts')
     .action(async (named: string, text: string, options: { store?: string; json?: true }) => {
       requireText(text);

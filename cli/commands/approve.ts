@@ -6,7 +6,8 @@ import { print } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import { operatorName } from '../operatorName.ts';
-import { isOver, requestFor, storeOption } from './operate.ts';
+import { namedRunArgument, storeOption } from '../runArguments.ts';
+import { isOver, requestFor } from './operate.ts';
 
 interface DecisionFlags {
   by: string;
@@ -15,7 +16,6 @@ interface DecisionFlags {
   store?: string;
 }
 
-const runArgument = ['<run>', 'run id, or its beginning'] as const;
 const byOption = ['--by <name>', 'who decides'] as const;
 const whyOption = ['--why <text>', 'the reason: it stays in the audit log, the report and the model card'] as const;
 
@@ -23,7 +23,7 @@ export function addApproveCommand(program: Command, context: CommandContext): vo
   program
     .command('approve')
     .description('Promotes the policy of a run that awaits approval.')
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .requiredOption(...byOption)
     .requiredOption(...whyOption)
     .option('--despite <text>', 'why it is released although not all criteria are met')
@@ -35,7 +35,7 @@ export function addRejectCommand(program: Command, context: CommandContext): voi
   program
     .command('reject')
     .description('Leaves the policy of a run that awaits approval a candidate. Its artifacts stay.')
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .requiredOption(...byOption)
     .requiredOption(...whyOption)
     .option(...storeOption)

@@ -5,6 +5,7 @@ import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../exitCodes.ts';
+import { runArgument, storeOption } from '../runArguments.ts';
 
 interface AuditFlags {
   store?: string;
@@ -18,10 +19,10 @@ export function addAuditCommand(program: Command, context: CommandContext): void
     .description(
       'Prints the audit log of a run: who decided or changed what, when and why. Checks that no entry was altered, removed or inserted since; exit code 1 where one was.',
     )
-    .argument('[run]', 'run id, or its beginning (default: the latest)')
+    .argument(...runArgument)
     .option('--verify', 'only check the log')
     .option('--json', 'for scripts')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .action(async (named: string | undefined, flags: AuditFlags) => {
       const [{ runIdIn }, { openStore }, { readAudit }] = await Promise.all([
         import('../runs.ts'),

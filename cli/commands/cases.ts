@@ -8,6 +8,7 @@ import { placesOf, print, printJson, remark, type CommandContext } from '../cont
 import { badInput } from '../errors.ts';
 import { shippedConfiguration } from '../packageRoot.ts';
 import { plainTable } from '../terminal.ts';
+import { storeOption } from '../runArguments.ts';
 
 export function addCasesCommand(program: Command, context: CommandContext): void {
   const cases = program
@@ -53,7 +54,7 @@ function addDraft(cases: Command, context: CommandContext): void {
     .option('--run <run>', "the run's aligned model writes, under its configuration")
     .option('--teacher', 'the teacher of the configuration writes, its key from CADA_TEACHER_API_KEY')
     .option('--out <file>', 'file of the drafts', 'case-drafts.json')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .option('--json', 'for scripts')
     .action(async (config: string | undefined, flags: DraftFlags) => {
       if (flags.run !== undefined && config !== undefined)

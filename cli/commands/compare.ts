@@ -7,6 +7,7 @@ import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { Comparison } from '../operate/compareStudy.ts';
 import { plainTable } from '../terminal.ts';
+import { storeOption } from '../runArguments.ts';
 
 interface CompareFlags {
   data?: string;
@@ -29,7 +30,7 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
     )
     .argument('<study>', 'study file (docs/studies.md)')
     .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .option('--units <file>', 'units that another machine has done: the units.jsonl of its result')
     .option('--interim', 'what the units that are done come to, without doing more')
     .option('--pass-over', 'stop a run that waits for its operator, name its unit as failed, and go on with the next')

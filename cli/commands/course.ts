@@ -9,7 +9,8 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { AskedCourse } from '../operations.ts';
 import { byOption, operatorName } from '../operatorName.ts';
-import { isOver, requestFor, storeOption } from './operate.ts';
+import { detachOption, namedRunArgument, storeOption, waitOption } from '../runArguments.ts';
+import { isOver, requestFor } from './operate.ts';
 import { followTraining, withPinnedMarks } from './train.ts';
 
 interface CourseFlags {
@@ -19,17 +20,13 @@ interface CourseFlags {
   by?: string;
 }
 
-const runArgument = ['<run>', 'run id, or its beginning'] as const;
-const detachOption = ['--detach', 'hand the run to an external Temporal server and its workers, and return'] as const;
-const waitOption = ['--wait', 'stay when the run waits for its operator'] as const;
-
 export function addSetCommand(program: Command, context: CommandContext): void {
   program
     .command('set')
     .description(
       'Changes settings of a run from its next iteration on: `cada set RUN iteration.learningRate=1e-4`. What was changed, and when, stays in its lineage.',
     )
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .argument('<changes...>', 'name=number, as in the configuration')
     .option(...byOption)
     .option(...storeOption)
@@ -45,7 +42,7 @@ export function addRollBackCommand(program: Command, context: CommandContext): v
     .description(
       'Goes back to the policy that an iteration left, and on from there with other samples. What came after it stays in the store, but is no part of the run any more.',
     )
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .requiredOption('--to <iteration>', 'number of a finished iteration; 0 is where the iterations began', wholeNumber)
     .option(...detachOption)
     .option(...waitOption)
@@ -60,7 +57,7 @@ export function addExtendCommand(program: Command, context: CommandContext): voi
   program
     .command('extend')
     .description('Adds iterations to a run, also to one that is done: it then evaluates, exports and reports anew.')
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .requiredOption('--iterations <n>', 'how many more', wholeNumber)
     .option(...detachOption)
     .option(...waitOption)
@@ -77,7 +74,7 @@ export function addForkCommand(program: Command, context: CommandContext): void 
     .description(
       'Starts a run that branches off another after one of its iterations, with a configuration of its own. It shares what comes before, and does only what differs. The same command goes on with it.',
     )
-    .argument(...runArgument)
+    .argument(...namedRunArgument)
     .argument('<config>', 'configuration file; model and lora must be those of the other run')
     .requiredOption(
       '--from <iteration>',

@@ -4,6 +4,7 @@ import picocolors from 'picocolors';
 import { placesOf, print, printJson } from '../context.ts';
 import type { CommandContext } from '../context.ts';
 import { exitCodes } from '../exitCodes.ts';
+import { storeOption } from '../runArguments.ts';
 import type { Check } from '../../infra/doctor/check.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
@@ -13,7 +14,7 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
     .description(
       'Checks machine, Node, Temporal, store, model, disk and memory; says what to do. Changes and downloads nothing.',
     )
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .option('--json', 'for scripts: {ok, checks: [{name, state, found, remedy}]}')
     .action(async (options: { store?: string; json?: true }) => {
       const operations = await context.operations();

@@ -17,6 +17,7 @@ import type { CommandContext } from '../context.ts';
 import { badInput } from '../errors.ts';
 import type { Evaluation } from '../operate/evaluation.ts';
 import { plainTable } from '../terminal.ts';
+import { storeOption } from '../runArguments.ts';
 import { describeAttacks, readAttackSettings } from './evaluateAttacks.ts';
 
 interface EvaluateFlags {
@@ -89,7 +90,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       '--guard <model|file>',
       'guard model that judges harm: folder, .gguf file, hub id, or a .yaml file with the settings of `guardModel`',
     )
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .option('--json', 'for scripts')
     .action(async (target: string, flags: EvaluateFlags) => {
       if (!flags.suite && flags.faithfulness === undefined)

@@ -4,6 +4,7 @@ import { datasetConfigs, type DatasetConfig } from '../../alignment/dataset/data
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { placesOf, print, printJson, remark, type CommandContext } from '../context.ts';
 import type { ExportedDataset } from '../operate/exportDataset.ts';
+import { runArgument, storeOption } from '../runArguments.ts';
 
 interface DatasetFlags {
   out: string;
@@ -20,7 +21,7 @@ export function addExportCommand(program: Command, context: CommandContext): voi
     .description(
       "Writes a run's chains as a dataset: Parquet files and a card, as `datasets` and TRL read them. Two configs: `sft` (chains to imitate) and `preference` (a better and a worse chain of one request). The folder is written whole or not at all.",
     )
-    .argument('[run]', 'run id, or its beginning (default: the latest)')
+    .argument(...runArgument)
     .requiredOption('--out <folder>', 'folder to be made; it must be empty or not there')
     .addOption(new Option('--only <config>', 'one config instead of both').choices(datasetConfigs))
     .addOption(
@@ -29,7 +30,7 @@ export function addExportCommand(program: Command, context: CommandContext): voi
         .default('chosen'),
     )
     .option('--json', 'for scripts')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .action(async (run: string | undefined, { out, only, include, store, json }: DatasetFlags) => {
       const { exportDataset } = await import('../operate/exportDataset.ts');
       const exported = await exportDataset({

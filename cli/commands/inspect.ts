@@ -10,9 +10,7 @@ import { formatFigure } from '../progress/wording.ts';
 import type { CourseChange, RunRecord } from '../../activities/types.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { indent, plainTable } from '../terminal.ts';
-
-const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
-const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;
+import { runArgument, storeOption } from '../runArguments.ts';
 
 interface StoreOptions {
   store?: string;

@@ -4,8 +4,7 @@ import { countMarks, currentMarks, verdicts, type Mark, type MarkVerdict } from 
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { placesOf, print, printJson, remark, type CommandContext } from '../context.ts';
 import { plainTable } from '../terminal.ts';
-
-const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
+import { namedRunArgument, runArgument, storeOption } from '../runArguments.ts';
 
 interface MarkFlags {
   as: MarkVerdict;
@@ -21,7 +20,7 @@ export function addMarkCommand(program: Command, context: CommandContext): void 
     .description(
       "Keeps what a reviewer says of one chain: `right`, `wrong-refusal`, `harmful`, `leak`, or `none` to take it back. The chain's latest mark counts, all are kept.",
     )
-    .argument('<run>', 'run id, or its beginning')
+    .argument(...namedRunArgument)
     .argument('<chain>', 'name of the chain, as `cada chains` and the report show it')
     .requiredOption('--as <verdict>', verdicts.join(', '), verdictOf)
     .requiredOption('--by <name>', 'who says so')
@@ -48,7 +47,7 @@ export function addMarksCommand(program: Command, context: CommandContext): void
   const marks = program
     .command('marks')
     .description('Lists what reviewers said of the chains of a run; `cada marks import` reads a file of it.')
-    .argument('[run]', 'run id, or its beginning (default: the latest)')
+    .argument(...runArgument)
     .option('--all', 'also marks that later ones have replaced')
     .option('--json', 'for scripts')
     .option(...storeOption)
@@ -67,7 +66,7 @@ export function addMarksCommand(program: Command, context: CommandContext): void
   marks
     .command('import')
     .description("Keeps the marks of a file: JSON Lines, as the report's page offers them. All of them, or none.")
-    .argument('<run>', 'run id, or its beginning')
+    .argument(...namedRunArgument)
     .argument('<file>', 'the file')
     .option('--json', 'for scripts')
     .option(...storeOption)

@@ -12,10 +12,8 @@ import type { ControlVerb, WorkerKind } from '../operations.ts';
 import { byOption, operatorName } from '../operatorName.ts';
 import { approvalHint } from '../release.ts';
 import { openProgressDisplay } from '../progress/display.ts';
+import { runArgument, storeOption } from '../runArguments.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
-
-export const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
-const runArgument = ['[run]', 'run id, or its beginning (default: the latest)'] as const;
 
 export function addWatchCommand(program: Command, context: CommandContext): void {
   program

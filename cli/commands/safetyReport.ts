@@ -1,6 +1,7 @@
 /** `cada safety-report`: a model card made from what the store knows of a run. */
 import type { Command } from 'commander';
 import { placesOf, print, printJson, remark, type CommandContext } from '../context.ts';
+import { runArgument, storeOption } from '../runArguments.ts';
 
 interface SafetyReportFlags {
   out?: string;
@@ -14,10 +15,10 @@ export function addSafetyReportCommand(program: Command, context: CommandContext
     .description(
       "Writes a run's safety report (a model card made from its lineage: data, judges, figures, decisions, limits) as Markdown and HTML into the run's folder and says where.",
     )
-    .argument('[run]', 'run id, or its beginning (default: the latest)')
+    .argument(...runArgument)
     .option('--out <folder>', 'write it there instead')
     .option('--json', 'what it says, for scripts; writes nothing unless --out is given')
-    .option('--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)')
+    .option(...storeOption)
     .action(async (named: string | undefined, flags: SafetyReportFlags) => {
       const [{ findRun }, { gatherSafety, writeSafetyReport }, { safetyReport }, { runFolders }] = await Promise.all([
         import('../runs.ts'),

@@ -8,10 +8,9 @@ import { badInput } from '../errors.ts';
 import { exitCodes } from '../exitCodes.ts';
 import type { CollectedGarbage } from '../operations.ts';
 import { plainTable } from '../terminal.ts';
+import { runArgument, storeOption } from '../runArguments.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import type { Verification } from '../../infra/artifacts/verify.ts';
-
-const storeOption = ['--store <address>', 'artifact store (default: CADA_STORE, else in CADA_HOME)'] as const;
 
 interface VerifyFlags {
   store?: string;
@@ -25,7 +24,7 @@ export function addVerifyCommand(program: Command, context: CommandContext): voi
     .description(
       'Reads every artifact of a run again and compares its digest; tells what is rotten or missing, what refers to it and what to do. Exit code 1 where something is.',
     )
-    .argument('[run]', 'run id, or its beginning (default: the latest)')
+    .argument(...runArgument)
     .option('--repair', 'remove rotten outputs of steps, so that they are computed again when a run needs them')
     .option('--json', 'for scripts')
     .option(...storeOption)

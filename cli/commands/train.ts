@@ -16,6 +16,7 @@ import { approvalHint } from '../release.ts';
 import { openProgressDisplay } from '../progress/display.ts';
 import { createRunTimeLeft } from '../progress/runTimeLeft.ts';
 import { firstLine } from '../progress/wording.ts';
+import { detachOption, waitOption } from '../runArguments.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 
 interface TrainOptions {
@@ -39,8 +40,8 @@ export function addTrainCommand(program: Command, context: CommandContext): void
     .argument('[config]', 'configuration file (default: ./cada.yaml if there is one, else the shipped demo)')
     .option('--resume', 'only go on with a run that was started before (without a file: the latest)')
     .option('--fresh', 'start another run of the same configuration')
-    .option('--detach', 'hand the run to an external Temporal server and its workers, and return')
-    .option('--wait', 'stay when the run waits for its operator')
+    .option(...detachOption)
+    .option(...waitOption)
     .option('--plan', 'show stages, tokens, time, disk and memory, and start nothing')
     .option(...byOption)
     .option(
