@@ -141,21 +141,31 @@ export function currentApiKey(first: string, env: NodeJS.ProcessEnv, holdsMs = A
   };
 }
 
-/** What a client connects with: its certificate is read again for each connection that it makes, its API key for each call. */
-function clientOptions(first: TemporalConnectionOptions, env: NodeJS.ProcessEnv): ConnectionOptions {
+/** A client's connection, not yet made: its certificate is read again for each one that it makes, its API key for each call. */
+function clientConnection(
+  first: TemporalConnectionOptions,
+  env: NodeJS.ProcessEnv,
+  connectTimeout: number,
+): Connection {
   const { apiKey, tls, ...options } = first;
-  if (apiKey !== undefined) return { ...first, apiKey: currentApiKey(apiKey, env) };
-  if (typeof tls !== 'object' || !tls.clientCertPair) return { ...options, ...(tls !== undefined && { tls }) };
+  const key = apiKey === undefined ? undefined : currentApiKey(apiKey, env);
+  if (typeof tls !== 'object' || !tls.clientCertPair) {
+    return Connection.lazy({ ...first, connectTimeout, ...(key && { apiKey: key }) });
+  }
   const { serverNameOverride: name } = tls;
   const read = (): TemporalConnectionOptions['tls'] => {
     const target = resolveTemporal(env);
     return target.kind === 'external' ? target.connection.tls : undefined;
   };
-  return {
+  const connection = Connection.lazy({
     ...options,
+    connectTimeout,
     credentials: renewedCertificate(tls, read),
     ...(name && { channelArgs: { 'grpc.ssl_target_name_override': name, 'grpc.default_authority': name } }),
-  };
+  });
+  // Among the options the SDK takes no key beside credentials.
+  if (key) connection.setApiKey(key);
+  return connection;
 }
 
 function readProfile(env: NodeJS.ProcessEnv): ClientConfigProfile {
@@ -191,11 +201,9 @@ export async function connectClient(
   const converter = dataConverter(process.env);
   let connection: Connection | undefined;
   try {
-    const opened = await Connection.connect({
-      ...clientOptions(endpoint.connection ?? { address: endpoint.address }, process.env),
-      connectTimeout: timeoutMs,
-    });
+    const opened = clientConnection(endpoint.connection ?? { address: endpoint.address }, process.env, timeoutMs);
     connection = opened;
+    await opened.ensureConnected();
     const serverVersion = await opened.withDeadline(Date.now() + timeoutMs, async () => {
       const { serverVersion } = await opened.workflowService.getSystemInfo({});
       await opened.workflowService.describeNamespace({ namespace: endpoint.namespace });

@@ -11,7 +11,7 @@ import type { ExternalTemporal } from '../../../infra/temporal/connection.ts';
 import { renewCredentials } from '../../../infra/temporal/renewedCredentials.ts';
 import type { RenewalOptions } from '../../../infra/temporal/renewedCredentials.ts';
 import { startGrpcProxy } from '../../servers/grpcProxy.ts';
-import type { GrpcProxy } from '../../servers/grpcProxy.ts';
+import type { Caller, GrpcProxy } from '../../servers/grpcProxy.ts';
 import { eventually, startTestServer } from '../../servers/temporalServer.ts';
 import type { TestServer } from '../../servers/temporalServer.ts';
 
@@ -165,8 +165,8 @@ function certificates(): ((name: string) => { key: Buffer; cert: Buffer }) | und
 const make = certificates();
 if (!make) console.warn('skipped: client certificates: no `openssl` here');
 
-/** A server that asks for a certificate, and settings that name the first of two. */
-async function exchangeable(makePair: NonNullable<typeof make>) {
+/** A server that asks for a certificate, and settings that name the first of two. @param more settings besides */
+async function exchangeable(makePair: NonNullable<typeof make>, more: NodeJS.ProcessEnv = {}) {
   const ca = readFileSync(join(folder, 'ca.pem'));
   const refusing = (proxy = await startGrpcProxy(server.address, { ...makePair('localhost'), ca }));
   const [first, second] = [makePair('first'), makePair('second')];
@@ -179,6 +179,7 @@ async function exchangeable(makePair: NonNullable<typeof make>) {
     TEMPORAL_TLS_CLIENT_KEY_PATH: keyFile,
     TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(folder, 'ca.pem'),
     TEMPORAL_TLS_SERVER_NAME: 'localhost',
+    ...more,
   });
   return { refusing, second, certificateFile, keyFile, found };
 }
@@ -242,5 +243,67 @@ describe.skipIf(!make)('client certificates', () => {
     await worker.stop();
     // The worker said good-bye by the new certificate, and asked for nothing by the old one after it had gone.
     expect(refusing.refused).toEqual([]);
+  });
+
+  const nameOf = (caller: Caller): string => `${caller.certificate} ${caller.apiKey}`;
+  const giveApiKey = (key: string): void => writeWhole(toml, `[profile.default]\napi_key = "${key}"\n`);
+
+  test('with an API key besides, a client shows both as they are by now', async () => {
+    giveApiKey('key-1');
+    const more = { TEMPORAL_CONFIG_FILE: toml };
+    const { refusing, second, certificateFile, keyFile, found } = await exchangeable(make!, more);
+    refusing.accepts = (caller) => nameOf(caller) === 'first key-1';
+    for (const [name, value] of Object.entries(found.env)) vi.stubEnv(name, value);
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    try {
+      const client = await connectClient(found.target);
+      const describeNamespace = () => client.connection.workflowService.describeNamespace({ namespace: 'default' });
+      // Another key goes with the connection there is.
+      giveApiKey('key-2');
+      refusing.accepts = (caller) => nameOf(caller) === 'first key-2';
+      vi.advanceTimersByTime(11_000);
+      expect((await describeNamespace()).namespaceInfo?.name).toBe('default');
+
+      writeWhole(certificateFile, second.cert);
+      writeWhole(keyFile, second.key);
+      giveApiKey('key-3');
+      refusing.accepts = (caller) => nameOf(caller) === 'second key-3';
+      vi.advanceTimersByTime(11_000);
+      refusing.cut();
+      expect((await describeNamespace()).namespaceInfo?.name).toBe('default');
+      expect(refusing.refused).toEqual([]);
+      expect([...refusing.served(nameOf).keys()]).toEqual(['first key-1', 'first key-2', 'second key-3']);
+      await client.close();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('with an API key besides, a worker shows both as they are by now', async () => {
+    giveApiKey('key-1');
+    const more = { TEMPORAL_CONFIG_FILE: toml };
+    const { refusing, second, certificateFile, keyFile, found } = await exchangeable(make!, more);
+    const servedBy = (name: string): number => refusing.served(nameOf).get(name) ?? 0;
+    const log = listener();
+    const worker = await startWorker('both', found, log);
+    const renewed = () => log.said.filter((text) => text === 'credentials of the Temporal server renewed').length;
+    await eventually('polls by the first of both', () => servedBy('first key-1') > 3);
+    giveApiKey('key-2');
+    await eventually('the new key', () => renewed() === 1);
+    refusing.accepts = (caller) => nameOf(caller) === 'first key-2';
+    // Polls that were begun by the first key end.
+    refusing.cut();
+    await eventually('polls by the second key', () => servedBy('first key-2') > 0);
+
+    refusing.accepts = (caller) => ['first key-2', 'second key-3'].includes(nameOf(caller));
+    giveApiKey('key-3');
+    writeWhole(certificateFile, second.cert);
+    writeWhole(keyFile, second.key);
+    await eventually('the new connection', () => servedBy('second key-3') > 0);
+    refusing.accepts = (caller) => nameOf(caller) === 'second key-3';
+    refusing.cut();
+    const before = servedBy('second key-3');
+    await eventually('polls by the last of both', () => servedBy('second key-3') > before);
+    await worker.stop();
   });
 });
