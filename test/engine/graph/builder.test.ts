@@ -78,6 +78,40 @@ describe('graphs run', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('a weight declared again two sub-graphs down is packed there: a row has the same bits alone and among others', async () => {
+    const [inner, columns, rows] = [577, 203, 16];
+    const numbers = (count: number, seed: number) =>
+      Float32Array.from({ length: count }, (_, i) => Math.sin(seed + 12.9898 * i));
+    const [x, w] = [numbers(rows * inner, 2), numbers(inner * columns, 1)];
+    const graph = new Graph('nested');
+    const input = graph.input('x', 'float32', ['rows', inner]);
+    const weight = graph.constant(w, 'float32', [inner, columns], 'weight');
+    const flag = graph.input('flag', 'bool', []);
+    const body = graph.subgraph('body', (trip) => {
+      trip.input('iteration', 'int64', []);
+      const condition = trip.input('condition', 'bool', []);
+      const branch = (name: string) =>
+        trip.subgraph(name, (own) => own.output(`${name}.product`, op.matmul(input, own.ownCopy(weight))));
+      const [product] = op.choose(flag, branch('yes'), branch('no'));
+      trip.output('go', op.identity(condition));
+      trip.output('product', product!);
+    });
+    graph.output('products', op.loop(op.scalar(graph, 1, 'int64'), undefined, [], body, 'trips').stacked[0]!);
+    const session = await openSession(graph, settings);
+    const products = async (count: number) => {
+      const feeds = {
+        x: { data: x.slice(0, count * inner), shape: [count, inner] },
+        flag: { data: Uint8Array.of(1), shape: [] },
+      };
+      return (await session.run(feeds))['products']!.data as Float32Array;
+    };
+    const [alone, among] = [await products(1), await products(rows)];
+    await session.release();
+    expect([...alone]).toEqual([...among.subarray(0, columns)]);
+    const expected = Array.from({ length: inner }, (_, k) => x[k]! * w[k * columns + 5]!).reduce((a, b) => a + b);
+    expect(alone[5]).toBeCloseTo(expected, 3);
+  });
+
   it('a loop carries and stacks values; a branch is chosen at run time', async () => {
     const graph = new Graph('control');
     const x = graph.input('x', 'float32', []);
