@@ -8,7 +8,7 @@ import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson } from './inputs.ts';
 import { reportOf } from './generateChains.ts';
 import type { GradientShard, ModelManifest, OptimisationPlan } from './plans.ts';
-import { deviceFigures, runStage, withEngine, withinMemory, type Stage } from './stage.ts';
+import { measuredWithinMemory, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
 
 export interface UpdateStepInput {
@@ -42,17 +42,11 @@ export async function computeGradients(
       objective: shard.objective,
       outputPath,
     };
-    const startedAt = performance.now();
-    const { result, microBatchTokens } = await withinMemory(
-      dependencies,
-      engineSettings(dependencies, configuration),
-      async (engine) => ({
-        ...(await withEngine(engine, (onProgress) => engine.gradients(request, onProgress))),
-        peakMemoryBytes: await engine.peakMemoryBytes(),
-        device: deviceFigures(dependencies, engine),
-      }),
+    const settings = engineSettings(dependencies, configuration);
+    const measured = await measuredWithinMemory(dependencies, settings, (engine) =>
+      withEngine(engine, (onProgress) => engine.gradients(request, onProgress)),
     );
-    const seconds = (performance.now() - startedAt) / 1000;
+    const { value: result, figures, microBatchTokens } = measured;
     return {
       outputs: {
         gradient: { file: outputPath, kind: 'gradient' },
@@ -61,9 +55,7 @@ export async function computeGradients(
       figures: {
         tokens: result.realTokens,
         computedTokens: result.computedTokens,
-        seconds,
-        peakMemoryBytes: result.peakMemoryBytes,
-        ...result.device,
+        ...figures,
         ...(microBatchTokens === configuration.engine.microBatchTokens ? {} : { microBatchTokens }),
       },
     };

@@ -110,13 +110,14 @@ export async function measuredWithinMemory<T>(
   dependencies: GpuDependencies,
   settings: EngineSettings,
   call: (engine: KillableEngine) => Promise<T>,
-): Promise<{ value: T; figures: Record<string, number | string> }> {
+): Promise<{ value: T; figures: Record<string, number | string>; microBatchTokens: number }> {
   const startedAt = performance.now();
-  const { result } = await withinMemory(dependencies, settings, async (engine) => ({
+  const { result, microBatchTokens } = await withinMemory(dependencies, settings, async (engine) => ({
     value: await call(engine),
     figures: { peakMemoryBytes: await engine.peakMemoryBytes(), ...deviceFigures(dependencies, engine) },
   }));
-  return { value: result.value, figures: { seconds: (performance.now() - startedAt) / 1000, ...result.figures } };
+  const figures = { seconds: (performance.now() - startedAt) / 1000, ...result.figures };
+  return { value: result.value, figures, microBatchTokens };
 }
 
 /** What fitted before in this process, so that each shard does not run out of memory anew. */
