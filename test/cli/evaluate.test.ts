@@ -127,6 +127,7 @@ describe('cada evaluate', { timeout: 480_000 }, () => {
       expect(text).not.toContain('weighed against the codes');
     }
     const again = await evaluate(...withJudge);
+    expect(again.code, again.stderr).toBe(0);
     expect(again.stdout).toContain('Rubric judge: grader, own wording');
     expect(again.stdout).toContain('StrongREJECT score');
     expect(server.seen).toHaveLength(2);
