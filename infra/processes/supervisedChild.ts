@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -38,7 +38,7 @@ export interface SupervisedChild extends Stoppable {
   /** SIGTERM, then after the grace time SIGKILL to its whole process group. Harmless when it has ended. */
   stop(): Promise<ChildExit>;
   kill(signal: NodeJS.Signals): void;
-  /** The end of its log, for error messages. */
+  /** The end of what it has logged, for error messages. */
   logTail(lines?: number): Promise<string>;
 }
 
@@ -82,6 +82,7 @@ export async function startChild(spec: ChildSpec): Promise<SupervisedChild> {
   }
   mkdirSync(dirname(spec.logFile), { recursive: true });
   const log = openSync(spec.logFile, 'a');
+  const logStart = fstatSync(log).size;
   let child: ChildProcess;
   try {
     child = spawn('/bin/sh', ['-c', WATCHED, 'cada-child', spec.command, ...spec.args], {
@@ -134,7 +135,7 @@ export async function startChild(spec: ChildSpec): Promise<SupervisedChild> {
         clearTimeout(timer);
       }
     },
-    logTail: (lines = 15) => readTail(spec.logFile, lines),
+    logTail: (lines = 15) => readTail(spec.logFile, lines, logStart),
   };
 }
 
@@ -164,15 +165,23 @@ export function onParentExit(end: () => void): void {
   (process.stdin as { unref?: () => void }).unref?.();
 }
 
-/** The last lines of a file, looking at no more than its last 64 KiB; empty when there is none. */
-export async function readTail(file: string, lines: number): Promise<string> {
+const TAIL_BYTES = 65_536;
+
+/**
+ * The last lines of a file from `start` (bytes) on, looking at no more than its last 64 KiB; empty when there is none. The line in which a program in Go
+ * names its panic or fatal error stands above them where the stack behind it is longer.
+ */
+async function readTail(file: string, count: number, start: number): Promise<string> {
   const handle = await open(file, 'r').catch(() => undefined);
   if (!handle) return '';
   try {
     const { size } = await handle.stat();
-    const length = Math.min(size, 65_536);
-    const { buffer } = await handle.read({ buffer: Buffer.alloc(length), position: size - length });
-    return buffer.toString('utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    const position = Math.max(start, size - TAIL_BYTES);
+    const length = Math.max(0, size - position);
+    const { buffer } = await handle.read({ buffer: Buffer.alloc(length), position });
+    const lines = buffer.toString('utf8').trimEnd().split('\n');
+    const panic = lines.slice(0, -count).findLast((line) => /^(panic|fatal error): /.test(line));
+    return [...(panic === undefined ? [] : [panic, '...']), ...lines.slice(-count)].join('\n');
   } finally {
     await handle.close();
   }

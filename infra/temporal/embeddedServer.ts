@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { ChildExit, SupervisedChild } from '../processes/supervisedChild.ts';
-import { readTail, startChild } from '../processes/supervisedChild.ts';
+import { startChild } from '../processes/supervisedChild.ts';
 import { freePorts, isPortFree } from './freePorts.ts';
 import type { SearchAttributeKind } from './searchAttributes.ts';
 import { registerSearchAttributes } from './searchAttributes.ts';
@@ -59,8 +59,7 @@ const STOP_GRACE_MS = 10_000;
  * @throws Error with the end of the server's log when it ends or is not ready in time, or when another live process serves the same database.
  */
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
-  const setting = await chooseSetting(options);
-  let child = await launch(options, setting);
+  let { child, setting } = await launch(options, () => chooseSetting(options));
   let stopping = false;
 
   const watch = (watched: SupervisedChild): void => {
@@ -88,9 +87,11 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
     restart: async () => {
       if (stopping) throw new Error('the Temporal server has been stopped');
       if (child.running) return;
-      // The kernel may hold the dead server's port for a moment.
-      await waitUntilFree(setting.port);
-      child = await launch(options, setting);
+      ({ child, setting } = await launch(options, async () => {
+        // The kernel may hold the dead server's port for a moment.
+        await waitUntilFree(setting.port);
+        return setting;
+      }));
       watch(child);
       if (stopping) await child.stop();
     },
@@ -100,15 +101,30 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
 /** What every start on a database has to keep to, as far as it can. */
 type Setting = Pick<ServerRecord, 'port' | 'uiPort' | 'readPartitions'>;
 
-/** Tries again while the database is locked: a server that was killed lets go of it a moment after its process has ended. */
-async function launch(options: EmbeddedServerOptions, setting: Setting): Promise<SupervisedChild> {
+interface Launched {
+  child: SupervisedChild;
+  setting: Setting;
+}
+
+/** A server that was killed lets go of its database a moment after its process has ended. */
+const LOCKED = /database is locked|SQLITE_BUSY/;
+/** The server takes several ports of its own choice besides ours; another process may be quicker at any of them, upon which it exits or panics. */
+const UNLUCKY = /^(?:panic|fatal error): |address already in use|can't (?:set|use) .*port/m;
+const UNLUCKY_STARTS = 3;
+
+/** Tries again, with a setting chosen anew, after starts that fail by chance. */
+async function launch(options: EmbeddedServerOptions, choose: () => Promise<Setting>): Promise<Launched> {
   const deadline = Date.now() + PREDECESSOR_WAIT_MS;
-  for (;;) {
+  for (let unluckyStarts = 0; ;) {
+    const setting = await choose();
     try {
-      return await launchOnce(options, setting);
+      return { child: await launchOnce(options, setting), setting };
     } catch (error) {
-      const locked = /database is locked|SQLITE_BUSY/.test((error as Error).message);
-      if (!locked || Date.now() > deadline) throw error;
+      const { message } = error as Error;
+      const again = LOCKED.test(message)
+        ? Date.now() <= deadline
+        : UNLUCKY.test(message) && ++unluckyStarts < UNLUCKY_STARTS;
+      if (!again) throw error;
       await sleep(500);
     }
   }
@@ -212,7 +228,7 @@ async function untilReady(
   }
   throw new Error(
     `The Temporal server was not ready after ${Math.round(timeoutMs / 1000)} s (${(lastError as Error | undefined)?.message}). ` +
-      `The end of ${logFile}:\n${await readTail(logFile, 15)}`,
+      `The end of ${logFile}:\n${await child.logTail()}`,
     { cause: lastError },
   );
 }

@@ -156,6 +156,50 @@ it('takes another port when the old one is taken by someone else', async () => {
   }
 });
 
+/** The server's program with a script before it, in which $STARTS is a file with a line for each start so far. */
+async function unluckyBinary(name: string, script: string): Promise<string> {
+  const file = join(folder, `${name}.sh`);
+  const starts = join(folder, `${name}.starts`);
+  const text = `#!/bin/sh\nSTARTS=${starts}; echo >> $STARTS; starts=$(wc -l < $STARTS)\n${script}\nexec ${await temporalBinary()} "$@"\n`;
+  writeFileSync(file, text, { mode: 0o755 });
+  return file;
+}
+
+const startsOf = (name: string): number => readFileSync(join(folder, `${name}.starts`), 'utf8').length;
+const PANIC = `{ echo 'panic: failed to assign a free port'; echo; echo 'goroutine 1 [running]:'; seq -f 'frame %g' 40; } >&2; exit 2`;
+
+it('starts again when the server panics over a port, with another port when its own was taken meanwhile', async () => {
+  const panicking = await start({
+    binaryPath: await unluckyBinary('panics', `if [ $starts = 1 ]; then ${PANIC}; fi`),
+  });
+  expect(panicking.running).toBe(true);
+  expect(startsOf('panics')).toBe(2);
+
+  const squat = `require('node:net').createServer().listen(Number(process.argv[1]), '127.0.0.1', () => console.log('taken'))`;
+  const squatter = join(folder, 'squatter.pid');
+  const binaryPath = await unluckyBinary(
+    'taken',
+    `port=0; for argument; do [ "$previous" = --port ] && port=$argument; previous=$argument; done
+if [ $starts = 1 ]; then setsid ${process.execPath} -e "${squat}" $port > ${squatter}.log & echo $! > ${squatter}; echo $port > ${squatter}.port
+  until grep -q taken ${squatter}.log; do sleep 0.05; done; fi`,
+  );
+  try {
+    const server = await start({ binaryPath });
+    expect(startsOf('taken')).toBe(2);
+    expect(server.address).not.toBe(`127.0.0.1:${readFileSync(`${squatter}.port`, 'utf8').trim()}`);
+  } finally {
+    process.kill(Number(readFileSync(squatter, 'utf8')), 'SIGKILL');
+  }
+});
+
+it('gives up on a server that panics at every start, and names the panic above the end of its stack', async () => {
+  const binaryPath = await unluckyBinary('hopeless', PANIC);
+  await expect(start({ binaryPath })).rejects.toThrow(
+    /ended at once \(code 2\)[^]*\npanic: failed to assign a free port\n\.\.\.\nframe 26\n[^]*frame 40$/,
+  );
+  expect(startsOf('hopeless')).toBe(3);
+});
+
 it('serves the UI on the loopback address only', async () => {
   const server = await startTestServer({ ui: true });
   started.push(server);
