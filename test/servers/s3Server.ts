@@ -5,11 +5,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { freePorts } from '../../infra/temporal/freePorts.ts';
 import { buildS3Server } from './buildS3Server.ts';
 
 export interface S3Server {
@@ -49,7 +49,7 @@ export async function startS3Server(choice: S3ServerChoice): Promise<S3Server> {
 
 async function ownServer(binary: string): Promise<S3Server> {
   const folder = await mkdtemp(join(tmpdir(), 'cada-s3-'));
-  const port = await freePort();
+  const [port] = await freePorts(1);
   const credentials = { accessKeyId: 'cadatest', secretAccessKey: 'cadatestsecret' };
   let child: ChildProcess | undefined;
 
@@ -133,15 +133,4 @@ function withBuckets(endpoint: string, credentials: S3Server['credentials']) {
       return name;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
-    const server = createServer();
-    server.once('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
