@@ -36,6 +36,7 @@ export const tensorNameOf = (module: string, matrix: 'A' | 'B') => `base_model.m
 /** PiSSA, OLoRA and others also change the base model's weights whenever PEFT loads the adapter: W + scale B A would be another model. */
 const PLAIN_INITIALISATIONS = ['gaussian', 'orthogonal', 'eva', 'mica'] as const;
 const absent = (what: string) => z.null(`${what} is not supported`).optional();
+const off = (what: string) => z.literal(false, `${what} is not supported`).nullish();
 
 const adapterConfigSchema = z.looseObject({
   peft_type: z.literal('LORA'),
@@ -44,10 +45,11 @@ const adapterConfigSchema = z.looseObject({
   use_rslora: z.boolean().default(false),
   rank_pattern: z.record(z.string(), z.int().positive()).nullish(),
   alpha_pattern: z.record(z.string(), z.number().positive()).nullish(),
-  use_dora: z.literal(false).nullish(),
-  fan_in_fan_out: z.literal(false).nullish(),
-  bias: z.literal('none').nullish(),
-  modules_to_save: z.array(z.string()).max(0).nullish(),
+  use_dora: off('DoRA'),
+  fan_in_fan_out: off('a transposed weight'),
+  bias: z.literal('none', 'training biases is not supported').nullish(),
+  modules_to_save: z.array(z.string()).max(0, 'training whole modules beside the adapter is not supported').nullish(),
+  trainable_token_indices: absent('training single tokens of the embedding'),
   init_lora_weights: z
     .union([z.boolean(), z.enum(PLAIN_INITIALISATIONS)], {
       error: ({ input }) =>
@@ -55,7 +57,7 @@ const adapterConfigSchema = z.looseObject({
     })
     .nullish(),
   lora_bias: z.literal(false, 'biases are not supported').nullish(),
-  use_qalora: z.literal(false, 'QALoRA is not supported').nullish(),
+  use_qalora: off('QALoRA'),
   alora_invocation_tokens: absent('an adapter that begins at certain tokens'),
   layer_replication: absent('repeating layers'),
   use_bdlora: absent('block-diagonal LoRA'),
@@ -79,6 +81,8 @@ export async function readAdapter(folder: string, config: DecoderConfig): Promis
     const modules: AdaptedModule[] = [];
     const unused = new Set(file.tensors.keys());
     for (const [name, shape] of expectedTensors(config)) {
+      // The decoder adapts projections alone: a pair of lm_head would count when merged and be missing in training.
+      if (!name.endsWith('_proj.weight')) continue;
       const module = name.replace(/\.weight$/, '');
       const names = [tensorNameOf(module, 'A'), tensorNameOf(module, 'B')] as const;
       const entries = names.map((tensor) => file.tensors.get(tensor));
@@ -116,17 +120,23 @@ export async function readAdapter(folder: string, config: DecoderConfig): Promis
         unused.delete(tensor);
       }
     }
-    if (unused.size > 0)
-      throw new EngineError(
-        'invalidInput',
-        `${path}: tensor '${[...unused][0]}' belongs to no projection of this model. Use the adapter on the model that it was trained on.`,
-      );
+    for (const tensor of unused) throw unusableTensor(path, tensor);
     if (modules.length === 0)
       throw new EngineError('invalidInput', `${path}: no LoRA tensors. Export the adapter again.`);
     return { modules, tensors };
   } finally {
     await file.close();
   }
+}
+
+function unusableTensor(path: string, tensor: string): EngineError {
+  const elsewhere = /\.(lm_head|embed_tokens|norm|\w+_layernorm|[qk]_norm)\./.exec(tensor)?.[1];
+  return new EngineError(
+    'invalidInput',
+    elsewhere
+      ? `${path}: tensor '${tensor}' changes ${elsewhere}, which is not supported: only projections (q, k, v, o, gate, up, down) are adapted. Train the adapter on these alone.`
+      : `${path}: tensor '${tensor}' belongs to no projection of this model. Use the adapter on the model that it was trained on.`,
+  );
 }
 
 async function readAdapterConfig(path: string): Promise<z.infer<typeof adapterConfigSchema>> {

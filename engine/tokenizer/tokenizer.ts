@@ -7,9 +7,9 @@ import { EngineError } from '../policy.ts';
 import { withinTime } from '../withinTime.ts';
 import { createChatRenderer } from './chatTemplate.ts';
 import type { ChatMessage } from './chatTemplate.ts';
-import { mendPreTokenizer, setFirstSection } from './rustBehaviour.ts';
+import { mendDecoder, mendPreTokenizer, setFirstSection } from './rustBehaviour.ts';
 import { readTokenizerSource } from './tokenizerSource.ts';
-import type { PreTokenizer } from './rustBehaviour.ts';
+import type { PreTokenizer, TokenDecoder } from './rustBehaviour.ts';
 import type { AddedToken, TokenizerSource } from './tokenizerSource.ts';
 
 export type { ChatMessage } from './chatTemplate.ts';
@@ -172,7 +172,7 @@ function ownAddedTokens({ json, keptTags = [] }: TokenizerSource): AddedToken[] 
 /** What is used of the library's tokenizer, whose own declarations do not resolve for ES modules. */
 interface PlainTokenizer {
   pre_tokenizer: PreTokenizer | null;
-  decoder: { added_tokens: { content: string }[]; decode(tokens: string[]): string } | null;
+  decoder: (TokenDecoder & { added_tokens: { content: string }[]; decode(tokens: string[]): string }) | null;
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
   get_vocab(): Map<string, number>;
 }
@@ -193,6 +193,7 @@ function createPlainTokenizer({ json }: TokenizerSource, own: readonly AddedToke
     {},
   ) as PlainTokenizer;
   mendPreTokenizer(plain.pre_tokenizer);
+  mendDecoder(plain.decoder);
   // The byte-level decoder takes these as they are, not as bytes.
   if (plain.decoder) plain.decoder.added_tokens = json.added_tokens;
   return plain;

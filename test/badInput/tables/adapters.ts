@@ -77,7 +77,7 @@ export const adapterFolders: BadInput[] = [
   settings('a rank of zero', { r: 0 }, 'r: '),
   settings('a rank that is a text', { r: '2' }, 'r: '),
   settings('an alpha of zero', { lora_alpha: 0 }, 'lora_alpha: '),
-  settings('DoRA', { use_dora: true }, 'use_dora: '),
+  settings('DoRA', { use_dora: true }, 'use_dora: DoRA is not supported'),
   settings('trained biases', { bias: 'all' }, 'bias: '),
   settings('whole modules', { modules_to_save: ['lm_head'] }, 'modules_to_save'),
   settings('transposed matrices', { fan_in_fan_out: true }, 'fan_in_fan_out: '),
@@ -120,6 +120,22 @@ export const adapterFolders: BadInput[] = [
     { tensors: { [tensorNameOf('model.layers.7.self_attn.q_proj', 'A')]: { shape: [2, 8] } } },
     "layers.7.self_attn.q_proj.lora_A.weight' belongs to no projection of this model",
     otherModel,
+  ),
+  adapter(
+    'a pair of matrices on the output matrix, which only a merge would take',
+    {
+      tensors: {
+        [tensorNameOf('lm_head', 'A')]: { shape: [2, 8] },
+        [tensorNameOf('lm_head', 'B')]: { shape: [tinyConfig.vocabularySize, 2] },
+      },
+    },
+    "lm_head.lora_A.weight' changes lm_head, which is not supported",
+    'Train the adapter on these alone',
+  ),
+  settings(
+    'single tokens of the embedding',
+    { trainable_token_indices: [1] },
+    'training single tokens of the embedding',
   ),
   adapter(
     'a matrix with NaN',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeAdapterConfig } from '../../../engine/formats/peft.ts';
-import { readAdapter, writeAdapterTensors } from '../../../engine/model/adapter.ts';
+import { readAdapter, tensorNameOf, writeAdapterTensors } from '../../../engine/model/adapter.ts';
 import { freshAdapter } from '../../../engine/model/createAdapter.ts';
 import { TINY } from '../train/randomModel.ts';
 
@@ -50,5 +50,18 @@ describe('adapter_config.json', () => {
     ],
   ])('takes %s', async (_name, change) => {
     expect((await readWith(change)).modules).toEqual(freshAdapter(TINY, LORA, 'seed').modules);
+  });
+
+  it('refuses matrices on the output matrix, also where it is one of its own', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'adapter-head-'));
+    const matrix = (...shape: [number, number]) => ({ shape, data: new Float32Array(shape[0] * shape[1]) });
+    const head = new Map([
+      [tensorNameOf('lm_head', 'A'), matrix(2, TINY.hiddenSize)],
+      [tensorNameOf('lm_head', 'B'), matrix(TINY.vocabularySize, 2)],
+    ]);
+    await writeAdapterTensors(own, new Map([...freshAdapter(TINY, LORA, 'seed').tensors, ...head]));
+    writeFileSync(join(own, 'adapter_config.json'), JSON.stringify(OURS));
+    await expect(readAdapter(own, { ...TINY, tiedEmbeddings: false })).rejects.toThrow(/changes lm_head, which is not/);
+    rmSync(own, { recursive: true });
   });
 });

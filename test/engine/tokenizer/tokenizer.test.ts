@@ -127,6 +127,34 @@ describe('a tokenizer of a Hugging Face folder', () => {
   });
 });
 
+describe('byte tokens of SentencePiece vocabularies', () => {
+  // What tokenizers (Rust) decodes: bytes that are no UTF-8 together become U+FFFD each, wherever they would break.
+  it.each<[string, string[], string]>([
+    ['a whole character', ['<0xE2>', '<0x82>', '<0xAC>'], '€'],
+    ['a mark of byte order', ['<0xEF>', '<0xBB>', '<0xBF>'], '\ufeff'],
+    ['a character cut off', ['a', '<0xE2>', '<0x82>'], 'a\ufffd\ufffd'],
+    ['a whole character before one cut off', ['<0xC3>', '<0xA9>', '<0xE2>', 'a'], '\ufffd\ufffd\ufffda'],
+  ])('decodes %s', async (_name, pieces, expected) => {
+    const own = await mkdtemp(join(tmpdir(), 'cada-bytes-'));
+    const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`);
+    const pieceVocabulary = Object.fromEntries(['a', ...bytes].map((piece, i) => [piece, i]));
+    await writeFile(
+      join(own, 'tokenizer.json'),
+      JSON.stringify({
+        ...json,
+        added_tokens: [],
+        pre_tokenizer: null,
+        decoder: { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, { type: 'Fuse' }] },
+        model: { type: 'BPE', byte_fallback: true, vocab: pieceVocabulary, merges: [] },
+      }),
+    );
+    const bytesTokenizer = await loadTokenizer(own);
+    await rm(own, { recursive: true });
+    const ids = pieces.map((piece) => pieceVocabulary[piece]!);
+    expect(bytesTokenizer.decode(ids, { skipSpecial: false })).toBe(expected);
+  });
+});
+
 describe('pre-tokenizers of GGUF files', () => {
   const load = async (pre: string, change: Partial<Record<'tokens' | 'merges', string[]>> = {}) => {
     const path = join(folder, `${pre}.gguf`);
