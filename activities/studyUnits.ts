@@ -4,6 +4,7 @@ import type { UnitCost } from '../alignment/study/studyFigures.ts';
 import { engineVersion } from '../engine/version.ts';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { appendAudit } from '../infra/artifacts/audit.ts';
+import { announceStudyPlan } from '../infra/artifacts/otherWork.ts';
 import { listLine, loadRun } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
 import { generatedChains } from './generateChains.ts';
@@ -28,6 +29,8 @@ export async function openStudyUnit(
   { studyId, plan }: StudyInput,
   index: number,
 ): Promise<OpenedUnit> {
+  // A study that an older version has started has not said so.
+  await announceStudyPlan(store, studyId, plan);
   const { study, questions, judge, guard, attacks, units } = await readJson<StudyPlan>(store, plan);
   const { id, evaluation, inference, training } = units[index]!;
   const record = training && (await loadRun<RunRecord>(store, training.run.runId))?.record;

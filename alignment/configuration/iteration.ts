@@ -6,6 +6,9 @@ import { iterationMarksField } from './marks.ts';
 import { generationWeights, samplerFields } from './samplers.ts';
 import { optimizerFields, positive, requestCounts, share } from './trainingFields.ts';
 
+/** More would make the payload that tells what an iteration was made from larger than 4 KB (test/workflows/recordPayload.test.ts). */
+export const mostRefillRounds = 5;
+
 export const iteration = z.strictObject({
   count: z.int().min(0).default(3).describe('CADA iterations after the warm start.'),
   guidance: z
@@ -111,6 +114,7 @@ export const iteration = z.strictObject({
       'Leave groups without signal (all chains have advantage 0) out of the step and its normaliser, KL term included (the filter of dynamic sampling).',
     ),
   refillRounds: positive
+    .max(mostRefillRounds)
     .optional()
     .describe(
       'With skipUniform: in place of groups without signal, groups of further requests of the same kinds are drawn, at most so many times; absent = none are.',

@@ -1,10 +1,9 @@
-/** `cada codec-server`: shows encrypted payloads in the Temporal UI. */
+/** `cada codec-server`: shows encrypted and shortened payloads in the Temporal UI. */
 import { once } from 'node:events';
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { print, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
-import { badInput } from '../errors.ts';
 
 /** Where the UI of a Temporal dev server is by default. */
 const defaultOrigins = ['http://localhost:8233', 'http://127.0.0.1:8233'];
@@ -13,7 +12,7 @@ export function addCodecServerCommand(program: Command, context: CommandContext)
   program
     .command('codec-server')
     .description(
-      'Decrypts payloads for the Temporal UI and CLI with the keys of CADA_PAYLOAD_KEYS, on this machine alone, until stopped.',
+      'Shows payloads to the Temporal UI and CLI, on this machine alone, until stopped: decrypted with the keys of CADA_PAYLOAD_KEYS, and with whole addresses in place of @0.',
     )
     .option('--port <n>', 'port on 127.0.0.1', portNumber, 8888)
     .option(
@@ -27,15 +26,11 @@ export function addCodecServerCommand(program: Command, context: CommandContext)
         import('../../infra/temporal/payloadCodec.ts'),
       ]);
       const keys = payloadKeys(context.env);
-      if (keys.length === 0)
-        throw badInput(
-          `${payloadKeysVariable} is not set: there is nothing to decrypt with.`,
-          'Set it as for the workers.',
-        );
       const origins = ui ?? defaultOrigins;
       const server = await startCodecServer({ keys, port, origins });
       try {
         print(context, `Codec server: ${server.address}`);
+        if (keys.length === 0) remark(context, `${payloadKeysVariable} is not set: what is encrypted can't be shown.`);
         remark(context, `Answers pages of ${origins.join(', ')}. Ctrl-C ends it.`);
         if (!context.signal.aborted) await once(context.signal, 'abort');
       } finally {

@@ -14,6 +14,7 @@ import { stateAttribute } from '../../activities/types.ts';
 import type { Study } from '../../alignment/study/studySchema.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
+import { announceStudyPlan } from '../../infra/artifacts/otherWork.ts';
 import { artifactsFolder } from '../../infra/paths.ts';
 import { connectClient, resolveTemporal } from '../../infra/temporal/connection.ts';
 import { registerSearchAttributes } from '../../infra/temporal/searchAttributes.ts';
@@ -74,6 +75,7 @@ export async function compare(request: ComparisonRequest, report: (line: string)
   if (request.interim) return interim(store, study, read.study, request.home);
   const found = await delivered(store, study, read.study, request.home);
   if (found) return found;
+  await announceStudyPlan(store, study.studyId, study.plan);
   const { storeUri, home, signal } = request;
   const waiting = await withServer({ id: study.studyId, store, storeUri, home, signal, report }, (server) =>
     onServer(server, store, study, request, report),

@@ -107,15 +107,15 @@ export class Trace {
   }
 
   /**
-   * What studies, evaluations and draftings were made from and have come to, and what their histories name; but for those `without`. Older versions did not
-   * keep what evaluations and histories alone name, and neither does a lease that ends before the work does: of these, what is missing is gone.
+   * What studies, evaluations and draftings were made from and have come to, and what their histories name; but for those `without`. Older versions did
+   * not keep what some documents alone name, and neither does a lease that ends before the work does: of these, what is missing is gone.
    */
   async addOtherWork(without: ReadonlySet<string>): Promise<void> {
     const documents: OtherWorkDocument[] = [];
     for await (const document of listOtherWork(this.#store)) if (!without.has(document.id)) documents.push(document);
-    const mayMiss = ({ kind }: OtherWorkDocument): boolean => kind === 'evaluation' || kind === 'history';
-    for (const some of [documents.filter((one) => !mayMiss(one)), documents.filter(mayMiss)]) {
-      this.#mayMiss = some.some(mayMiss);
+    for (const mayMiss of [false, true]) {
+      const some = documents.filter((one) => one.mayMiss === mayMiss);
+      this.#mayMiss = mayMiss;
       await eachAtOnce(some, ({ key, kind }) => this.#addDocument(key, kind));
       await this.settle();
     }

@@ -1,5 +1,5 @@
 /**
- * Decrypts payloads for the Temporal UI and the `temporal` CLI, over the protocol of codec servers: POST .../decode and .../encode with
+ * Shows payloads to the Temporal UI and the `temporal` CLI as they were before they were sent (decrypted, references with the whole address of the store), over the protocol of codec servers: POST .../decode and .../encode with
  * `{"payloads": [{"metadata": {name: base64}, "data": base64}]}`, answered in kind. Listens on the loopback address; browsers are answered for the
  * origins of the UI only, and only under a loopback name, so that no other page can have payloads decrypted (nor by rebinding its own name).
  */
@@ -7,9 +7,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
 import { z } from 'zod';
-import { decryptPayload, encryptPayload, PayloadKeyError, type PayloadKey } from './payloadCodec.ts';
+import { createPayloadCodec, PayloadKeyError, type PayloadKey } from './payloadCodec.ts';
+import { shortReferences } from './shortReferences.ts';
 
 export interface CodecServerOptions {
+  /** None: what is encrypted is refused. */
   keys: readonly PayloadKey[];
   /** @default a free one */
   port?: number;
@@ -88,9 +90,13 @@ async function answer(request: IncomingMessage, { keys, origins }: CodecServerOp
   if (verb !== 'decode' && verb !== 'encode') throw new Refusal(404, 'the paths are /decode and /encode');
   if (request.method !== 'POST') throw new Refusal(405, 'payloads are sent by POST');
   const payloads = parsePayloads(await bodyOf(request));
-  const code = verb === 'decode' ? decryptPayload : encryptPayload;
+  const encryption = createPayloadCodec(keys);
   try {
-    return { status: 200, headers, json: { payloads: payloads.map((payload) => asJson(code(payload, keys))) } };
+    const coded =
+      verb === 'decode'
+        ? await shortReferences.decode(await encryption.decode(payloads))
+        : await encryption.encode(await shortReferences.encode(payloads));
+    return { status: 200, headers, json: { payloads: coded.map(asJson) } };
   } catch (error) {
     if (error instanceof PayloadKeyError) return { status: 400, headers, text: error.message };
     throw error;

@@ -184,7 +184,13 @@ test.each([
     /A worker needs a Temporal server.*TEMPORAL_ADDRESS/s,
     2,
   ],
-  ['a codec server without keys', ['codec-server'], {}, /CADA_PAYLOAD_KEYS is not set/, 2],
+  [
+    'a codec server with a key that is none',
+    ['codec-server'],
+    { CADA_PAYLOAD_KEYS: 'a:c2hvcnQ=' },
+    /CADA_PAYLOAD_KEYS: entry 1 \("a"\) has a key that is not 32 bytes in base64/,
+    3,
+  ],
   ['a codec server for a page that is none', ['codec-server', '--ui', 'localhost'], {}, /Write http:\/\/host:port/, 2],
 ])('%s', async (_, args, env: NodeJS.ProcessEnv, says, exitCode) => {
   const cwd = join(folder, `case-${number++}`);

@@ -2,8 +2,12 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readJson } from '../../activities/inputs.ts';
+import type { StudyPlan } from '../../activities/studyPlans.ts';
+import type { ArtifactRef } from '../../activities/types.ts';
 import type { StudyResult } from '../../alignment/study/studyResult.ts';
 import type { RunSummary } from '../../cli/operations.ts';
+import { openStore } from '../../infra/artifacts/artifactStore.ts';
 import { startChatServer } from '../servers/chatServer.ts';
 import { cada, type Ended, type RunOptions } from './runCommand.ts';
 import { startTinyStudy, tinyStudy, type TinyStudy } from './tinyStudy.ts';
@@ -72,6 +76,12 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(readFileSync(result.files['markdown']!, 'utf8')).toContain('| none | ');
     expect(readFileSync(result.files['latex']!, 'utf8')).toContain('\\toprule');
     expect(documents()).toHaveLength(3);
+    // Its plan is named in the store, not only by Temporal: a collection of garbage while units wait keeps what they need.
+    const store = await openStore(join(run.cwd, '.cada', 'store'));
+    const [planned] = readdirSync(join(run.cwd, '.cada', 'store', 'studyPlans', result.studyId));
+    const plan = (await store.getDocument<{ plan: ArtifactRef }>(`studyPlans/${result.studyId}/${planned!}`))!.value
+      .plan;
+    expect((await readJson<StudyPlan>(store, plan)).units.map(({ id }) => id)).toEqual(['none', 'cases-2']);
     // What its workflows did can be read, and replayed, after the server is gone.
     const kept = join(run.cwd, '.cada', 'store', 'histories', result.studyId);
     const names = readdirSync(kept);

@@ -11,6 +11,7 @@ import type { ArtifactRef, Figures, IterationLineage, RunContext, RunPlan, RunRe
 import { benchmarkNames } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { harmfulShare } from '../../alignment/benchmarks/kinds.ts';
 import { longestReasonBytes } from '../../alignment/governance/decision.ts';
+import { mostRefillRounds } from '../../alignment/configuration/iteration.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import type { RequestKind } from '../../alignment/library/library.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
@@ -176,9 +177,20 @@ test.each([
   const round = { plan: artifact('plan'), chains: artifact('chains'), rewards: artifact('rewards') };
   const lineage: IterationLineage = {
     ...{ epoch: 12, iteration: 997, parent: '0'.repeat(64), policy: policy!, ...round },
-    refills: [round, round, round],
     ...{ preferences: artifact('preferences'), validation: artifact('validation') },
     ...{ updatePlan: artifact('update-plan'), evaluation: artifact('evaluation') },
+  };
+  // Only a step of the policy gradient has rounds, and no validator decides for it.
+  const rounds = Array.from({ length: mostRefillRounds }, () => round);
+  const { preferences: _preferences, validation: _validation, ...plain } = lineage;
+  const { decision: _decision, ...trained } = policy!;
+  const refilled: IterationLineage = { ...plain, policy: trained, refills: rounds };
+  const { plan: _plan, ...generated } = round;
+  const advantages = { iteration: 997, ...generated, refills: rounds.map(({ plan: _, ...others }) => others) };
+  const missing = { harmful: 1234, plain: 1234, 'look-alike': 1234 };
+  const sampling = {
+    ...{ kind: 'iteration', iteration: 997, epoch: 12 },
+    refill: { missing, after: rounds.map(({ plan }) => plan) },
   };
   const suites: SuitesInput = {
     run: { ...run, configuration: artifact('configuration'), library: artifact('library') },
@@ -186,7 +198,8 @@ test.each([
     ...{ judge: artifact('judge-settings'), guard: artifact('guard-settings'), attacks: artifact('attack-settings') },
     ...{ policy: policy!, faithfulness: true },
   };
-  const whole = { record: recordOf(work), release: release!, memory, lineage, suites };
+  const iteration = { lineage, refilled, advantages, sampling };
+  const whole = { record: recordOf(work), release: release!, memory, ...iteration, suites };
   const sizes = Object.entries(whole).map(async ([name, value]) => [name, await sent(value)] as const);
   for (const [name, size] of await Promise.all(sizes)) expect.soft(size, name).toBeLessThanOrEqual(4096);
 });

@@ -75,6 +75,12 @@ export const trainingSettings: BadInput[] = [
     'shards.gradientSequences: ',
     'a power of two',
   ),
+  lines(
+    'more rounds of refilling than a payload holds',
+    'iteration: { skipUniform: true, refillRounds: 6 }',
+    'iteration.refillRounds: the value is not allowed',
+    'from 1 to 5',
+  ),
   lines('threads by the thousand', 'engine: { threads: 100000 }', 'engine.threads: ', 'from 1 to 256'),
   lines(
     'marks for answers that are no chains',

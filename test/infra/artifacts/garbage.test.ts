@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ArtifactRef, ArtifactStore } from '../../../infra/artifacts/artifactStore.ts';
 import { findGarbage, removeGarbage } from '../../../infra/artifacts/garbage.ts';
 import type { Garbage } from '../../../infra/artifacts/garbage.ts';
-import { announceWork, listOtherWork, saveWork } from '../../../infra/artifacts/otherWork.ts';
+import { announceStudyPlan, announceWork, listOtherWork, saveWork } from '../../../infra/artifacts/otherWork.ts';
 import { listRuns, saveHistory, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
@@ -91,6 +91,30 @@ inEachStore('garbage', (kind) => {
       ...['histories/paper-0/paper-0.1.json', 'histories/paper-1/paper-1.1.json', 'studies/paper-1/none.json'],
     ]);
     await removeGarbage(store, garbage);
+    expect(await count(listOtherWork(store))).toBe(0);
+  });
+
+  test('what the units of a study are made from stays from its beginning, under each of its plans, until it is forgotten', async () => {
+    const put = (value: unknown, kind: string) => store.putBytes(JSON.stringify(value), kind);
+    const [questions, library] = [await put([{ id: 'q' }], 'suite-questions'), await put({}, 'library')];
+    const planOf = (claim: string) =>
+      put({ study: { claim }, questions, units: [{ id: 'waits', evaluation: { library } }] }, 'study-plan');
+    const [plan, reworded, stray] = [await planOf('a'), await planOf('b'), await planOf('of nobody')];
+    for (const each of [plan, reworded, plan]) await announceStudyPlan(store, 'paper-1', each);
+    const garbage = await findGarbage(store, later);
+    expect(digests(garbage)).toEqual([stray.sha256]);
+    expect(garbage.otherWork).toEqual([{ id: 'paper-1', kind: 'study' }]);
+
+    const forgotten = await findGarbage(store, { ...later, forget: ['paper-1'] });
+    expect(digests(forgotten).sort()).toEqual(
+      [questions, library, plan, reworded, stray].map(({ sha256 }) => sha256).sort(),
+    );
+    const documents = [plan, reworded].map(({ sha256 }) => `studyPlans/paper-1/${sha256.slice(0, 16)}.json`);
+    expect([...forgotten.documents].sort()).toEqual(documents.sort());
+    // What an older version has removed from under a plan hinders nothing: the study's next start puts it again.
+    await store.deleteObject(library.sha256, inDays(1));
+    expect((await findGarbage(store, later)).refusals).toEqual([]);
+    await removeGarbage(store, forgotten);
     expect(await count(listOtherWork(store))).toBe(0);
   });
 

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import { defaultPayloadConverter } from '@temporalio/common';
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startCodecServer, type CodecServer } from '../../../infra/temporal/codecServer.ts';
+import { createPayloadCodec } from '../../../infra/temporal/payloadCodec.ts';
+import { shortReferences } from '../../../infra/temporal/shortReferences.ts';
 
 const ui = 'http://localhost:8233';
+const keys = [{ id: 'a', bytes: randomBytes(32) }];
 let server: CodecServer;
 beforeAll(async () => {
-  server = await startCodecServer({ keys: [{ id: 'a', bytes: randomBytes(32) }], origins: [ui] });
+  server = await startCodecServer({ keys, origins: [ui] });
 });
 afterAll(() => server.close());
 
@@ -32,6 +35,42 @@ describe('the codec server', () => {
     const decoded = await post('/decode', encoded, { 'x-namespace': 'default' });
     expect(await decoded.json()).toEqual({ payloads: [json] });
     expect(decoded.headers.get('cache-control')).toBe('no-store');
+  });
+
+  it('shows whole addresses of what was shortened, encrypted or not, and leaves no trace of the shortening', async () => {
+    const sha256 = 'ab'.repeat(32);
+    const ref = { uri: `s3://bucket/teams/safety/objects/${sha256}`, sha256, bytes: 5, kind: 'chains' };
+    const list = Array.from({ length: 20 }, () => ref);
+    const inJson = ({ metadata, data }: Payload) => ({
+      metadata: Object.fromEntries(
+        Object.entries(metadata!).map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
+      ),
+      data: Buffer.from(data!).toString('base64'),
+    });
+    const whole = inJson(defaultPayloadConverter.toPayload(list)!);
+    const short = await shortReferences.encode([defaultPayloadConverter.toPayload(list)!]);
+    const decoded = await post('/decode', {
+      payloads: [...short, ...(await createPayloadCodec(keys).encode(short))].map(inJson),
+    });
+    expect(await decoded.json()).toEqual({ payloads: [whole, whole] });
+    // What the CLI sends through it is as small as what a worker sends.
+    const encoded = (await (await post('/encode', { payloads: [whole] })).json()) as { payloads: (typeof json)[] };
+    expect(encoded.payloads[0]!.data.length).toBeLessThan(whole.data.length * 0.7);
+  });
+
+  it('without keys shows whole addresses, and says which key it lacks', async () => {
+    const without = await startCodecServer({ keys: [], origins: [ui] });
+    try {
+      const ask = (payloads: object[]) =>
+        fetch(`${without.address}/decode`, { method: 'POST', body: JSON.stringify({ payloads }) });
+      expect(await (await ask([json])).json()).toEqual({ payloads: [json] });
+      const { payloads } = (await (await post('/encode', { payloads: [json] })).json()) as { payloads: object[] };
+      const refused = await ask(payloads);
+      expect(refused.status).toBe(400);
+      expect(await refused.text()).toContain('encrypted with the key "a"');
+    } finally {
+      await without.close();
+    }
   });
 
   it("answers the UI's preflight and requests, and no other page", async () => {
