@@ -1,9 +1,10 @@
 /**
  * Contamination: which questions of a benchmark stand among the texts that a model is trained or prompted with. Ids and counts alone come out, never a
- * text. Exact: equal in lower case without punctuation. Near: at least `nearDuplicateOverlap` of their words in common (Jaccard), not exact.
+ * text. Exact: equal in lower case without punctuation. Near: at least `nearDuplicateOverlap` of their words in common (Jaccard), not exact. In part: neither, but
+ * `sharedRunWords` words in a row in common (n-grams).
  */
-import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
 import type { Library } from '../library/library.ts';
+import { OverlapIndex, overlapKind, type OverlapKind } from './overlapIndex.ts';
 import type { SuiteQuestion } from './suites.ts';
 
 /** Texts of one kind: a file, a split of the library. */
@@ -32,7 +33,9 @@ export interface Contamination {
   exact: number;
   /** Further questions of which a near duplicate stands there. */
   near: number;
-  /** Pairs of ids: of the question, of the nearest text, and the share of words they have in common (1 = exact). */
+  /** Further questions of which a run of words stands there; absent in results of versions that did not look for them. */
+  run?: number;
+  /** Pairs of ids: of the question, of the nearest text, and the share of words they have in common (1 = exact; below that of near ones: a run of words). */
   pairs: { question: string; text: string; overlap: number }[];
 }
 
@@ -42,11 +45,11 @@ export function contaminationOf(source: TextSource, { benchmark, questions }: Be
     const nearest = texts.flatMap((text) => index.nearest(text) ?? []).sort((a, b) => b.overlap - a.overlap)[0];
     return nearest ? [{ question: id, text: nearest.id, overlap: nearest.overlap }] : [];
   });
-  const exact = pairs.filter(({ overlap }) => overlap === 1).length;
+  const count = (kind: OverlapKind): number => pairs.filter(({ overlap }) => overlapKind(overlap) === kind).length;
   return {
     ...{ source: source.name, use: source.use, texts: source.texts.length },
     ...{ benchmark, questions: questions.length },
-    ...{ exact, near: pairs.length - exact, pairs },
+    ...{ exact: count('exact'), near: count('near'), run: count('run'), pairs },
   };
 }
 
@@ -88,56 +91,3 @@ function ownQuestion(prompt: string): string {
   const own = last.replace(/^Question:\s*/, '').replace(/\s*Answer:\s*$/, '');
   return own.trim() === '' || last.startsWith('End with one line') ? prompt : own;
 }
-
-/** Lower case, letters and digits alone, one space between words. */
-export function plainWords(text: string): string {
-  return wordsOf(text).join(' ');
-}
-
-function wordsOf(text: string): string[] {
-  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-}
-
-/** Finds the text with most words in common, by an index from words to texts: sets of thousands are compared in moments. */
-class OverlapIndex {
-  private readonly ids: string[];
-  private readonly sizes: number[];
-  private readonly exact = new Map<string, number>();
-  private readonly holding = new Map<string, number[]>();
-
-  constructor(texts: TextSource['texts']) {
-    this.ids = texts.map(({ id }) => id);
-    this.sizes = texts.map(({ text }, place) => {
-      const plain = plainWords(text);
-      if (plain !== '' && !this.exact.has(plain)) this.exact.set(plain, place);
-      const words = new Set(wordsOf(text));
-      for (const word of words) {
-        const places = this.holding.get(word);
-        if (places) places.push(place);
-        else this.holding.set(word, [place]);
-      }
-      return words.size;
-    });
-  }
-
-  /** Undefined where no text is as near as `nearDuplicateOverlap`. */
-  nearest(text: string): { id: string; overlap: number } | undefined {
-    const exact = this.exact.get(plainWords(text));
-    if (exact !== undefined) return { id: this.ids[exact]!, overlap: 1 };
-    const words = new Set(wordsOf(text));
-    const shared = new Map<number, number>();
-    for (const word of words) {
-      for (const place of this.holding.get(word) ?? []) shared.set(place, (shared.get(place) ?? 0) + 1);
-    }
-    let nearest: { id: string; overlap: number } | undefined;
-    for (const [place, count] of shared) {
-      const overlap = count / (words.size + this.sizes[place]! - count);
-      if (overlap < nearDuplicateOverlap || overlap <= (nearest?.overlap ?? 0)) continue;
-      // The same words in another order or number are near, not exact.
-      nearest = { id: this.ids[place]!, overlap: Math.min(overlap, mostNear) };
-    }
-    return nearest;
-  }
-}
-
-const mostNear = 0.999;

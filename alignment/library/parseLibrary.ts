@@ -134,7 +134,7 @@ function parseRequests(
       for (const key of [`id "${request.id}"`, ...once]) {
         const earlier = firstPlace.get(key);
         if (earlier !== undefined) {
-          throw new LibraryError(place, `${key} is in ${earlier} already`, 'Training and evaluation must not share requests.');
+          throw new LibraryError(place, `${key} is in ${earlier} already`, 'Training and evaluation must not share requests: take it out of one of them (library.decontaminate leaves out what a benchmark has).');
         }
         firstPlace.set(key, `${place.file}:${place.line}`);
       }

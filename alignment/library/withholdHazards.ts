@@ -4,10 +4,8 @@
  */
 import type { Library } from './library.ts';
 import { parseCodeText } from './parseCodeText.ts';
-import { parseLibrary, requestFile } from './parseLibrary.ts';
-
-/** What a policy is trained on, chosen by or shown. The held-out requests keep every hazard: they are what tells. */
-const thinnedFiles = ['cases/cases.jsonl', requestFile('training'), requestFile('development')];
+import { parseLibrary } from './parseLibrary.ts';
+import { keepLines, requireSome, shownFiles } from './thinnedFiles.ts';
 
 /** Hazard categories: of harmful requests, of cases, and of codes about one category. Topics of plain requests are none. */
 export function hazardsOf({ codes, cases, requests }: Library): Set<string> {
@@ -31,14 +29,17 @@ export function withholdHazards(
   const withheld = new Set(hazards);
   requireKnown(withheld, parseLibrary(files));
   const kept = Object.entries(files).flatMap(([path, content]): [string, string][] => {
-    if (thinnedFiles.includes(path)) return [[path, keptLines(content, withheld)]];
+    if (isShown(path))
+      return [[path, keepLines(content, (row) => !withheld.has((row as { category: string }).category))]];
     const isDetailed = path.startsWith('codes/detailed/') && path.endsWith('.md');
     return isDetailed && withheld.has(parseCodeText(path, content).category ?? '') ? [] : [[path, content]];
   });
   const left = Object.fromEntries(kept);
-  for (const path of thinnedFiles) requireSome(path, left[path]!, files[path]!);
+  for (const path of shownFiles) requireSome(path, left[path]!, files[path]!, 'withhold fewer hazards');
   return left;
 }
+
+const isShown = (path: string): boolean => shownFiles.some((shown) => shown === path);
 
 function requireKnown(withheld: ReadonlySet<string>, library: Library): void {
   const known = hazardsOf(library);
@@ -54,15 +55,4 @@ function requireKnown(withheld: ReadonlySet<string>, library: Library): void {
   );
   if ([...trained].every((hazard) => withheld.has(hazard)))
     throw new Error('no harmful training request is left: withhold fewer hazards');
-}
-
-/** Blank lines go too: the lines that stay are those of the file, byte for byte. */
-function keptLines(content: string, withheld: ReadonlySet<string>): string {
-  const lines = content.split(/\r?\n/).filter((line) => line.trim() !== '');
-  const kept = lines.filter((line) => !withheld.has((JSON.parse(line) as { category: string }).category));
-  return kept.map((line) => `${line}\n`).join('');
-}
-
-function requireSome(path: string, content: string, before: string): void {
-  if (content === '' && before.trim() !== '') throw new Error(`nothing is left of ${path}: withhold fewer hazards`);
 }

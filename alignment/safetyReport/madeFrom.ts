@@ -1,5 +1,6 @@
 /** Sections of a safety report about what a model was made from and how: purpose, base, data, codes and cases, judges, method. */
 import { stringify } from 'yaml';
+import { toldDecontamination } from '../benchmarks/decontaminate.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import { requestKinds, type RequestKind } from '../library/library.ts';
 import { placesInWords } from '../prompts/formatWords.ts';
@@ -78,14 +79,14 @@ export function trainingData(data: SafetyData): Section {
             ),
           ]
         : []),
-      ...list([...withheldLines(data), ...keptLines(data)]),
+      ...list([...withheldLines(data), ...decontaminatedLines(data), ...keptLines(data)]),
       ...(contamination.length > 0
         ? [
             text('Texts of the library that hold a question of a benchmark that the run was evaluated on:'),
             table(
-              ['texts', 'benchmark', 'compared', 'word for word', 'nearly'],
+              ['texts', 'benchmark', 'compared', 'word for word', 'nearly', 'in part'],
               contamination.map((one) => [
-                ...[one.source, one.benchmark, String(one.texts), String(one.exact), String(one.near)],
+                ...[one.source, one.benchmark, String(one.texts), String(one.exact), String(one.near), String(one.run)],
               ]),
               '',
             ),
@@ -98,6 +99,10 @@ export function trainingData(data: SafetyData): Section {
 function withheldLines({ configuration }: SafetyData): string[] {
   const { withhold = [] } = configuration.library;
   return withhold.length > 0 ? [`Withheld from training, cases and codes: ${withhold.join(', ')}`] : [];
+}
+
+function decontaminatedLines({ decontamination }: SafetyData): string[] {
+  return decontamination ? toldDecontamination(decontamination).map((line) => `Held against ${line}`) : [];
 }
 
 function keptLines({ warmStartFigures: figures }: SafetyData): string[] {

@@ -1,4 +1,5 @@
 /** Everything that a safety report shows, as plain values from the lineage of a run. */
+import type { Decontamination } from '../benchmarks/decontaminate.ts';
 import type { Configuration } from '../configuration/schema.ts';
 import type { Comparison, Headline } from '../evaluation/comparison.ts';
 import type { Mark } from '../feedback/marks.ts';
@@ -21,6 +22,8 @@ export interface ContaminationCount {
   texts: number;
   exact: number;
   near: number;
+  /** A run of words in common. */
+  run: number;
 }
 
 export interface JudgeFacts {
@@ -60,6 +63,8 @@ export interface SafetyData {
   /** Figures of the warm start: what its filters kept, who wrote. */
   warmStartFigures: Record<string, number>;
   contamination: ContaminationCount[];
+  /** What was left out of the library before the run began; absent = it was not asked for. */
+  decontamination?: Decontamination;
   judges: JudgeFacts[];
   evaluations: ReportedEvaluation[];
   /** Where the run was evaluated before and after. */

@@ -3,6 +3,7 @@
  * security policy keeps the page from running or loading anything.
  */
 import { Eta } from 'eta';
+import { sharedRunWords } from '../benchmarks/overlapIndex.ts';
 import { nearDuplicateOverlap } from '../library/nearDuplicates.ts';
 import { pageHead } from '../report/pageHead.ts';
 import { reportStyle } from '../report/reportStyle.ts';
@@ -69,7 +70,7 @@ const template = `${pageHead()}<title>CADA study <%= it.result.name %></title>
 <% if (it.contamination.rows.length > 0) { %>
 <section>
 <h2>Contamination</h2>
-<p class="sub">Questions of this study that stand among the requests and cases its arms are trained or prompted with: exact (in lower case, without punctuation), and near duplicates (<%= it.nearShare %> of the words in common or more). The ids are in the JSON.</p>
+<p class="sub">Questions of this study that stand among the requests and cases its arms are trained or prompted with: exact (in lower case, without punctuation), near duplicates (<%= it.nearShare %> of the words in common or more), and in part (<%= it.sharedRun %> words in a row in common). The ids are in the JSON.</p>
 <%~ include('@table', it.contamination) %>
 </section>
 <% } %>
@@ -109,6 +110,7 @@ export function renderStudyPage(result: StudyResult): string {
     notes: tableNotes(result),
     contamination: contaminationTable(result),
     nearShare: nearDuplicateOverlap,
+    sharedRun: sharedRunWords,
     arms: armTable(result),
     units: unitTable(result),
   });
@@ -116,9 +118,9 @@ export function renderStudyPage(result: StudyResult): string {
 
 function contaminationTable({ contamination = [] }: StudyResult): Omit<StudyTable, 'model'> {
   return {
-    head: ['texts', 'use', 'number', 'suite', 'questions', 'exact', 'near'],
-    rows: contamination.map(({ source, use, texts, benchmark, questions, exact, near }) => [
-      ...[source, use, String(texts), benchmark, String(questions), String(exact), String(near)],
+    head: ['texts', 'use', 'number', 'suite', 'questions', 'exact', 'near', 'in part'],
+    rows: contamination.map(({ source, use, texts, benchmark, questions, exact, near, run }) => [
+      ...[source, use, String(texts), benchmark, String(questions), String(exact), String(near), String(run ?? '–')],
     ]),
   };
 }

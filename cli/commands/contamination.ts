@@ -24,7 +24,7 @@ export function addContaminationCommand(program: Command, context: CommandContex
     .command('contamination')
     .summary('benchmark questions among the training requests')
     .description(
-      'Holds every request set of the library, the cases, and training files of your own against the benchmarks that a configuration or a study names: exact matches and near duplicates, as counts and ids, never texts. Where none is named: against all whose files are on this machine.',
+      'Holds every request set of the library, the cases, and training files of your own against the benchmarks that a configuration or a study names: exact matches, near duplicates and runs of words in common, as counts and ids, never texts. Where none is named: against all whose files are on this machine.',
     )
     .argument('[config]', 'configuration or study (default: ./cada.yaml if there is one, else the shipped demo)')
     .option('--suite <names>', 'further benchmarks, as of `cada evaluate`', suitesOf, [])
@@ -54,15 +54,15 @@ export function addContaminationCommand(program: Command, context: CommandContex
 
 function describe(rows: readonly Contamination[], pairs: boolean): string {
   if (rows.length === 0) return 'There is no benchmark to compare with: name some with --suite.';
-  const found = rows.filter(({ exact, near }) => exact + near > 0);
+  const found = rows.filter((row) => row.pairs.length > 0);
   const lines = [
     plainTable(
-      ['texts', 'use', 'number', 'benchmark', 'questions', 'exact', 'near'],
+      ['texts', 'use', 'number', 'benchmark', 'questions', 'exact', 'near', 'in part'],
       found.map((row) => [
         ...[row.source, row.use, String(row.texts), row.benchmark, String(row.questions)],
-        ...[String(row.exact), String(row.near)],
+        ...[String(row.exact), String(row.near), String(row.run)],
       ]),
-      [2, 4, 5, 6],
+      [2, 4, 5, 6, 7],
     ),
     `${rows.length - found.length} of ${rows.length} pairs of texts and benchmark have nothing in common.`,
   ];

@@ -1,5 +1,6 @@
 /** `cada library import`: a library folder from a public dataset. */
 import type { Command } from 'commander';
+import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { countOf } from '../counts.ts';
 import { placesOf, print, printJson, remark } from '../context.ts';
 import type { CommandContext } from '../context.ts';
@@ -8,6 +9,7 @@ import type { OpenHazardClassifier } from '../operate/hazardClassifier.ts';
 import { cadaCache } from '../../infra/paths.ts';
 import { escapeForTerminal } from '../../infra/logging/escape.ts';
 import { plainTable } from '../terminal.ts';
+import { suitesOf } from './evaluate.ts';
 
 interface ImportFlags {
   out: string;
@@ -19,6 +21,7 @@ interface ImportFlags {
   rows: number;
   perHazard: number;
   seed: number;
+  decontaminate?: SuiteName[];
   store?: string;
   json?: true;
 }
@@ -47,6 +50,11 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
     .option('--rows <n>', 'harmful training requests of all hazards together', countOf, 500)
     .option('--per-hazard <n>', 'and of one hazard', countOf, 50)
     .option('--seed <n>', 'of the choice', countOf, 1234)
+    .option(
+      '--decontaminate <names>',
+      'leave out prompts that repeat a question of these benchmarks (as of `cada evaluate`), exactly, nearly or in part',
+      suitesOf,
+    )
     .option('--store <address>', 'where answers of the model are kept (default: CADA_STORE, else in CADA_HOME)')
     .option('--json', 'for scripts')
     .action(async (dataset: string, files: string[], flags: ImportFlags) => {
@@ -54,8 +62,11 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
         throw badInput(`There is no importer of "${dataset}".`, 'Datasets that can be imported: beavertails.');
       const { importBeaverTails } = await import('../operate/importBeaverTails.ts');
       const { beaverTailsLicence } = await import('../operate/beaverTailsCard.ts');
-      const { out, rows, perHazard, seed } = flags;
-      const request = { files, out, rows, perHazard, seed, ...(await classifierOf(flags, context)) };
+      const { out, rows, perHazard, seed, decontaminate } = flags;
+      const request = {
+        ...{ files, out, rows, perHazard, seed, ...(await classifierOf(flags, context)) },
+        ...(decontaminate ? { decontaminate } : {}),
+      };
       remark(context, `BeaverTails is under ${beaverTailsLicence}`);
       const result = await importBeaverTails(request, (line) => remark(context, escapeForTerminal(line)));
       if (flags.json) return printJson(context, result);
@@ -65,11 +76,12 @@ export function addLibraryCommand(program: Command, context: CommandContext): vo
       ]);
       print(context, plainTable(['hazard', 'prompts', 'different', 'training'], counts, [1, 2, 3]));
       const left = Object.entries(result.leftOut).map(([name, count]) => `${count} ${name}`);
+      const repeated = Object.entries(result.repeated).map(([name, count]) => `, ${count} questions of ${name}`);
       const short = result.training < rows ? `, ${rows - result.training} fewer than asked for` : '';
       print(
         context,
         escapeForTerminal(
-          `\n${result.training} harmful training requests${short}; left out: ${left.join(', ')}\nLibrary: ${result.out} (library.path in a configuration)`,
+          `\n${result.training} harmful training requests${short}; left out: ${left.join(', ')}${repeated.join('')}\nLibrary: ${result.out} (library.path in a configuration)`,
         ),
       );
     });

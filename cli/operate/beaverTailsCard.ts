@@ -6,8 +6,9 @@ export const beaverTailsLicence =
   'CC BY-NC 4.0 (not for commercial use): https://creativecommons.org/licenses/by-nc/4.0/';
 
 export function libraryCard(result: ImportResult, { rows, perHazard, seed }: ImportRequest): string {
-  const { inputs, unsafeRows, prompts, counts, training, leftOut, classifier } = result;
+  const { inputs, unsafeRows, prompts, repeated, counts, training, leftOut, classifier } = result;
   const left = Object.entries(leftOut).map(([name, count]) => `${count} ${name}`);
+  const questions = Object.entries(repeated).map(([name, count]) => `${count} of ${name}`);
   return `${[
     '# Library with requests of BeaverTails',
     'Harmful requests: prompts of BeaverTails (Ji et al. 2023, arXiv:2307.04657; https://huggingface.co/datasets/PKU-Alignment/BeaverTails) whose answers people found unsafe. Harmless requests, codes, cases and judges: the library that ships with CADA.',
@@ -15,7 +16,7 @@ export function libraryCard(result: ImportResult, { rows, perHazard, seed }: Imp
     ['| file | rows | SHA-256 |', '| --- | --- | --- |']
       .concat(inputs.map(({ name, rows: own, sha256 }) => `| ${escapeMarkdown(name)} | ${own} | ${sha256} |`))
       .join('\n'),
-    `Of ${unsafeRows} unsafe rows, ${prompts} different prompts; hazards told by ${escapeMarkdown(classifier)}; left out: ${left.join(', ')}. Chosen with seed ${seed}: at most ${perHazard} a hazard and ${rows} in all for training, and others for development and held out. Requests with \`repeatOf\` stand once more, where a hazard has too few.`,
+    `Of ${unsafeRows} unsafe rows, ${prompts} different prompts${questions.length > 0 ? ` without those that repeat a benchmark's question, exactly, nearly or in part (${questions.join(', ')})` : ''}; hazards told by ${escapeMarkdown(classifier)}; left out: ${left.join(', ')}. Chosen with seed ${seed}: at most ${perHazard} a hazard and ${rows} in all for training, and others for development and held out. Requests with \`repeatOf\` stand once more, where a hazard has too few.`,
     ['| hazard | prompts | different in training | training |', '| --- | --- | --- | --- |']
       .concat(counts.map((one) => `| ${one.hazard} | ${one.prompts} | ${one.different} | ${one.training} |`))
       .concat([`| all | | | ${training} |`])

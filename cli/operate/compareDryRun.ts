@@ -199,7 +199,14 @@ function settingsOf(read: ReadStudy, { arm: name, model, seed }: StudyUnit) {
 
 async function libraryAt(settings: Configuration['library'], unchecked: Set<string>): Promise<Library | undefined> {
   const { path } = settings;
-  if (path === undefined || existsSync(path)) return parseLibrary(await readRunLibrary(settings));
+  if (path === undefined || existsSync(path)) {
+    const { decontaminate, ...whole } = settings;
+    if (decontaminate)
+      unchecked.add(
+        `what library.decontaminate leaves out (${decontaminate.join(', ')}): requests and cases are counted as they stand`,
+      );
+    return parseLibrary(await readRunLibrary(whole));
+  }
   unchecked.add(`library ${path}: there is no such folder here, so requests and cases are not counted`);
   return undefined;
 }

@@ -185,7 +185,8 @@ class Publishing {
 
   private libraryFiles({ library }: Configuration): Promise<Record<string, string>> {
     const key = canonicalJson(library);
-    const files = this.files.get(key) ?? readRunLibrary(library);
+    const places = { data: this.options.data, cache: cadaCache() };
+    const files = this.files.get(key) ?? readRunLibrary(library, { places, note: this.options.report });
     this.files.set(key, files);
     return files;
   }

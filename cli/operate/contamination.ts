@@ -4,8 +4,6 @@ import { basename } from 'node:path';
 import {
   contaminationTable,
   librarySources,
-  suiteTexts,
-  type BenchmarkTexts,
   type Contamination,
   type TextSource,
 } from '../../alignment/benchmarks/contamination.ts';
@@ -17,8 +15,9 @@ import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
 import { parseYaml } from '../../infra/configuration/yamlSource.ts';
 import { badInput } from '../errors.ts';
-import { hasSuite, readSuite, type BenchmarkPlaces } from './benchmarkFiles.ts';
+import { hasSuite, type BenchmarkPlaces } from './benchmarkFiles.ts';
 import { configurationOf, readStudy } from './compareFile.ts';
+import { benchmarkTexts } from './decontaminatedLibrary.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 
 export interface ContaminationRequest {
@@ -44,35 +43,29 @@ export async function findContamination(
   note: (line: string) => void,
 ): Promise<ContaminationReport> {
   const { libraries, suites: named } = await whatFileNames(request.file);
-  const sources = await librariesOf(libraries);
+  const sources = await librariesOf(libraries, request.places);
   for (const path of request.trainingFiles) sources.push(await fileSource(path));
   const wanted = [...new Set([...named, ...request.suites])];
   // Where nothing is named: all that can be compared with as it is, and nothing fetched.
   const suites = wanted.length > 0 ? wanted : suiteNames.filter((suite) => hasSuite(suite, request.places));
   const missing = wanted.length > 0 ? [] : suiteNames.filter((suite) => !suites.includes(suite));
-  return { rows: contaminationTable(sources, await benchmarkTexts(suites, request.places, note)), missing };
-}
-
-export async function benchmarkTexts(
-  suites: readonly SuiteName[],
-  places: BenchmarkPlaces,
-  note: (line: string) => void,
-): Promise<BenchmarkTexts[]> {
-  const benchmarks: BenchmarkTexts[] = [];
-  for (const suite of suites) benchmarks.push(suiteTexts(suite, await readSuite(suite, places, note)));
-  return benchmarks;
+  return { rows: contaminationTable(sources, await benchmarkTexts(suites, { places: request.places, note })), missing };
 }
 
 /** Each library once; where there are several, their sources are told apart by the folder. */
-async function librariesOf(libraries: readonly Configuration['library'][]): Promise<TextSource[]> {
+async function librariesOf(
+  libraries: readonly Configuration['library'][],
+  places: BenchmarkPlaces,
+): Promise<TextSource[]> {
   const different = [...new Map(libraries.map((one) => [canonicalJson(one), one])).values()];
   const sources: TextSource[] = [];
   for (const library of different) {
-    const { path, domain, withhold = [] } = library;
-    const without = withhold.length > 0 ? ` without ${withhold.join(', ')}` : '';
+    const { path, domain, withhold = [], decontaminate } = library;
+    const without =
+      (withhold.length > 0 ? ` without ${withhold.join(', ')}` : '') + (decontaminate ? ', decontaminated' : '');
     const named =
       different.length > 1 ? ` (${path === undefined ? (domain ?? 'shipped library') : basename(path)}${without})` : '';
-    for (const source of librarySources(parseLibrary(await readRunLibrary(library))))
+    for (const source of librarySources(parseLibrary(await readRunLibrary(library, { places }))))
       sources.push({ ...source, name: source.name + named });
   }
   return sources;

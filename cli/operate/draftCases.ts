@@ -23,6 +23,7 @@ import { badInput } from '../errors.ts';
 import { packageVersion } from '../packageRoot.ts';
 import { findRun } from '../runs.ts';
 import { checkLocalModel } from './inputChecks.ts';
+import { questionFinder } from './decontaminatedLibrary.ts';
 import { readRunLibrary } from './libraryFiles.ts';
 import { runWorkflow } from './workflowRun.ts';
 
@@ -56,7 +57,11 @@ export async function draftCasesFor(request: DraftingRequest, report: (line: str
   const { base, policy } = await policyOf(request);
   const files = await readRunLibrary(base.library);
   const library = parseLibrary(files);
-  const { requests, skipped } = draftable(await requestsOf(request, library), library);
+  const { requests, skipped } = draftable(
+    await requestsOf(request, library),
+    library,
+    await questionFinder(base.library.decontaminate),
+  );
   for (const { id, why } of skipped) report(`request ${id} is left out: ${why}`);
   if (requests.length === 0)
     throw badInput('There is no request left to draft a case for.', 'Name another file with --from, or other --kinds.');

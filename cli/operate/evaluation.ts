@@ -66,7 +66,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
   const store = await openStore(request.storeUri);
   const { configuration, policy, name } = await targetOf(store, request);
   const searched = searchedAttacks(request.attacks, request.attackSettings);
-  if (request.faithfulness) await checkFaithfulness(configuration);
+  if (request.faithfulness) await checkFaithfulness(configuration, request.data);
   const questions = await questionsOf(request, report);
   tellAttackWork(request.attacks, request.attackSettings, questions, report);
   const arm = request.arm && !isBare(request.arm) ? { arm: request.arm } : {};
@@ -82,7 +82,7 @@ export async function evaluate(request: EvaluationRequest, report: (line: string
     run: {
       runId: id,
       configuration: await put(configuration, 'configuration'),
-      library: await put(await readRunLibrary(configuration.library), 'library'),
+      library: await put(await readRunLibrary(configuration.library, readingOf(request.data)), 'library'),
     },
     questions: await store.putBytes(questions.map((one) => `${JSON.stringify(one)}\n`).join(''), 'suite-questions'),
     ...(request.judge ? { judge: await put(request.judge, 'judge-settings') } : {}),
@@ -153,15 +153,17 @@ async function targetOf(
 }
 
 /** @throws CliError where analyses can't be swapped. */
-async function checkFaithfulness(configuration: Configuration): Promise<void> {
+async function checkFaithfulness(configuration: Configuration, data: string | undefined): Promise<void> {
   const { checkPairs } = await import('./inputChecks.ts');
-  const library = parseLibrary(await readRunLibrary(configuration.library));
+  const library = parseLibrary(await readRunLibrary(configuration.library, readingOf(data)));
   try {
     checkPairs(configuration, library);
   } catch (error) {
     throw badInput(`${(error as Error).message}.`, 'docs/evaluation.md tells how pairs are made.');
   }
 }
+
+const readingOf = (data: string | undefined) => ({ places: { data, cache: cadaCache() } });
 
 async function questionsOf(request: EvaluationRequest, report: (line: string) => void): Promise<SuiteQuestion[]> {
   const questions: SuiteQuestion[] = [];

@@ -1,6 +1,7 @@
 /** Makes a library folder whose harmful requests are BeaverTails' and everything else the shipped library's. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { SuiteName } from '../../alignment/benchmarks/benchmarkNames.ts';
 import { nativeHazard } from '../../alignment/library/beaverTails/categories.ts';
 import { chooseRequests, type ChosenRequests } from '../../alignment/library/beaverTails/chooseRequests.ts';
 import { hazardDefinitions } from '../../alignment/library/beaverTails/classifierQuestion.ts';
@@ -10,6 +11,7 @@ import { parseLibrary, requestFile } from '../../alignment/library/parseLibrary.
 import { badInput } from '../errors.ts';
 import { readBeaverTails } from './beaverTailsFiles.ts';
 import { libraryCard } from './beaverTailsCard.ts';
+import { questionFinder } from './decontaminatedLibrary.ts';
 import { classifyPrompts, type ClassifiedPrompts, type OpenHazardClassifier } from './hazardClassifier.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 import { requireFree, writeWhole } from './newFolder.ts';
@@ -22,6 +24,8 @@ export interface ImportRequest {
   rows: number;
   perHazard: number;
   seed: number;
+  /** Benchmarks whose questions are left out; absent = none. */
+  decontaminate?: readonly SuiteName[];
 }
 
 export interface ImportResult {
@@ -30,6 +34,8 @@ export interface ImportResult {
   /** Rows that are unsafe, and the different prompts among them. */
   unsafeRows: number;
   prompts: number;
+  /** Prompts that repeat a question of a benchmark, by benchmark. */
+  repeated: Record<string, number>;
   counts: ChosenRequests['counts'];
   training: number;
   leftOut: ClassifiedPrompts['leftOut'];
@@ -45,7 +51,11 @@ export async function importBeaverTails(request: ImportRequest, report: (line: s
   const shipped = await readLibraryFiles(undefined);
   const library = parseLibrary(shipped);
   const rows = read.flatMap((one) => one.rows);
-  const prompts = withoutShipped(unsafePrompts(rows), library);
+  const { prompts, repeated } = await withoutQuestions(
+    withoutShipped(unsafePrompts(rows), library),
+    request.decontaminate,
+    report,
+  );
   if (prompts.length === 0) throw badInput('None of the rows is unsafe.', 'Give the training part of BeaverTails.');
   const { classified, leftOut, by } = await classify(prompts, library, request, report);
   const settings = { rows: request.rows, perHazard: request.perHazard, seed: String(request.seed) };
@@ -56,7 +66,7 @@ export async function importBeaverTails(request: ImportRequest, report: (line: s
     out,
     inputs: read.map(({ name, sha256, rows: own }) => ({ name, sha256, rows: own.length })),
     unsafeRows: rows.filter(({ is_safe }) => !is_safe).length,
-    ...{ prompts: prompts.length, counts, training: requests.training.length, leftOut },
+    ...{ prompts: prompts.length, repeated, counts, training: requests.training.length, leftOut },
     classifier: by,
   };
   const files: Record<string, string> = {};
@@ -69,6 +79,22 @@ export async function importBeaverTails(request: ImportRequest, report: (line: s
   parseLibrary(files);
   await writeWhole(out, (begun) => writeFiles(begun, files));
   return result;
+}
+
+/** Before any is chosen, so that others take their place. */
+async function withoutQuestions(
+  prompts: readonly UnsafePrompt[],
+  suites: readonly SuiteName[] = [],
+  note: (line: string) => void,
+): Promise<{ prompts: UnsafePrompt[]; repeated: Record<string, number> }> {
+  const repeats = await questionFinder(suites, { note });
+  const repeated = Object.fromEntries(suites.map((suite) => [suite, 0]));
+  const left = prompts.filter(({ prompt }) => {
+    const question = repeats(prompt);
+    if (question) repeated[question.benchmark]! += 1;
+    return !question;
+  });
+  return { prompts: left, repeated };
 }
 
 /** A prompt that the shipped library has too would stand in two splits, or in a case. */

@@ -37,7 +37,11 @@ export async function checkLocalModel({ model }: Configuration): Promise<void> {
 export function checkRequests(configuration: Configuration, library: Library): void {
   const { evaluation, warmStart, iteration, cases } = configuration;
   const { requests } = library;
-  const withholds = (configuration.library.withhold ?? []).length > 0;
+  const { withhold = [], decontaminate } = configuration.library;
+  const withholds = withhold.length > 0;
+  const remedy =
+    (withholds ? ', or let library.withhold name fewer hazards' : '') +
+    (decontaminate ? ', or let library.decontaminate name fewer benchmarks' : '');
   const training = 'requests/training.jsonl';
   const evaluated = `requests/${evaluation.split}.jsonl`;
   try {
@@ -55,13 +59,13 @@ export function checkRequests(configuration: Configuration, library: Library): v
       );
     if (iteration.count > 0) iterationRequests(requests.training, iteration.requests, 1, '', training);
   } catch (error) {
-    throw badInput((error as Error).message + (withholds ? ', or let library.withhold name fewer hazards' : ''));
+    throw badInput((error as Error).message + remedy);
   }
   const pairs = new Set(library.cases.map(({ pair }) => pair)).size;
-  if (withholds && cases.sampling !== 'none' && cases.count / 2 > pairs)
+  if ((withholds || decontaminate) && cases.sampling !== 'none' && cases.count / 2 > pairs)
     throw badInput(
-      `cases.count asks for ${cases.count / 2} contrast pairs, but ${pairs} are left without what library.withhold names.`,
-      'Lower cases.count, or withhold fewer hazards.',
+      `cases.count asks for ${cases.count / 2} contrast pairs, but ${pairs} are left without what library.${withholds ? 'withhold' : 'decontaminate'} names.`,
+      `Lower cases.count, or ${withholds ? 'withhold fewer hazards' : 'decontaminate of fewer benchmarks'}.`,
     );
 }
 

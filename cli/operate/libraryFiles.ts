@@ -6,6 +6,7 @@ import { LibraryError } from '../../alignment/library/libraryError.ts';
 import { withholdHazards } from '../../alignment/library/withholdHazards.ts';
 import { badInput } from '../errors.ts';
 import { packageRoot } from '../packageRoot.ts';
+import { decontaminated, type BenchmarkReading } from './decontaminatedLibrary.ts';
 
 const mostBytes = 20 * 1024 * 1024;
 
@@ -72,11 +73,18 @@ async function textsOf(folder: string, names: readonly string[]): Promise<Record
 }
 
 /**
- * The library as a configuration has it: without the hazards that it withholds.
- * @throws CliError, LibraryError for a hazard that the library does not know, or where nothing would be left to train on.
+ * The library as a configuration has it: without the hazards that it withholds, and without what the benchmarks repeat that it is held against.
+ * @throws CliError, LibraryError for a hazard that the library does not know, a benchmark that can't be had, or where nothing would be left to train on.
  */
-export async function readRunLibrary({ withhold = [], ...place }: LibrarySettings): Promise<Record<string, string>> {
-  const files = await readLibraryFiles(place);
+export async function readRunLibrary(
+  { withhold, decontaminate, ...place }: LibrarySettings,
+  reading: BenchmarkReading = {},
+): Promise<Record<string, string>> {
+  const files = withoutHazards(await readLibraryFiles(place), withhold);
+  return decontaminate ? decontaminated(files, decontaminate, reading) : files;
+}
+
+function withoutHazards(files: Record<string, string>, withhold: readonly string[] = []): Record<string, string> {
   try {
     return withholdHazards(files, withhold);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Settles which marks are data of a run: the chains that are marked now become an artifact, and the configuration names its digest. */
 import { readConfiguration as readStored, readJson } from '../../activities/inputs.ts';
 import type { ModelManifest } from '../../activities/plans.ts';
+import type { RepeatedQuestion } from '../../alignment/benchmarks/decontaminate.ts';
 import { evaluatedOn } from '../../alignment/cases/drafts/draftRequests.ts';
 import type { Configuration } from '../../alignment/configuration/schema.ts';
 import type { MarkedChain, MarkedChains } from '../../alignment/feedback/markedChains.ts';
@@ -11,6 +12,7 @@ import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { badInput } from '../errors.ts';
 import type { FoundRun } from '../runs.ts';
+import { questionFinder } from './decontaminatedLibrary.ts';
 import { readLibraryFiles } from './libraryFiles.ts';
 import { findMarkedChains, type MarkedStoredChain } from './markedChains.ts';
 
@@ -44,11 +46,14 @@ async function publishMarked(
 ): Promise<string> {
   const store = await openStore(storeUri);
   const library = parseLibrary(await readLibraryFiles(configuration.library));
+  const repeats = await questionFinder(configuration.library.decontaminate);
   const { chains, skipped } = await findMarkedChains(storeUri, named, new Date());
   const usable: MarkedChain[] = [];
   const libraries = new Set(chains.map(({ run }) => run.record.library.sha256));
   for (const marked of chains) {
-    const why = unusable(marked, library, configuration.library.withhold ?? []);
+    const why =
+      unusable(marked, library, configuration.library.withhold ?? []) ??
+      repeated(repeats(marked.chain.request.request));
     if (why === undefined) usable.push(taken(marked, libraries.size > 1));
     else skipped.push({ chain: marked.chain.name, why });
   }
@@ -83,6 +88,10 @@ function unusable(
   if (!chain.sampled) return 'its token ids are not in the store';
   if (withheld.includes(chain.request.category)) return `library.withhold leaves out ${chain.request.category}`;
   return evaluatedOn(chain.request.request, library);
+}
+
+function repeated(question: RepeatedQuestion | undefined): string | undefined {
+  return question && `library.decontaminate: it repeats question "${question.question}" of ${question.benchmark}`;
 }
 
 /** @param severalLibraries the request is then told apart from others of its id */

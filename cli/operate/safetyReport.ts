@@ -8,6 +8,7 @@ import type { CourseChange, IterationRecord, RunRecord } from '../../activities/
 import { usedResources } from '../../activities/usedResources.ts';
 import { comparisons, toldRelease } from '../../activities/writeReport.ts';
 import { contaminationTable, librarySources } from '../../alignment/benchmarks/contamination.ts';
+import { decontaminationFile, type Decontamination } from '../../alignment/benchmarks/decontaminate.ts';
 import { configurationSchema, type Configuration } from '../../alignment/configuration/schema.ts';
 import type { Mark } from '../../alignment/feedback/marks.ts';
 import { requestsById } from '../../alignment/library/requestsById.ts';
@@ -59,6 +60,7 @@ export async function gatherSafety({ store, runId, record, savedAt }: FoundRun):
     trained: await trainedRequests(store, library, line),
     warmStartFigures: line.find(({ iteration }) => iteration === 0)?.figures ?? {},
     contamination: contaminationOf(library),
+    ...decontaminationOf(files),
     judges: judgeFacts(configuration, library, files),
     evaluations,
     ...comparedBy(configuration, evaluations),
@@ -168,9 +170,15 @@ function contaminationOf(library: Library): ContaminationCount[] {
     questions: requests.map(({ id, request }) => ({ id, texts: [request] })),
   }));
   const sources = librarySources(library).filter(({ use }) => use === 'trained on' || use === 'in prompts');
-  return contaminationTable(sources, benchmarks).map(({ source, benchmark, texts, exact, near }) => ({
-    ...{ source, benchmark, texts, exact, near },
+  return contaminationTable(sources, benchmarks).map(({ source, benchmark, texts, exact, near, run = 0 }) => ({
+    ...{ source, benchmark, texts, exact, near, run },
   }));
+}
+
+/** What was left out before the run began, where its configuration asked for it. */
+function decontaminationOf(files: Readonly<Record<string, string>>): Pick<SafetyData, 'decontamination'> {
+  const kept = files[decontaminationFile];
+  return kept === undefined ? {} : { decontamination: JSON.parse(kept) as Decontamination };
 }
 
 /** Whole or not at all. @returns the paths of the two files. */

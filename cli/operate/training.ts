@@ -181,14 +181,17 @@ async function publishInputs(
   record: RunRecord | undefined,
   report: RunReporter,
 ): Promise<Omit<RunInput, 'server'>> {
+  const note = (line: string): void => report.line(line);
+  // What a run was decontaminated of is settled when it begins: its benchmarks need not be on this machine again.
+  const begun = record && configuration.library.decontaminate && (await readStoredLibrary(store, record));
   const files = {
-    ...(await readRunLibrary(configuration.library)),
+    ...(begun ?? (await readRunLibrary(configuration.library, { note }))),
     ...(record
-      ? benchmarksIn(await readJson<Record<string, string>>(store, record.library))
+      ? benchmarksIn(begun ?? (await readStoredLibrary(store, record)))
       : await readBenchmarks(
           configuration.evaluation.benchmarks,
           { data: process.env['CADA_DATA'] || undefined, cache: cadaCache() },
-          (line) => report.line(line),
+          note,
         )),
   };
   const library = parseLibrary(files);
@@ -211,6 +214,9 @@ async function publishInputs(
     plan: runPlan(current === begunWith ? configuration : await readJson<Configuration>(store, current)),
   };
 }
+
+const readStoredLibrary = (store: ArtifactStore, { library }: RunRecord): Promise<Record<string, string>> =>
+  readJson<Record<string, string>>(store, library);
 
 /** An external server outlives this command, and may lack the search attribute; without it a run works as well. */
 async function traitsOf({ connection, client }: ConnectedClient, report: RunReporter): Promise<ServerTraits> {

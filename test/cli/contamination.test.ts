@@ -2,6 +2,8 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { ContaminationReport } from '../../cli/operate/contamination.ts';
+import { readRunLibrary } from '../../cli/operate/libraryFiles.ts';
+import { readConfiguration } from '../../infra/configuration/readConfiguration.ts';
 import { cada, newFolder } from './runCommand.ts';
 
 describe('cada contamination', { timeout: 120_000 }, () => {
@@ -55,10 +57,38 @@ describe('cada contamination', { timeout: 120_000 }, () => {
     }
   });
 
+  test('library.decontaminate leaves the two requests out of what is held against it, and of a run’s library', async () => {
+    const file = join(cwd, 'clean.yaml');
+    writeFileSync(file, 'name: a\nlibrary: { path: library, decontaminate: [advbench] }\n');
+    const { code, stdout } = await contamination('clean.yaml', '--json', '--suite', 'advbench');
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as ContaminationReport;
+    expect(found(report)).toEqual([]);
+    expect(report.rows[0]).toMatchObject({ source: 'training requests', texts: training.length - 2 });
+    // As a run reads it: what was left out is kept with its library.
+    const { library } = await readConfiguration(file);
+    const told: string[] = [];
+    const places = { data: join(cwd, 'data'), cache: join(cwd, 'cache') };
+    const files = await readRunLibrary(
+      { ...library, path: join(cwd, 'library') },
+      { places, note: (line) => told.push(line) },
+    );
+    expect(told.at(-1)).toBe(
+      'library.decontaminate: advbench (3 questions): 2 training requests left out (1 exact, 1 near, 0 in part)',
+    );
+    expect(JSON.parse(files['decontamination.json']!)).toMatchObject({
+      benchmarks: [{ benchmark: 'advbench', questions: 3 }],
+      leftOut: [
+        { id: training[0]!.id, question: 'advbench-0', overlap: 1 },
+        { id: training[1]!.id, question: 'advbench-1' },
+      ],
+    });
+  });
+
   test('a training file of one’s own; the table and its pairs hold ids, never texts', async () => {
     const { code, stdout } = await contamination('run.yaml', '--file', 'mine.csv', '--pairs');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/mine\.csv +trained on +2 +advbench +3 +1 +0/);
+    expect(stdout).toMatch(/mine\.csv +trained on +2 +advbench +3 +1 +0 +0/);
     expect(stdout).toMatch(/advbench-2 {2}7 {2}exact/);
     expect(stdout).not.toMatch(/museum/i);
     expect(stdout).toContain('3 of 5 pairs of texts and benchmark have nothing in common.');

@@ -1,5 +1,14 @@
 import { constants } from 'node:buffer';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -283,6 +292,32 @@ test('the command says licence and counts', async () => {
   expect(stdout).toMatch(/privacy +1 +1 +6/);
   expect(stdout).toContain('12 harmful training requests; left out: 2 other');
   expect(existsSync(join(folder, 'made', 'requests', 'training.jsonl'))).toBe(true);
+});
+
+test('prompts that a benchmark asks too are left out before any is chosen, and counted', async () => {
+  const file = written('train.jsonl', jsonl(rows));
+  mkdirSync(join(folder, 'data', 'advbench'), { recursive: true });
+  // One with a word more, and none of the rest.
+  const goals = ['Please find my keys!', 'Paint a fence'];
+  writeFileSync(
+    join(folder, 'data/advbench/advbench.csv'),
+    ['goal,target', ...goals.map((goal) => `${goal},Sure`)].join('\n'),
+  );
+  const args = ['library', 'import', 'beavertails', file, '--rows', '12', '--per-hazard', '8', '--out'];
+  const run = (...more: string[]) =>
+    cada([...args, ...more], { cwd: folder, env: { CADA_DATA: join(folder, 'data') } });
+  const { code, stdout, stderr } = await run('made', '--decontaminate', 'advbench');
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stdout).toContain('left out: 2 other, 1 questions of advbench');
+  const requests = Object.values((await libraryOf('made')).requests).flat();
+  expect(requests.filter(({ request }) => /my keys/i.test(request))).toEqual([]);
+  expect(requests.filter(({ request }) => /hat number/i.test(request))).not.toEqual([]);
+  expect(contents('made')['README.md']).toContain(
+    "repeat a benchmark's question, exactly, nearly or in part (1 of advbench)",
+  );
+  const wrong = await run('other', '--decontaminate', 'advbnch');
+  expect(wrong.code).toBe(2);
+  expect(wrong.stderr).toContain('advbench');
 });
 
 /** As the hub's own conversion has it: `category` is a group of 14 columns. */

@@ -1,4 +1,5 @@
 /** Labelled requests that cases are drafted for. */
+import type { RepeatedQuestion } from '../../benchmarks/decontaminate.ts';
 import { z } from 'zod';
 import { requestSplits, type Library, type SafetyRequest } from '../../library/library.ts';
 import { isNearDuplicate } from '../../library/nearDuplicates.ts';
@@ -41,10 +42,14 @@ export interface SkippedRequest {
 export function draftable(
   requests: readonly DraftRequest[],
   library: Library,
+  repeats: (text: string) => RepeatedQuestion | undefined = () => undefined,
 ): { requests: DraftRequest[]; skipped: SkippedRequest[] } {
   const skipped: SkippedRequest[] = [];
   const usable = requests.filter(({ id, request }) => {
-    const why = conflictWith(request, library);
+    const question = repeats(request);
+    const why = question
+      ? `it repeats question "${question.question}" of ${question.benchmark}`
+      : conflictWith(request, library);
     if (why !== undefined) skipped.push({ id, why });
     return why === undefined;
   });

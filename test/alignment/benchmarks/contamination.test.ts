@@ -3,10 +3,10 @@ import {
   contaminationOf,
   contaminationTable,
   librarySources,
-  plainWords,
   suiteTexts,
   type TextSource,
 } from '../../../alignment/benchmarks/contamination.ts';
+import { OverlapIndex, plainWords, sharedRunWords } from '../../../alignment/benchmarks/overlapIndex.ts';
 import { wordOverlap } from '../../../alignment/library/nearDuplicates.ts';
 import type { Library } from '../../../alignment/library/library.ts';
 import { makePair, makeRequest } from '../makeLibrary.ts';
@@ -30,7 +30,7 @@ describe('contamination of a benchmark', () => {
       benchmark('How do I bake a cake?', 'x y'),
     );
     expect(found).toEqual({
-      ...{ source: 'mine', use: 'trained on', texts: 2, benchmark: 'theirs', questions: 2, exact: 1, near: 0 },
+      ...{ source: 'mine', use: 'trained on', texts: 2, benchmark: 'theirs', questions: 2, exact: 1, near: 0, run: 0 },
       pairs: [{ question: 'q0', text: 't1', overlap: 1 }],
     });
   });
@@ -51,6 +51,38 @@ describe('contamination of a benchmark', () => {
     const { exact, near, pairs } = contaminationOf(source('cake a bake'), benchmark('bake a cake'));
     expect([exact, near]).toEqual([0, 1]);
     expect(pairs[0]!.overlap).toBeLessThan(1);
+  });
+
+  it('is in part by eight words in a row, and not by seven', () => {
+    const shared = 'one two three four five six seven eight';
+    const other = (words: string, mark: string) => `${words} ${[1, 2, 3, 4, 5, 6].map((n) => mark + n).join(' ')}`;
+    const found = contaminationOf(source('unrelated', other(shared, 'x')), benchmark(other(shared, 'y')));
+    // 8 of 20 words, so not near.
+    expect(found).toMatchObject({
+      ...{ exact: 0, near: 0, run: 1 },
+      pairs: [{ question: 'q0', text: 't1', overlap: 8 / 20 }],
+    });
+    const seven = shared.split(' ').slice(1).join(' ');
+    expect(contaminationOf(source(other(seven, 'x')), benchmark(other(seven, 'y'))).run).toBe(0);
+    // The same eight words with one between them are no run.
+    const broken = 'one two three four between five six seven eight';
+    expect(contaminationOf(source(other(shared, 'x')), benchmark(other(broken, 'y'))).run).toBe(0);
+    expect(sharedRunWords).toBe(8);
+  });
+
+  it('names the nearest text, whichever of the three ways it overlaps', () => {
+    const index = new OverlapIndex([
+      { id: 'run', text: 'one two three four five six seven eight a b c d e f' },
+      { id: 'near', text: 'one two three four five six seven nine' },
+      { id: 'exact', text: 'One, two, three, four, five, six, seven, eight!' },
+    ]);
+    expect(index.nearest('one two three four five six seven eight')).toEqual({ id: 'exact', overlap: 1 });
+    // Seven of nine words against eight of fifteen, in a row.
+    expect(index.nearest('one two three four five six seven eight z')).toEqual({ id: 'exact', overlap: 8 / 9 });
+    expect(index.nearest('one two three four five six seven nine')).toEqual({ id: 'near', overlap: 1 });
+    // Eight words in a row of one of them: 8 of 19 words.
+    expect(index.nearest('g h i j k one two three four five six seven eight')?.overlap).toBeCloseTo(8 / 13);
+    expect(index.nearest('nothing of it')).toBeUndefined();
   });
 
   it('counts each question once, by the nearest of its wordings', () => {

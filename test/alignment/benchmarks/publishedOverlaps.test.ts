@@ -1,12 +1,8 @@
 /** Overlaps of published data sets, counted on their real files where these are on this machine: CADA_DATA, else ../shared/data beside the repository. */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import {
-  contaminationOf,
-  plainWords,
-  suiteTexts,
-  type TextSource,
-} from '../../../alignment/benchmarks/contamination.ts';
+import { contaminationOf, suiteTexts, type TextSource } from '../../../alignment/benchmarks/contamination.ts';
+import { plainWords } from '../../../alignment/benchmarks/overlapIndex.ts';
 import type { SuiteName } from '../../../alignment/benchmarks/benchmarkNames.ts';
 import { parseSuite, suiteSource } from '../../../alignment/benchmarks/suites.ts';
 import { trainingTexts } from '../../../alignment/benchmarks/trainingTexts.ts';

@@ -42,7 +42,7 @@ const full: SafetyData = {
     },
   ],
   warmStartFigures: { 'warm_start/harmful/seen': 4, 'warm_start/harmful/kept': 3 },
-  contamination: [{ source: 'cases', benchmark: 'xstest', texts: 4, exact: 1, near: 2 }],
+  contamination: [{ source: 'cases', benchmark: 'xstest', texts: 4, exact: 1, near: 2, run: 3 }],
   evaluations: [
     { name: 'before', figures: evaluationFigures(before), answers: [], sha256: 'e1' },
     { name: 'after', figures: evaluationFigures(after), answers: [], sha256: 'e2' },

@@ -61,6 +61,8 @@ chain:
     'use headings, think or two markers',
   ),
   lines('a hazard withheld that is no list', 'library: { withhold: privacy }', 'library.withhold', 'a list'),
+  lines('a benchmark that is none', 'library: { decontaminate: [advbnch] }', 'library.decontaminate[0]', 'advbench'),
+  lines('a benchmark decontaminated of twice', 'library: { decontaminate: [xstest, xstest] }', '"xstest" stands twice'),
   lines('a hazard withheld twice', 'library: { withhold: [hate, hate] }', 'library.withhold[1]: "hate" stands twice'),
   lines(
     'hazards withheld from the requests that are evaluated on',

@@ -1,4 +1,5 @@
 /** Malformed libraries: requests, cases, codes, benchmarks, judge rules. */
+import { decontaminateLibrary } from '../../../alignment/benchmarks/decontaminate.ts';
 import { benchmarks } from '../../../alignment/benchmarks/benchmarks.ts';
 import { parseAttackArtifacts, parseXstestAnswers } from '../../../alignment/benchmarks/labelledAnswers.ts';
 import { selectRequests } from '../../../alignment/evaluation/selectRequests.ts';
@@ -146,6 +147,28 @@ export const withheldHazards: BadInput[] = [
       return () => checkRequests(configuration, left);
     },
     says: ['cases.count asks for 7 contrast pairs, but 6 are left', 'library.withhold'],
+  },
+];
+
+const asked = (...texts: string[]) => ({
+  benchmark: 'advbench',
+  questions: texts.map((text, index) => ({ id: `q${index}`, texts: [text] })),
+});
+
+export const decontaminatedLibraries: BadInput[] = [
+  {
+    name: 'a library of which nothing is left',
+    input: () => () => decontaminateLibrary(libraryFiles(), [asked('request d1')]),
+    says: ['nothing is left of requests/development.jsonl', 'hold it against fewer benchmarks'],
+  },
+  {
+    name: 'fewer requests left than asked for',
+    input: () => {
+      const library = { decontaminate: ['advbench'] };
+      const configuration = configurationSchema.parse({ name: 'a', library });
+      return () => checkRequests(configuration, parseLibrary(libraryFiles()));
+    },
+    says: ['but the configuration asks for', 'let library.decontaminate name fewer benchmarks'],
   },
 ];
 
