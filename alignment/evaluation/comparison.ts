@@ -2,7 +2,7 @@
 import type { ScoredChain } from '../chains/chain.ts';
 import type { RequestKind } from '../library/library.ts';
 import type { EvaluationFigures } from './figures.ts';
-import { bootstrapInterval } from './intervals.ts';
+import { bootstrapInterval, flatInterval } from './intervals.ts';
 import type { Interval } from './intervals.ts';
 
 /** A change in absolute terms with its 95 % paired bootstrap interval. */
@@ -211,11 +211,23 @@ export function changeOf(terms: readonly Term[], samples: number, seed: string):
     before: total((pair) => pair.before),
     after: total((pair) => pair.after),
     value: total(difference),
-    interval: bootstrapInterval(
-      terms.map(({ sign, pairs }) => ({ sign, values: pairs.map(difference) })),
-      samples,
-      seed,
-    ),
+    interval:
+      terms.length === 1 && isFlat(terms[0]!)
+        ? flatInterval(total(difference), terms[0]!.pairs.length)
+        : bootstrapInterval(
+            terms.map(({ sign, pairs }) => ({ sign, values: pairs.map(difference) })),
+            samples,
+            seed,
+          ),
     pairs: terms.reduce((sum, { pairs }) => sum + pairs.length, 0),
   };
+}
+
+/** Yes and no, of which all pairs differ alike: none does, as a rule. */
+function isFlat({ pairs }: Term): boolean {
+  const first = pairs[0]!;
+  return pairs.every(
+    ({ before, after }) =>
+      [0, 1].includes(before) && [0, 1].includes(after) && after - before === first.after - first.before,
+  );
 }

@@ -16,6 +16,15 @@ export function wilsonInterval(successes: number, n: number): Interval {
 }
 
 /**
+ * Of a difference of shares where all of n pairs differ alike, as where none does: a bootstrap of equal values shows no spread. As wide to each side as Wilson's bound of none in n, within
+ * what a difference can be.
+ */
+export function flatInterval(difference: number, pairs: number): Interval {
+  const spread = wilsonInterval(0, pairs)[1];
+  return [Math.max(-1, difference - spread), Math.min(1, difference + spread)];
+}
+
+/**
  * Percentile bootstrap interval of a sum of signed means. Each of the `samples` rounds draws every term's values again with replacement, each term
  * by itself. For paired figures the values are the differences of the pairs.
  */

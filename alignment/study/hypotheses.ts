@@ -1,5 +1,5 @@
 /** What has become of a study's hypotheses: each comparison with the interval of the pairwise tables, a verdict, and why. */
-import { wilsonInterval, type Interval } from '../evaluation/intervals.ts';
+import type { Interval } from '../evaluation/intervals.ts';
 import { partsOf, type Hypothesis, type HypothesisPart } from './hypothesisSchema.ts';
 import { studyMeasures, type CountedMeasure } from './measures.ts';
 import { bootstrapP, holm, pairedDifference, questionDifferences, rounding } from './resampling.ts';
@@ -126,15 +126,12 @@ const fewDifferences = 10;
  * got worse if a share of the margin did, or, for a larger one, that of no difference at all.
  */
 function noWorse(found: Measured, bootstrap: number, margin: number): Measured {
-  const { effect, interval, n, differences, sense, p } = found;
+  const { effect, n, differences, sense, p } = found;
   const changed = differences.filter((one) => Math.abs(one) > rounding);
   if (changed.length >= fewDifferences) return { ...found, p: bootstrap };
   const worse = changed.filter((one) => sense * one < 0).length;
   const exact = sense * effect > -margin ? Math.min(1, 2 * atMost(worse, n, margin)) : p;
-  // Draws of equal values show no spread.
-  const spread = wilsonInterval(0, n)[1];
-  const flat = changed.length === 0 && interval[0] === interval[1];
-  return { ...found, p: Math.max(bootstrap, exact), ...(flat ? { interval: [-spread, spread] } : {}) };
+  return { ...found, p: Math.max(bootstrap, exact) };
 }
 
 /** P(X <= count) of a binomial. */

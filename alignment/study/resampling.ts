@@ -1,5 +1,5 @@
 /** Bootstrap over questions and seeds: intervals of one arm's figure and of the difference between two, and what several comparisons do to p values. */
-import { quantile, type Interval } from '../evaluation/intervals.ts';
+import { flatInterval, quantile, type Interval } from '../evaluation/intervals.ts';
 import { uniformStream } from '../randomness/seededRandom.ts';
 
 /** What sums of the same numbers may differ by. */
@@ -26,12 +26,15 @@ export interface PairedDifference {
   p: number;
 }
 
-/** `after` less `before`, with the questions drawn for both at once and seeds for each by itself. */
+/** `after` less `before`, both between 0 and 1, with the questions drawn for both at once and seeds for each by itself. */
 export function pairedDifference(before: SeedTable, after: SeedTable, samples: number, seed: string): PairedDifference {
   const differences = differencesOf(before, after, samples, seed);
+  const value = meanOf(after) - meanOf(before);
+  const [low, high] = percentiles(differences);
+  const isFlat = high - low < rounding;
   return {
-    value: meanOf(after) - meanOf(before),
-    interval: percentiles(differences),
+    value,
+    interval: isFlat ? flatInterval(value, before[0]!.length) : [low, high],
     p: Math.max(shareBeyond(differences, 0), signFlip(before, after, samples, `${seed}/signs`)),
   };
 }

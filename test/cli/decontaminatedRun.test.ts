@@ -13,7 +13,12 @@ interface ShownChain {
 test('a run is trained on none of the requests that a benchmark asks, tells how many, and goes on without its files', async () => {
   const run = await tinyRun({
     library: { decontaminate: ['advbench'] },
-    iteration: { count: 1, requests: { harmful: 3, plain: 2, lookAlike: 1 } },
+    iteration: { count: 1, requests: { harmful: 3, plain: 0, lookAlike: 0 }, samplesPerRequest: 2 },
+    evaluation: {
+      requests: { harmful: 2, plain: 2, lookAlike: 0 },
+      probe: { harmful: 1, plain: 1, lookAlike: 0 },
+      bootstrapSamples: 200,
+    },
   });
   const lines = readFileSync(resolve('library/requests/training.jsonl'), 'utf8').trim().split('\n');
   const harmful = lines.map((line) => JSON.parse(line) as SafetyRequest).filter(({ kind }) => kind === 'harmful');

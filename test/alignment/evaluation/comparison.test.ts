@@ -29,7 +29,10 @@ describe('compareEvaluations', () => {
   const comparison = compareEvaluations(before, after, options);
 
   it('gives the change of each kind and of the two gaps', () => {
-    expect(comparison.format).toMatchObject({ before: 0, after: 1, value: 1, interval: [1, 1], pairs: 50 });
+    expect(comparison.format).toMatchObject({ before: 0, after: 1, value: 1, pairs: 50 });
+    // All fifty changed: z² / (50 + z²) below 1.
+    expect(comparison.format!.interval[0]).toBeCloseTo(1 - 3.8415 / 53.8415, 4);
+    expect(comparison.format!.interval[1]).toBe(1);
     expect(comparison.refusal.harmful).toMatchObject({ before: 0.1, after: 0.8, value: 0.7, pairs: 20 });
     expect(comparison.refusal.plain!.value).toBeCloseTo(0.1, 14);
     expect(comparison.refusal['look-alike']!.value).toBeCloseTo(0.5, 14);
@@ -49,8 +52,12 @@ describe('compareEvaluations', () => {
     expect(width(comparison.gapLookAlike!)).toBeGreaterThan(width(comparison.refusal.harmful!));
   });
 
-  it('is paired: what no request changed has an interval of no width', () => {
-    expect(compareEvaluations(before, before, options).refusal.harmful).toMatchObject({ value: 0, interval: [0, 0] });
+  it('is paired; where no request changed the interval is as wide as Wilson’s of none in n, not of no width', () => {
+    const { value, interval } = compareEvaluations(before, before, options).refusal.harmful!;
+    expect(value).toBe(0);
+    // z² / (20 + z²)
+    expect(interval[1]).toBeCloseTo(3.8415 / 23.8415, 4);
+    expect(interval[0]).toBe(-interval[1]);
   });
 
   it('pairs by request, not by place', () => {

@@ -21,19 +21,23 @@ describe('bootstrap over questions and seeds', () => {
     expect(meanInterval([bits(200, 100), bits(200, 100)], 1000, 'b')[0]).toBeGreaterThan(0.4);
   });
 
-  it('pairs questions: a difference that all of them have is certain', () => {
+  it('pairs questions: a difference that all of them have is as certain as Wilson says of none in n', () => {
     const before = [Array.from({ length: 50 }, (_, index) => index / 100)];
     const after = [before[0]!.map((value) => value + 0.25)];
     const { value, interval, p } = pairedDifference(before, after, 999, 'c');
     expect(value).toBeCloseTo(0.25, 12);
-    expect(interval[0]).toBeCloseTo(0.25, 12);
-    expect(interval[1]).toBeCloseTo(0.25, 12);
+    // z² / (50 + z²) to each side.
+    expect(interval[0]).toBeCloseTo(0.25 - 3.8415 / 53.8415, 4);
+    expect(interval[1]).toBeCloseTo(0.25 + 3.8415 / 53.8415, 4);
     expect(p).toBeCloseTo(2 / 1000, 12);
   });
 
   it('sees no difference between an arm and itself, and the sign of one that there is', () => {
     const arm = [bits(60, 30)];
-    expect(pairedDifference(arm, arm, 500, 'd')).toEqual({ value: 0, interval: [0, 0], p: 1 });
+    const { value, interval, p } = pairedDifference(arm, arm, 500, 'd');
+    expect({ value, p }).toEqual({ value: 0, p: 1 });
+    expect(interval[1]).toBeCloseTo(3.8415 / 63.8415, 4);
+    expect(interval[0]).toBe(-interval[1]);
     const worse = pairedDifference([bits(60, 30)], [bits(60, 12)], 500, 'd');
     expect(worse.value).toBeCloseTo(-0.3, 12);
     expect(worse.interval[1]).toBeLessThan(0);
