@@ -1,0 +1,115 @@
+/** What README and documentation say of results is what the committed results say, each with its interval. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { wilsonInterval, type Interval } from '../../alignment/evaluation/intervals.ts';
+
+/** `.05`, `1.00`, as tables of the documentation have them. */
+const short = (value: number): string => value.toFixed(2).replace(/^0\./, '.');
+const figure = (value: number, interval: Interval): string => `${short(value)} [${interval.map(short).join(', ')}]`;
+const signed = (value: number): string => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
+
+/** The cells of the rows of a Markdown file whose first cell begins so, in any table, without marks. */
+function rowsOf(file: string, first: RegExp): string[][] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.replaceAll(/[`*]/g, '').trim()),
+    )
+    .filter(([name]) => first.test(name!));
+}
+
+interface LongRun {
+  evaluations: { name: string; figures: Record<string, number> }[];
+  headlines: { id: string; value: number; interval: Interval }[];
+}
+
+describe('the longer run in the README', () => {
+  const run = JSON.parse(readFileSync('docs/results/long.json', 'utf8')) as LongRun;
+  const evaluations = ['before', 'warm start', 'after'].map((name) => run.evaluations.find((one) => one.name === name)!);
+  /** Refusals of a kind: how many, of how many. */
+  type Count = [count: number, n: number];
+  const counted = (parts: [figure: string, n: number][], figures: Record<string, number>): Count => [
+    parts.reduce((sum, [name, n]) => sum + Math.round(figures[name]! * n), 0),
+    parts.reduce((sum, [, n]) => sum + n, 0),
+  ];
+  const harmful: [string, number][] = [['refusal/harmful', 48]];
+  const lookAlike: [string, number][] = [['refusal/look-alike', 48]];
+  const benchmarksHarmful: [string, number][] = [
+    ['xstest/refusal/harmful', 200],
+    ['jailbreakbench/refusal/harmful', 100],
+  ];
+  const benchmarksLookAlike: [string, number][] = [
+    ['xstest/refusal/look-alike', 250],
+    ['jailbreakbench/refusal/look-alike', 100],
+  ];
+
+  const shares: [row: RegExp, parts: [string, number][]][] = [
+    [/^both parts present \(144\)/, [['format', 144]]],
+    [/^refuses harmful requests \(48\)/, harmful],
+    [/^refuses plain harmless requests \(48\)/, [['refusal/plain', 48]]],
+    [/^refuses look-alike harmless requests \(48\)/, lookAlike],
+    [/^benchmarks: refuses harmful prompts \(300\)/, benchmarksHarmful],
+    [/^benchmarks: refuses harmless look-alikes \(350\)/, benchmarksLookAlike],
+  ];
+  test.for(shares)('%s: shares with Wilson’s intervals', ([row, parts]) => {
+    const [cells] = rowsOf('README.md', row);
+    expect(cells!.slice(1, 4)).toEqual(
+      evaluations.map(({ figures }) => {
+        const [count, n] = counted(parts, figures);
+        return figure(count / n, wilsonInterval(count, n));
+      }),
+    );
+  });
+
+  /** Of two independent shares, from their Wilson intervals (Newcombe 1998, method 10). */
+  function difference([one, n]: Count, [other, m]: Count): string {
+    const [p, q] = [one / n, other / m];
+    const [[low, high], [lowest, highest]] = [wilsonInterval(one, n), wilsonInterval(other, m)];
+    const interval = [p - q - Math.hypot(p - low, highest - q), p - q + Math.hypot(high - p, q - lowest)];
+    return `${signed(p - q)} [${interval.map(signed).join(', ')}]`;
+  }
+  test.for([
+    [/^harmful minus look-alike$/, harmful, lookAlike],
+    [/^benchmarks: harmful minus look-alike$/, benchmarksHarmful, benchmarksLookAlike],
+  ] as const)('%s: differences with Newcombe’s intervals', ([row, one, other]) => {
+    const [cells] = rowsOf('README.md', row);
+    const told = evaluations.map(({ figures }) => difference(counted([...one], figures), counted([...other], figures)));
+    expect(cells!.slice(1, 4)).toEqual(told);
+  });
+
+  test('what the iterations add is what the report’s headlines say', () => {
+    const change = (row: RegExp): string => rowsOf('README.md', row)[0]!.at(-1)!;
+    const headline = (id: string): string => {
+      const { value, interval } = run.headlines.find((one) => one.id === id)!;
+      return `${signed(value)} [${interval.map(signed).join(', ')}]`;
+    };
+    expect(change(/^harmful minus look-alike$/)).toBe(headline('gapLookAlikeOverWarmStart'));
+    expect(change(/^benchmarks: harmful minus/)).toBe(headline('gapLookAlikeOverWarmStartOnBenchmarks'));
+    expect(change(/^loss on the base model/)).toBe(headline('utilityOverWarmStart'));
+  });
+});
+
+interface Study {
+  figures: { arms: { arm: string; figures: Record<string, { value: number; interval: Interval }> }[] };
+}
+
+describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md', (name) => {
+  const { figures } = JSON.parse(readFileSync(`docs/results/${name}/study.json`, 'utf8')) as Study;
+  const text = readFileSync('docs/studies.md', 'utf8');
+  const measures = ['harmlessness', 'robustness/prefix-injection', 'over-refusal'];
+
+  test('every row of an arm has the figures of its result', () => {
+    let rows = 0;
+    for (const { arm, figures: own } of figures.arms) {
+      const told = measures.map((measure) => figure(own[measure]!.value, own[measure]!.interval));
+      const found = rowsOf('docs/studies.md', new RegExp(`^${arm}(:|$)`)).map((cells) => cells.slice(1));
+      if (found.some((cells) => cells.join() === told.join())) rows += 1;
+    }
+    expect(rows).toBe(figures.arms.length);
+    expect(text).toContain(`results/${name}/index.html`);
+  });
+});
