@@ -1,6 +1,5 @@
 import type { Value } from '../graph/builder.ts';
 import { Graph } from '../graph/builder.ts';
-import { productOf } from '../graph/dimensions.ts';
 import * as op from '../graph/operators.ts';
 import type { Adapter } from '../model/adapter.ts';
 import { tensorNameOf } from '../model/adapter.ts';
@@ -38,11 +37,11 @@ export function buildSamplerGraph(weightFile: WeightFile, adapter?: Adapter, eig
   const temperature = graph.input('temperature', 'float32', [1]);
   const greedy = graph.input('greedy', 'bool', []);
 
-  const hidden = decoderLayers(
+  const chosen = decoderLayers(
     { config, weights, attention: rotated(rotary, attend), ...(eightBit ? { eightBit } : {}) },
     embed(weights, tokens),
+    places,
   );
-  const chosen = op.gather(op.reshape(hidden, [productOf([ROWS, 'S']), config.hiddenSize]), places);
   // Dividing the hidden state divides the logits, at a hundredth of the cost.
   const scaled = op.div(chosen, temperature);
   const head = eightBit?.get(headName(config));

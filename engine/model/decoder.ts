@@ -85,15 +85,19 @@ export function outputHead(config: DecoderConfig, weights: DecoderWeights): Valu
   return weightOf(weights, headName(config));
 }
 
-/** All layers and the final norm: [batch, sequence, hidden] to the same. */
-export function decoderLayers(blocks: DecoderBlocks, embedded: Value): Value {
+/**
+ * All layers and the final norm: [batch, sequence, hidden] to the same, or to [places, hidden] where `places` (int64, row * sequence + token) says which
+ * positions are wanted. Behind its attention the last layer then computes these only.
+ */
+export function decoderLayers(blocks: DecoderBlocks, embedded: Value, places?: Value): Value {
+  const last = blocks.config.layers - 1;
   let x = embedded;
-  for (let layer = 0; layer < blocks.config.layers; layer++) x = decoderLayer(blocks, layer, x);
+  for (let layer = 0; layer <= last; layer++) x = decoderLayer(blocks, layer, x, layer === last ? places : undefined);
   return norm(blocks, 'model.norm', x);
 }
 
-/** One layer: x + attention(norm(x)), then x + mlp(norm(x)). */
-export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Value {
+/** One layer: x + attention(norm(x)), then x + mlp(norm(x)), the latter at `places` only where they are given. */
+export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value, places?: Value): Value {
   const { config } = blocks;
   const prefix = `model.layers.${layer}`;
   const attention = `${prefix}.self_attn`;
@@ -108,7 +112,8 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
   const key = heads('k_proj', config.kvHeads, 'k_norm');
   const value = heads('v_proj', config.kvHeads);
   const joined = blocks.attention(layer, query, key, value);
-  const afterAttention = op.add(x, linear(blocks, `${attention}.o_proj`, joined));
+  const wanted = (all: Value) => (places ? positionsAt(all, places) : all);
+  const afterAttention = op.add(wanted(x), linear(blocks, `${attention}.o_proj`, wanted(joined)));
 
   const m = norm(blocks, `${prefix}.post_attention_layernorm`, afterAttention);
   const gate = linear(blocks, `${prefix}.mlp.gate_proj`, m);
@@ -117,6 +122,12 @@ export function decoderLayer(blocks: DecoderBlocks, layer: number, x: Value): Va
     afterAttention,
     linear(blocks, `${prefix}.mlp.down_proj`, op.recompute(op.mul(op.recompute(op.silu(gate)), up))),
   );
+}
+
+/** [batch, sequence, size] to [places, size]. */
+function positionsAt(x: Value, places: Value): Value {
+  const [batch, sequence, size] = x.shape;
+  return op.gather(op.reshape(x, [productOf([batch!, sequence!]), size!]), places);
 }
 
 /** Turns queries and keys by their positions, and lets rows of one length attend. */
