@@ -50,7 +50,7 @@ export const cacheNames = (layer: number) => ({
 const queriesOfPrefix = (config: DecoderConfig) => productOf([config.heads / config.kvHeads, 'R', 'S']);
 
 /**
- * Declares the inputs `prefix_mask` (added to the prefix's scores), `mask` (to those of past and new tokens), the caches of every layer, and,
+ * Declares the inputs `prefixed` (bool: any row has a prefix; else nothing of it is computed), `prefix_mask` (added to the prefix's scores), `mask` (to those of past and new tokens), the caches of every layer, and,
  * as each layer attends, the outputs with its new keys and values.
  */
 export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAttention {
@@ -70,14 +70,16 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
     pastValues: layers.map((names) => past(names.pastValues)),
   };
 
+  const prefixed = graph.input('prefixed', 'bool', []);
   const capacity = op.sizeOf(graph, 'C');
+  const one = op.scalar(graph, 1, 'float32');
 
-  /** Softmax over the last axis; the sum of exponentials is exp(largest) / share, share being the largest probability. */
+  /** Softmax over the last axis; the sum of exponentials is exp(largest) / share, share being the largest probability. `largest` is made where it is asked for. */
   const softmaxOf = (scores: Value) => {
     const probabilities = op.softmax(scores);
     return {
       probabilities,
-      largest: op.reduceMax(scores, [-1], true),
+      largest: () => op.reduceMax(scores, [-1], true),
       share: op.reduceMax(probabilities, [-1], true),
     };
   };
@@ -120,15 +122,25 @@ export function cachedAttention(graph: Graph, config: DecoderConfig): CachedAtte
       return op.reshape(byPrefix, ['P', kvHeads, 1, queries, size]);
     };
     const own = attendOwn(layer, grouped, key, value);
-    const shared = attendPrefix(layer, byKeyHead(grouped));
 
-    /** Of own and shared keys, by stretch: [P, kvHeads, 1 + N, queries, x]. */
-    const stretches = (of: 'context' | 'largest' | 'share') => op.concat([byKeyHead(own[of]), shared[of]], 2);
-    const weights = op.div(op.softmax(stretches('largest'), 2), stretches('share'));
-    const weighted = op.reduceSum(op.mul(weights, stretches('context')), [2]);
-    const joined = op.div(weighted, op.reduceSum(weights, [2])); // [P, kvHeads, queries, headDim]
-    const byRow = op.transpose(op.reshape(joined, ['P', kvHeads, 'R', perRow, headDim]), [0, 2, 1, 3, 4]);
-    return op.reshape(byRow, [ROWS, heads, 'S', headDim]);
+    const withPrefix = graph.subgraph(`prefixed.${layer}`, (branch) => {
+      const shared = attendPrefix(layer, byKeyHead(grouped));
+      /** Of own and shared keys, by stretch: [P, kvHeads, 1 + N, queries, x]. */
+      const stretches = (ofOwn: Value, ofShared: Value) => op.concat([byKeyHead(ofOwn), ofShared], 2);
+      const exponentials = op.softmax(stretches(own.largest(), shared.largest()), 2);
+      const weights = op.div(exponentials, stretches(own.share, shared.share));
+      const weighted = op.reduceSum(op.mul(weights, stretches(own.context, shared.context)), [2]);
+      const joined = op.div(weighted, op.reduceSum(weights, [2])); // [P, kvHeads, queries, headDim]
+      const byRow = op.transpose(op.reshape(joined, ['P', kvHeads, 'R', perRow, headDim]), [0, 2, 1, 3, 4]);
+      branch.output(`with_prefix.${layer}`, op.reshape(byRow, [ROWS, heads, 'S', headDim]));
+    });
+    // The same with the only stretch that counts, rounded as above: rows without a prefix may stand beside others with one.
+    const alone = graph.subgraph(`alone.${layer}`, (branch) => {
+      const weight = op.div(one, own.share);
+      const context = op.div(op.mul(own.context, weight), weight);
+      branch.output(`without_prefix.${layer}`, op.reshape(context, [ROWS, heads, 'S', headDim]));
+    });
+    return op.choose(prefixed, withPrefix, alone)[0]!;
   };
 
   return { attend, ...caches };

@@ -173,7 +173,8 @@ function cacheFeeds(
   const pastShape = [rows, kvHeads, past?.capacity ?? leastCapacity, headDim];
   const pastSize = pastShape.reduce((product, size) => product * size);
   const pastOf = (cache: Float32Array | undefined) => cache?.subarray(0, pastSize) ?? new Float32Array(pastSize);
-  const feeds: Record<string, Tensor> = {};
+  const prefixed = prefix.shapes.some(({ tokens }) => tokens > 0);
+  const feeds: Record<string, Tensor> = { prefixed: { data: Uint8Array.of(prefixed ? 1 : 0), shape: [] } };
   for (let layer = 0; layer < config.layers; layer++) {
     const names = cacheNames(layer);
     feeds[names.prefixKeys] = { data: prefix.keys[layer]!.subarray(0, prefixSize), shape: prefixShape };
