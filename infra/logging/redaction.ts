@@ -1,3 +1,5 @@
+import { unescape } from 'node:querystring';
+
 export const REDACTED = '[redacted]';
 
 /** AWS settings that are needed to find a fault and are no secrets. */
@@ -5,7 +7,7 @@ const HARMLESS =
   /^AWS_(REGION|DEFAULT_REGION|ENDPOINT_URL\w*|PROFILE|CONFIG_FILE|SHARED_CREDENTIALS_FILE|CA_BUNDLE|MAX_ATTEMPTS|RETRY_MODE)$/;
 
 /** Names in the manner of environment variables: AWS_*, OPENAI_API_KEY, HF_TOKEN, DB_PASSWORD. */
-const SECRET_VARIABLE = /^AWS_|API_KEY|(^|_)TOKEN(_|$)|SECRET|PASSWORD|CLIENT_KEY_DATA/;
+const SECRET_VARIABLE = /^AWS_|API_KEY|PAYLOAD_KEYS|(^|_)TOKEN(_|$)|SECRET|PASSWORD|CLIENT_KEY_DATA/;
 
 /** Names in the manner of fields: apiKey, accessToken, secretAccessKey, authorization. `promptTokens` and `tokens` are counts, not secrets. */
 const SECRET_FIELD =
@@ -36,14 +38,26 @@ function copy(value: unknown, ancestors: Set<unknown>): unknown {
   );
 }
 
+/** What of a variable's value must not be written down: all of it, each of a list of `id:key`, or the password in an address. */
+function secretsIn(name: string, value: string): string[] {
+  if (isSecretName(name)) return [value, ...(/PAYLOAD_KEYS/.test(name) ? keysOf(value) : [])];
+  if (!/_(PROXY|URL|URI|ENDPOINT|DOWNLOAD)(_|$)/i.test(name)) return [];
+  const { password } = URL.parse(value) ?? {};
+  return password ? [password, unescape(password)] : [];
+}
+
+/** Ids are no secrets: messages name them. */
+const keysOf = (list: string): string[] => list.split(',').map((entry) => entry.slice(entry.indexOf(':') + 1).trim());
+
 /**
  * Replaces the values of secret environment variables wherever they occur in a text: error messages of clients quote what they sent.
  * Values of fewer than eight characters are left: they would match by chance.
  */
 export function valueRedactor(env: NodeJS.ProcessEnv): (text: string) => string {
   const values = Object.entries(env)
-    .filter(([name, value]) => value !== undefined && value.length >= 8 && isSecretName(name))
-    .flatMap(([, value]) => [value as string, JSON.stringify(value).slice(1, -1)])
+    .flatMap(([name, value]) => (value === undefined ? [] : secretsIn(name, value)))
+    .filter((value) => value.length >= 8)
+    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1)])
     // A value that contains another one goes first.
     .sort((a, b) => b.length - a.length);
   return (text) => values.reduce((result, value) => result.replaceAll(value, REDACTED), text);

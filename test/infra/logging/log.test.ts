@@ -71,6 +71,26 @@ describe('openLog', () => {
     });
   });
 
+  it('keeps each payload key, and the password in an address, out of messages', () => {
+    const file = newFile();
+    const keys = ['AAAAAAAAAAAAAAAAAAAAAA==', 'BBBBBBBBBBBBBBBBBBBBBB=='];
+    const env = {
+      CADA_PAYLOAD_KEYS: `2026-11-30:${keys[0]}, 2026-10-30:${keys[1]}`,
+      https_proxy: 'http://user:p%40ss-of-proxy@127.0.0.1:9',
+      HF_ENDPOINT: 'not an address',
+      HTTP_PROXY: 'http://user:100%25-%zz@127.0.0.1:9',
+    };
+    openLog({ name: 'cli', file, env }).info(
+      { at: `tried ${keys[1]}` },
+      `proxy http://user:p%40ss-of-proxy@127.0.0.1:9 (p@ss-of-proxy), key 2026-11-30 ${keys[0]}`,
+    );
+    const text = readFileSync(file, 'utf8');
+    for (const secret of [...keys, 'ss-of-proxy']) expect(text).not.toContain(secret);
+    expect(records(file)[0]!['msg']).toBe(
+      'proxy http://user:[redacted]@127.0.0.1:9 ([redacted]), key 2026-11-30 [redacted]',
+    );
+  });
+
   it('writes lines for people on a terminal, escaped', () => {
     const terminal = Object.assign(new PassThrough(), { isTTY: true });
     openLog({ name: 'cli', env: {}, stderr: terminal }).warn({ chain: 'a\u001b[2Jb' }, 'strange \u0007 chain');
@@ -91,6 +111,7 @@ it.each([
   ['AWS_SESSION_TOKEN', true],
   ['OPENAI_API_KEY', true],
   ['TEMPORAL_API_KEY', true],
+  ['CADA_PAYLOAD_KEYS', true],
   ['apiKey', true],
   ['sessionToken', true],
   ['secretAccessKey', true],
