@@ -1,8 +1,4 @@
-/**
- * `npm run test:durability`: real training runs whose processes and connections are harmed at seeded moments, each compared with an undisturbed run.
- *
- *     npm run test:durability -- --seed 3 --seeds 10 --kills 6 --harms 3 --out FILE
- */
+/** `npm run test:durability`: real training runs whose processes and connections are harmed at seeded moments, each compared with an undisturbed run. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +11,21 @@ import { courseOf, possibleScenarios, type Scenario } from './scenarios.ts';
 import { shortForm } from './schedule.ts';
 import { printTable, totals } from './table.ts';
 import { writeConfiguration } from './training.ts';
+
+const usage = `npm run test:durability -- [options]
+
+  --seed N        the first seed (1)
+  --seeds N       so many seeds from there (10)
+  --kills K       processes ended by SIGKILL or SIGTERM in each seed (6)
+  --harms K       other faults in each seed (3)
+  --out FILE      write {kills, lost, redoneShards, identical, hung, orphans, ...} as JSON
+  --parallel N    runs at once (2)
+  --no-scenarios  without lost databases and disks, two owners, clock jumps, a newer version
+  --only NAME     of the scenarios this one alone
+  --short         what npm test runs
+  --keep          leave the logs of a run that went wrong
+
+One seed again: --seed N --seeds 1 with the same --kills and --harms.`;
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -30,8 +41,13 @@ const { values } = parseArgs({
     /** A scenario's name. */
     only: { type: 'string' },
     keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(usage);
+  process.exit(0);
+}
 const number = (text: string): number => {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new Error(`"${text}" is not a number of times`);
