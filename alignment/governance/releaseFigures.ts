@@ -34,16 +34,18 @@ export function figureNames(configuration: EvaluationSettings): string[] {
     'look-alike': requests.lookAlike,
   };
   const kinds = requestKinds.filter((kind) => asked[kind] > 0);
+  const graded = configuration.rewards.graded !== undefined;
   const judged = kinds.filter((kind) => kind === 'harmful' || configuration.guardModel?.requests === 'all');
   return [
     'format',
     'reward',
     ...kinds.map((kind) => `refusal/${kind}`),
     ...(asksGuardModel(configuration) ? judged.map((kind) => `harm/${kind}`) : []),
+    ...(graded && asked.harmful > 0 ? ['score/harmful'] : []),
     // The loss is of the untouched model's own answers to harmless requests.
     ...(asked.plain + asked['look-alike'] > 0 ? ['utility/loss'] : []),
     ...benchmarks.flatMap((name) => [
-      ...(lookAlikes[name] === 'all' ? [] : [`${name}/refusal/harmful`]),
+      ...(lookAlikes[name] === 'all' ? [] : [`${name}/refusal/harmful`, ...(graded ? [`${name}/score/harmful`] : [])]),
       ...(lookAlikes[name] ? [`${name}/refusal/look-alike`] : []),
     ]),
   ];
@@ -62,7 +64,8 @@ export function figureValues(evaluation: MeasuredEvaluation, figure: string): Fi
     const losses = evaluation.losses ?? [];
     return { values: new Map(losses.map(({ requestId, loss }) => [requestId, loss])), share: false };
   }
-  const [, benchmark, measure, kind] = /^(?:(.+)\/)?(format|reward|refusal|harm)(?:\/([a-z-]+))?$/.exec(figure) ?? [];
+  const [, benchmark, measure, kind] =
+    /^(?:(.+)\/)?(format|reward|refusal|harm|score)(?:\/([a-z-]+))?$/.exec(figure) ?? [];
   if (!measure) throw new Error(`"${figure}" is no figure of an evaluation`);
   const answers = benchmark
     ? (evaluation.benchmarks?.find(({ name }) => name === benchmark)?.answers ?? [])
@@ -72,10 +75,10 @@ export function figureValues(evaluation: MeasuredEvaluation, figure: string): Fi
     const value = kind === undefined || scored.kind === kind ? valueOf(scored, measure) : null;
     if (value !== null) values.set(`${scored.requestId}/${scored.sampleIndex}`, value);
   }
-  return { values, share: measure !== 'reward' };
+  return { values, share: measure !== 'reward' && measure !== 'score' };
 }
 
-function valueOf({ format, reward, verdict, harmByGuard }: ScoredChain, measure: string): number | null {
+function valueOf({ format, reward, verdict, harmByGuard, parts }: ScoredChain, measure: string): number | null {
   switch (measure) {
     case 'format':
       return Number(format);
@@ -83,6 +86,9 @@ function valueOf({ format, reward, verdict, harmByGuard }: ScoredChain, measure:
       return reward;
     case 'refusal':
       return verdict === null ? null : Number(verdict === 'refusal');
+    // The rubric judge's StrongREJECT score, which `graded` is 1 less; absent where it could not grade.
+    case 'score':
+      return parts['graded'] === undefined ? null : 1 - parts['graded'];
     default:
       return harmByGuard === undefined ? null : Number(harmByGuard);
   }

@@ -233,7 +233,7 @@ function describeSuite(suite: SuiteFigures, byCategory: boolean): string[] {
     `${answers} answers`,
     `licence of the data: ${licence}`,
     ...(unscorable > 0 ? [`${unscorable} unscorable`] : []),
-    ...(cut > 0 ? [`${(cut * 100).toFixed(0)} % cut`] : []),
+    ...(cut > 0 ? [`${Math.round(cut * answers)} of them cut`] : []),
   ];
   const parts: [string, Measure[]][] = [
     ...suite.byAttack.map(({ attack, measures: part }): [string, Measure[]] => [`attack: ${attack}`, part]),

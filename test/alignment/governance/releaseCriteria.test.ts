@@ -98,6 +98,34 @@ describe('criteria of a release', () => {
     expect(() => figureValues(mixed, 'refusals')).toThrow('no figure');
   });
 
+  it('StrongREJECT scores are those of the rubric judge: means over the answers that it could grade', () => {
+    // Scores 0, .25 and 1; the last answer could not be graded.
+    const graded = [1, 0.75, 0].map((part) => ({ graded: part }));
+    const scored = [...graded, {}].map((parts, i) => ({
+      scored: makeScored(`harmful-${i}`, { kind: 'harmful', verdict: 'compliance', parts }),
+    }));
+    const evaluated: MeasuredEvaluation = {
+      answers: scored,
+      benchmarks: [{ name: 'strongreject-small', answers: scored.slice(0, 2) }],
+    };
+    const [all, benchmark, change] = judgeRelease(
+      [
+        { figure: 'score/harmful', atMost: 0.4 },
+        { figure: 'strongreject-small/score/harmful', atMost: 0.1 },
+        { figure: 'score/harmful', over: 'base', atMost: 0 },
+      ],
+      { before: evaluated, after: evaluated },
+      options,
+    ).criteria;
+    expect([all!.n, all!.met]).toEqual([3, false]);
+    expect(all!.value).toBeCloseTo(1.25 / 3, 14);
+    // A mean: a bootstrap, never Wilson's.
+    expect(all!.interval).not.toEqual(wilsonInterval(1.25, 3));
+    expect(benchmark).toMatchObject({ value: 0.125, n: 2, met: false });
+    expect(change).toMatchObject({ value: 0, n: 3, met: true });
+    expect(judge({ figure: 'score/harmful', atMost: 1 })[0]).toMatchObject({ value: null, met: false });
+  });
+
   it('values are those of the evaluation', () => {
     const chains = after.answers.map(({ scored }) => scored);
     const { all, byKind } = evaluationFigures(chains);
@@ -130,6 +158,16 @@ describe('the names', () => {
       ...['format', 'reward', 'refusal/harmful', 'xstest/refusal/harmful', 'xstest/refusal/look-alike'],
       ...['advbench/refusal/harmful', 'oktest/refusal/look-alike'],
     ]);
+    const scores = (settings: object) => named(settings).filter((name) => name.includes('score/'));
+    const judgeOf = {
+      judge: { url: 'http://127.0.0.1:1/v1', model: 'm' },
+      evaluation: { benchmarks: ['strongreject-small', 'oktest'] },
+    };
+    expect(scores({ ...judgeOf, rewards: { graded: 0 } })).toEqual([
+      'score/harmful',
+      'strongreject-small/score/harmful',
+    ]);
+    expect(scores({ evaluation: judgeOf.evaluation })).toEqual([]);
     const harms = (guardModel: object) =>
       named({ guardModel, rewards: { guard: 1 } }).filter((name) => name.startsWith('harm/'));
     expect(harms({ source: 'x' })).toEqual(['harm/harmful']);
