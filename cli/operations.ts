@@ -191,8 +191,8 @@ export interface RunSummary {
   /** Finished ones. */
   iterations: number;
   split: Configuration['evaluation']['split'];
-  /** 'before', 'warm start', 'after', those that there are. */
-  evaluations: { name: string; figures: Record<string, number> }[];
+  /** 'before', 'warm start', 'after', those that there are; `rates`: the shares among their figures, with intervals. */
+  evaluations: { name: string; figures: Record<string, number>; rates?: Record<string, Rate> }[];
   headlines: Headline[];
   /** Where hazards are withheld: refusals by whether a request's hazard was, with intervals. */
   exposure?: ExposureSummary;

@@ -114,11 +114,12 @@ function figuresTable({ before, after }: StatusJson): string | undefined {
     const value = figures?.[name];
     return value === undefined ? '–' : formatFigure(value);
   };
-  return plainTable(
+  const table = plainTable(
     ['figure', 'before', 'after'],
     names.map((name) => [name, cell(before, name), cell(after, name)]),
     [1, 2],
   );
+  return `${table}\n95 % intervals, judges and changes: \`cada report\``;
 }
 
 /** A folder store's objects are files: their path says more than their address. */

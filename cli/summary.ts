@@ -44,16 +44,22 @@ const learningRows: [label: string, figure: string][] = [
 function learningTable({ evaluations, split }: RunSummary): string {
   const rows = learningRows
     .filter(([, figure]) => evaluations.some(({ figures }) => figures[figure] !== undefined))
-    .map(([label, figure]) => [label, ...evaluations.map(({ figures }) => figures[figure]?.toFixed(2) ?? '–')]);
+    .map(([label, figure]) => [label, ...evaluations.map((evaluation) => cellOf(evaluation, figure))]);
   if (rows.length === 0) return '';
   const requests = evaluations[0]?.figures['chains'];
   const which = split === 'heldOut' ? 'held-out' : split;
-  const title = `${requests === undefined ? '' : `${requests} `}${which} requests, raw prompt, greedy`;
+  const title = `${requests === undefined ? '' : `${requests} `}${which} requests, raw prompt, greedy; refusals by the rules of the library, 95 % intervals`;
   return `${title}\n${plainTable(
     ['', ...evaluations.map(({ name }) => name)],
     rows,
     evaluations.map((_, index) => index + 1),
   )}`;
+}
+
+function cellOf({ figures, rates }: RunSummary['evaluations'][number], figure: string): string {
+  const value = figures[figure]?.toFixed(2) ?? '–';
+  const rate = rates?.[figure];
+  return rate ? `${value} [${rate.interval.map((end) => end.toFixed(2)).join(', ')}]` : value;
 }
 
 /** Those with something to reach; the report has the others. */

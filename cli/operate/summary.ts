@@ -4,7 +4,8 @@ import type { ModelManifest } from '../../activities/plans.ts';
 import type { EvaluationArtifact } from '../../activities/summariseEvaluation.ts';
 import { comparisons } from '../../activities/writeReport.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
-import type { EvaluationFigures } from '../../alignment/evaluation/figures.ts';
+import type { EvaluationFigures, Rate } from '../../alignment/evaluation/figures.ts';
+import { requestKinds } from '../../alignment/library/library.ts';
 import { openStore, type ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { listLine, loadRun } from '../../infra/artifacts/runs.ts';
 import type { IterationRecord, RunRecord } from '../../activities/types.ts';
@@ -24,7 +25,6 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
   return {
     iterations: record.iteration,
     split: configuration.evaluation.split,
-    evaluations: names.map((name) => ({ name, figures: record.evaluations[name]!.figures })),
     ...(await comparedBy(store, record, names)),
     byIteration: (await listLine<IterationRecord>(store, runId, record)).map(({ value }) => ({
       iteration: value.iteration,
@@ -40,12 +40,12 @@ export async function summarise({ runId, storeUri }: Omit<RunRequest, 'signal'>)
   };
 }
 
-/** What needs the answers of the evaluations: the report's first lines, and seen and unseen hazards. */
+/** What needs the answers of the evaluations: intervals, the report's first lines, and seen and unseen hazards. */
 async function comparedBy(
   store: ArtifactStore,
   record: RunRecord,
   names: readonly string[],
-): Promise<Pick<RunSummary, 'headlines' | 'exposure'>> {
+): Promise<Pick<RunSummary, 'evaluations' | 'headlines' | 'exposure'>> {
   const evaluations = await Promise.all(
     names.map(async (name) => {
       const { artifact } = record.evaluations[name]!;
@@ -55,10 +55,15 @@ async function comparedBy(
   const configuration = await readConfiguration(store, record);
   const isWhole = names.includes('before') && names.includes('after');
   const { headlines = [], exposure = undefined } = isWhole ? comparisons(configuration, evaluations) : {};
+  const told = evaluations.map(({ name, figures }) => ({
+    ...{ name, figures: record.evaluations[name]!.figures },
+    rates: ratesOf(figures),
+  }));
   const { withhold = [] } = configuration.library;
-  if (withhold.length === 0) return { headlines };
+  if (withhold.length === 0) return { evaluations: told, headlines };
   const { withheld = withhold, ...changes } = exposure ?? {};
   return {
+    evaluations: told,
     headlines,
     exposure: {
       withheld,
@@ -69,6 +74,15 @@ async function comparedBy(
       ...('fromBefore' in changes ? { changes } : {}),
     },
   };
+}
+
+/** By the names that the record has for them. */
+function ratesOf({ all, byKind }: EvaluationFigures): Record<string, Rate> {
+  const rates: [string, Rate | null][] = [
+    ['format', all.format],
+    ...requestKinds.map((kind): [string, Rate | null] => [`refusal/${kind}`, byKind[kind].refusal]),
+  ];
+  return Object.fromEntries(rates.flatMap(([name, rate]) => (rate ? [[name, rate]] : [])));
 }
 
 const refusalsOf = (figures: EvaluationFigures | undefined) => ({

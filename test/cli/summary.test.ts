@@ -21,7 +21,10 @@ describe('the closing words of a run', () => {
     iterations: 3,
     split: 'heldOut',
     evaluations: [
-      { name: 'before', figures: { chains: 144, format: 0, 'refusal/harmful': 0.08 } },
+      {
+        ...{ name: 'before', figures: { chains: 144, format: 0, 'refusal/harmful': 0.08 } },
+        rates: { 'refusal/harmful': { value: 0.08, interval: [0.03, 0.2], count: 4, n: 48 } },
+      },
       { name: 'warm start', figures: { chains: 144, format: 0.9167 } },
       { name: 'after', figures: { chains: 144, format: 0.95, 'refusal/harmful': 0.5 } },
     ],
@@ -42,10 +45,10 @@ describe('the closing words of a run', () => {
 
   test('what was learnt, one column an evaluation', () => {
     expect(text.split('\n').slice(0, 4)).toEqual([
-      '144 held-out requests, raw prompt, greedy',
-      '                        before  warm start  after',
-      'chains with both parts    0.00        0.92   0.95',
-      'refused: harmful          0.08           –   0.50',
+      '144 held-out requests, raw prompt, greedy; refusals by the rules of the library, 95 % intervals',
+      '                                   before  warm start  after',
+      'chains with both parts               0.00        0.92   0.95',
+      'refused: harmful        0.08 [0.03, 0.20]           –   0.50',
     ]);
   });
 
