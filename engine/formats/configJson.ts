@@ -1,26 +1,13 @@
 /** config.json of a Hugging Face folder, as Transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`) write it. */
 import { EngineError } from '../policy.ts';
+import { ARCHITECTURES, architectureNamed, findArchitecture } from '../model/architectures/architectures.ts';
+import type { Architecture, Reject } from '../model/architectures/architecture.ts';
 import type { DecoderConfig } from '../model/config.ts';
 
 type Json = Record<string, unknown>;
 
-const architectures = ['llama', 'mistral', 'qwen2', 'qwen3'] as const;
 /** Far above any real model's sizes: a vocabulary, a context, a layer. */
 const largestCount = 2 ** 28;
-const classNames = {
-  llama: 'LlamaForCausalLM',
-  mistral: 'MistralForCausalLM',
-  qwen2: 'Qwen2ForCausalLM',
-  qwen3: 'Qwen3ForCausalLM',
-} as const;
-
-/** Where the file has no num_key_value_heads; others have one of each query head. As in Transformers, like the head_dim 128 of Qwen3. */
-const absentKeyValueHeads: Partial<Record<(typeof architectures)[number], number>> = {
-  mistral: 8,
-  qwen2: 32,
-  qwen3: 32,
-};
-
 /**
  * The shape of the decoder that a config.json describes. `hasHead` says whether the weights hold lm_head.weight (used where tie_word_embeddings
  * is absent); `generation` is generation_config.json, whose end tokens count too.
@@ -29,12 +16,9 @@ const absentKeyValueHeads: Partial<Record<(typeof architectures)[number], number
 export function parseConfigJson(path: string, json: Json, generation: Json = {}, hasHead = true): DecoderConfig {
   // What a file says is quoted: it may be long.
   const reject = (what: string) => new EngineError('invalidInput', `${path}: ${what.slice(0, 600)}`);
-  const architecture = architectures.find((name) => name === json['model_type']);
-  if (!architecture) {
-    throw reject(
-      `model_type ${JSON.stringify(json['model_type'])?.slice(0, 80)} is not supported. Use one of ${architectures.join(', ')}.`,
-    );
-  }
+  const architecture = findArchitecture(ARCHITECTURES, json['model_type'], 'model_type');
+  if (typeof architecture === 'string') throw reject(architecture);
+  const absent: Architecture['absent'] = architecture.absent;
   const number = (key: string, fallback?: number) => {
     const value = json[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
@@ -54,17 +38,17 @@ export function parseConfigJson(path: string, json: Json, generation: Json = {},
   const hiddenSize = count('hidden_size');
   const kvHeads = count(
     'num_key_value_heads',
-    json['num_key_value_heads'] === null ? heads : (absentKeyValueHeads[architecture] ?? heads),
+    json['num_key_value_heads'] === null ? heads : (absent?.keyValueHeads ?? heads),
   );
-  const headDim = count('head_dim', architecture === 'qwen3' ? 128 : hiddenSize / heads);
+  const headDim = count('head_dim', absent?.headDim ?? hiddenSize / heads);
   if (heads % kvHeads !== 0) throw reject(`${heads} attention heads can't share ${kvHeads} key-value heads.`);
   if (headDim % 2 !== 0) throw reject(`"head_dim" ${headDim} is odd; rotary positions need pairs.`);
   const rope = parseRope(json, reject);
-  const slidingWindow = parseSlidingWindow(architecture, json, reject);
+  const slidingWindow = architecture.slidingWindow(json, reject);
   const bosToken = tokenId(json['bos_token_id']);
   const padToken = tokenId(json['pad_token_id']);
   return {
-    architecture,
+    architecture: architecture.name,
     hiddenSize,
     layers: count('num_hidden_layers'),
     heads,
@@ -76,8 +60,8 @@ export function parseConfigJson(path: string, json: Json, generation: Json = {},
     ...rope,
     rmsNormEpsilon: number('rms_norm_eps', 1e-6),
     tiedEmbeddings: typeof json['tie_word_embeddings'] === 'boolean' ? json['tie_word_embeddings'] : !hasHead,
-    attentionBias: architecture === 'qwen2',
-    queryKeyNorm: architecture === 'qwen3',
+    attentionBias: architecture.attentionBias,
+    queryKeyNorm: architecture.queryKeyNorm,
     ...(slidingWindow === undefined ? {} : { slidingWindow }),
     ...(bosToken === undefined ? {} : { bosToken }),
     eosTokens: [...new Set([...tokenIds(json['eos_token_id']), ...tokenIds(generation['eos_token_id'])])],
@@ -95,10 +79,11 @@ export function configJson(config: DecoderConfig, dtype = 'float32'): Json {
     original_max_position_embeddings: config.ropeScaling.originalContextLength,
   };
   const [firstEos] = config.eosTokens;
-  const qwen = config.architecture === 'qwen2' || config.architecture === 'qwen3';
+  const { className, configKeys } = architectureNamed(config.architecture);
+  const own = configKeys(config);
   return {
-    architectures: [classNames[config.architecture]],
-    ...(config.architecture === 'qwen2' ? {} : { attention_bias: config.attentionBias }),
+    architectures: [className],
+    ...own.attention,
     attention_dropout: 0,
     bos_token_id: config.bosToken ?? null,
     dtype,
@@ -109,7 +94,7 @@ export function configJson(config: DecoderConfig, dtype = 'float32'): Json {
     initializer_range: 0.02,
     intermediate_size: config.intermediateSize,
     max_position_embeddings: config.contextLength,
-    ...(config.architecture === 'llama' ? { mlp_bias: false } : {}),
+    ...own.feedForward,
     model_type: config.architecture,
     num_attention_heads: config.heads,
     num_hidden_layers: config.layers,
@@ -119,8 +104,7 @@ export function configJson(config: DecoderConfig, dtype = 'float32'): Json {
     rope_parameters: { rope_type: 'default', ...scaling, rope_theta: config.ropeTheta },
     rope_scaling: scaling ?? null,
     rope_theta: config.ropeTheta,
-    ...(config.architecture === 'mistral' ? { sliding_window: config.slidingWindow ?? null } : {}),
-    ...(qwen ? { use_sliding_window: false, sliding_window: null } : {}),
+    ...own.window,
     tie_word_embeddings: config.tiedEmbeddings,
     torch_dtype: dtype,
     use_cache: true,
@@ -133,8 +117,6 @@ export function configText(config: DecoderConfig): string {
   const text = JSON.stringify(configJson(config), null, 2);
   return `${text.replace(/("(?:factor|low_freq_factor|high_freq_factor|rope_theta|attention_dropout)": -?\d+)(?=,?\n)/g, '$1.0')}\n`;
 }
-
-type Reject = (what: string) => EngineError;
 
 function refuseUnsupported(json: Json, reject: Reject): void {
   if (json['quantization_config']) {
@@ -180,30 +162,6 @@ function parseRope(json: Json, reject: Reject): Pick<DecoderConfig, 'ropeTheta' 
       originalContextLength: factor('original_max_position_embeddings'),
     },
   };
-}
-
-function parseSlidingWindow(
-  architecture: DecoderConfig['architecture'],
-  json: Json,
-  reject: Reject,
-): number | undefined {
-  if (architecture === 'llama') return undefined;
-  if (architecture === 'mistral') {
-    // Transformers' default where the key is absent; null says "no window".
-    const window = json['sliding_window'] === undefined ? 4096 : json['sliding_window'];
-    if (window === null) return undefined;
-    if (!Number.isSafeInteger(window) || (window as number) < 1)
-      throw reject(`"sliding_window" must be a whole number or null, not ${JSON.stringify(window)}.`);
-    return window as number;
-  }
-  const layerTypes = json['layer_types'];
-  const windowed = Array.isArray(layerTypes) && layerTypes.includes('sliding_attention');
-  if (json['use_sliding_window'] === true && (windowed || layerTypes === undefined || layerTypes === null)) {
-    throw reject(
-      `"use_sliding_window": true is not supported for ${architecture}. Use a model without sliding windows.`,
-    );
-  }
-  return undefined;
 }
 
 const isRecord = (value: unknown): value is Json =>

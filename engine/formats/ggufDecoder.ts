@@ -1,9 +1,11 @@
 /** A decoder in a GGUF file: its configuration, its tensors' Hugging Face names, and llama.cpp's reordering of q and k undone. */
 import { EngineError } from '../policy.ts';
+import type { Architecture } from '../model/architectures/architecture.ts';
+import { ARCHITECTURES, findArchitecture } from '../model/architectures/architectures.ts';
 import type { DecoderConfig } from '../model/config.ts';
 import type { GgufFile, GgufValue } from './gguf.ts';
 
-const architectures = ['llama', 'qwen2', 'qwen3'] as const;
+const architectures = ARCHITECTURES.filter(({ gguf }: Architecture) => gguf);
 /** Far above any real model's sizes. */
 const largestCount = 2 ** 28;
 
@@ -13,28 +15,23 @@ const largestCount = 2 ** 28;
  */
 export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
   const reject = (what: string) => new EngineError('invalidInput', `${gguf.path}: ${what.slice(0, 600)}`);
-  const named = gguf.metadata.get('general.architecture');
-  const architecture = architectures.find((name) => name === named);
-  if (!architecture)
-    throw reject(
-      `architecture ${JSON.stringify(named)?.slice(0, 80)} is not supported. Use one of ${architectures.join(', ')}.`,
-    );
-  const get = (key: string): GgufValue | undefined => gguf.metadata.get(`${architecture}.${key}`);
+  const architecture = findArchitecture(architectures, gguf.metadata.get('general.architecture'), 'architecture');
+  if (typeof architecture === 'string') throw reject(architecture);
+  const { name } = architecture;
+  const get = (key: string): GgufValue | undefined => gguf.metadata.get(`${name}.${key}`);
   const number = (key: string, fallback?: number) => {
     const stored = get(key);
     // Some converters write one number a layer; only a shape that all layers share is supported.
     const value = (Array.isArray(stored) && new Set(stored).size === 1 ? stored[0] : stored) ?? fallback;
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-      throw reject(
-        `metadata "${architecture}.${key}" must be a positive number, not ${JSON.stringify(value)?.slice(0, 80)}.`,
-      );
+      throw reject(`metadata "${name}.${key}" must be a positive number, not ${JSON.stringify(value)?.slice(0, 80)}.`);
     }
     return value;
   };
   const count = (key: string, fallback?: number) => {
     const value = number(key, fallback);
     if (!Number.isSafeInteger(value) || value > largestCount)
-      throw reject(`metadata "${architecture}.${key}" is ${value}, which no model has. Download it again.`);
+      throw reject(`metadata "${name}.${key}" is ${value}, which no model has. Download it again.`);
     return value;
   };
   if (Number(get('expert_count') ?? 0) > 0) throw reject('mixtures of experts are not supported. Use a dense model.');
@@ -60,7 +57,7 @@ export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
   const bosToken = token('bos_token_id');
   const padToken = token('padding_token_id');
   return {
-    architecture,
+    architecture: name,
     hiddenSize,
     layers: count('block_count'),
     heads,
@@ -73,8 +70,8 @@ export async function parseGgufConfig(gguf: GgufFile): Promise<DecoderConfig> {
     ...(ropeScaling ? { ropeScaling } : {}),
     rmsNormEpsilon: shortestDecimal(number('attention.layer_norm_rms_epsilon')),
     tiedEmbeddings: !gguf.tensors.has('output.weight'),
-    attentionBias: architecture === 'qwen2',
-    queryKeyNorm: architecture === 'qwen3',
+    attentionBias: architecture.attentionBias,
+    queryKeyNorm: architecture.queryKeyNorm,
     ...(bosToken === undefined ? {} : { bosToken }),
     eosTokens: [...new Set(['eos_token_id', 'eot_token_id'].map(token).filter((id) => id !== undefined))],
     ...(padToken === undefined ? {} : { padToken }),

@@ -1,6 +1,8 @@
+import type { ArchitectureName } from './architectures/architectures.ts';
+
 /** The shape of a Llama-family decoder, whatever file it came from (config.json or GGUF metadata). */
 export interface DecoderConfig {
-  architecture: 'llama' | 'mistral' | 'qwen2' | 'qwen3';
+  architecture: ArchitectureName;
   hiddenSize: number;
   layers: number;
   heads: number;

@@ -7,6 +7,7 @@ import { readGguf } from '../formats/gguf.ts';
 import { readSafetensors } from '../formats/safetensors.ts';
 import type { SafetensorsFile } from '../formats/safetensors.ts';
 import { EngineError } from '../policy.ts';
+import { architectureNamed } from './architectures/architectures.ts';
 import type { DecoderConfig, ModelFiles } from './config.ts';
 
 /**
@@ -100,7 +101,8 @@ async function openGguf(path: string): Promise<ModelFiles> {
       const ggufName = tensors.has(name) ? ggufNames.get(name) : undefined;
       if (ggufName === undefined) throw missingTensor(path, name);
       const values = requireFinite(path, ggufName, await gguf.readFloat32(ggufName));
-      const projection = config.architecture === 'llama' ? /\.([qk])_proj\./.exec(name)?.[1] : undefined;
+      const { gguf: stored } = architectureNamed(config.architecture);
+      const projection = stored?.alternatingRows ? /\.([qk])_proj\./.exec(name)?.[1] : undefined;
       if (!projection) return values;
       return undoRowPermutation(values, projection === 'q' ? config.heads : config.kvHeads, config.headDim);
     };

@@ -111,7 +111,7 @@ describe('a decoder in a GGUF file', () => {
     [
       'another architecture',
       [['general.architecture', 8, text('gemma3')]],
-      /architecture "gemma3" is not supported. Use one of llama/,
+      /architecture "gemma3" is not supported. Use one of llama, qwen2, qwen3\. What is missing for it: norms that/,
     ],
     ['experts', [...shape, ['llama.expert_count', 4, u32(8)]], /mixtures of experts/],
     ['scaled positions', [...shape, ['llama.rope.scaling.type', 8, text('yarn')]], /rotary scaling "yarn"/],
