@@ -129,7 +129,7 @@ interface PolicyGradientSettings {
   klEstimator: KlEstimator;
   /** Multiplies each token's KL by the importance ratio (TRL's use_bias_correction_kl). Default false. */
   klRatioCorrection?: boolean;
-  /** `reward`: k1 summed over the sequence is taken off the advantage, without gradient; absent = a term of the loss. */
+  /** `reward`: the estimate summed over the sequence is taken off the advantage, without gradient; absent = a term of the loss. */
   klPlacement?: 'reward';
   /** Weight of the entropy bonus: taken off the loss of each token. Absent = 0. */
   entropyWeight?: number;

@@ -90,7 +90,7 @@ export const iteration = z.strictObject({
     .enum(['loss', 'reward'])
     .default('loss')
     .describe(
-      'Where the KL term goes: into the loss of each token, or, summed over the chain (k1), into its reward; there no baseline contains it.',
+      'Where the KL term goes: into the loss of each token, or, summed over the chain, into its reward; there no baseline contains it.',
     ),
   klRatioCorrection: z
     .boolean()

@@ -60,11 +60,7 @@ export function objectiveProblems(iteration: Iteration): ObjectiveProblem[] {
   }
   if ((objective === 'rloo' || objective === 'reinforce++') && klWeight > 0 && klPlacement !== 'reward')
     complain('klPlacement', `'${objective}' has KL in the reward: use 'reward', or klWeight 0`);
-  if (klPlacement === 'reward' && klWeight > 0) {
-    if (iteration.klEstimator !== 'k1')
-      complain('klEstimator', `KL in the reward is a sum of 'k1': '${iteration.klEstimator}' is for the loss`);
-    if (iteration.klRatioCorrection)
-      complain('klRatioCorrection', 'KL in the reward has no ratio to be multiplied by: switch it off');
-  }
+  if (klPlacement === 'reward' && klWeight > 0 && iteration.klRatioCorrection)
+    complain('klRatioCorrection', 'KL in the reward has no ratio to be multiplied by: switch it off');
   return problems;
 }

@@ -1,6 +1,6 @@
 import type { Value } from '../../graph/builder.ts';
 import * as op from '../../graph/operators.ts';
-import type { PolicyGradientObjective } from '../../policy.ts';
+import type { KlEstimator, PolicyGradientObjective } from '../../policy.ts';
 import { klEstimate } from './klEstimate.ts';
 import { sequenceMeans, sequenceSums } from './sequenceSums.ts';
 import type { ObjectiveGraph, SettingOf, TokenStreams } from './tokenStreams.ts';
@@ -23,7 +23,7 @@ export function policyGradient(objective: PolicyGradientObjective): ObjectiveGra
       name,
       ...(truncates ? ['truncated'] : []),
       ...(inLoss ? [klEstimator, ...(corrects ? ['corrected'] : [])] : []),
-      ...(inReward ? ['penalised'] : []),
+      ...(inReward ? ['penalised', ...(klEstimator === 'k1' ? [] : [klEstimator])] : []),
       ...(capped ? ['capped'] : []),
       ...(entropyWeight !== 0 ? ['entropy'] : []),
     ].join('-'),
@@ -43,7 +43,7 @@ export function policyGradient(objective: PolicyGradientObjective): ObjectiveGra
     tokenLosses(streams, setting) {
       const { logProbs, oldLogProbs, referenceLogProbs, behaviourLogProbs } = streams;
       const ratio = op.exp(logRatio(name, streams));
-      const advantages = inReward ? penalisedAdvantages(streams, setting) : streams.advantages;
+      const advantages = inReward ? penalisedAdvantages(klEstimator, streams, setting) : streams.advantages;
       let loss =
         name === 'cispo'
           ? weightedLoss(ratio, advantages, logProbs, setting)
@@ -79,12 +79,12 @@ function logRatio(name: PolicyGradientObjective['name'], streams: TokenStreams):
 }
 
 /**
- * A - klWeight * sum over the sequence of (log pi_old - log pi_ref): KL (k1) as part of the reward, without gradient. It is taken off the advantage,
+ * A - klWeight * sum over the sequence of the estimate of KL(pi_old || pi_ref): KL as part of the reward, without gradient. It is taken off the advantage,
  * so no baseline or deviation of the group contains it.
  */
-function penalisedAdvantages(streams: TokenStreams, setting: SettingOf): Value {
+function penalisedAdvantages(estimator: KlEstimator, streams: TokenStreams, setting: SettingOf): Value {
   const { advantages, oldLogProbs, referenceLogProbs, sequences } = streams;
-  const kl = sequenceSums(klEstimate('k1', oldLogProbs, referenceLogProbs), sequences!);
+  const kl = sequenceSums(klEstimate(estimator, oldLogProbs, referenceLogProbs), sequences!);
   return op.stopGradient(op.sub(advantages, op.mul(kl, setting('klWeight'))));
 }
 

@@ -7,7 +7,7 @@ import { tokenWeight } from '../../../alignment/preferences/sequenceScore.ts';
 import { readSafetensors } from '../../../engine/formats/safetensors.ts';
 import { ADAPTER_FILE, writeAdapterTensors } from '../../../engine/model/adapter.ts';
 import { createAdapter } from '../../../engine/model/createAdapter.ts';
-import type { Objective, TrainingSequence } from '../../../engine/policy.ts';
+import type { KlEstimator, Objective, TrainingSequence } from '../../../engine/policy.ts';
 import { Trainer } from '../../../engine/train/trainer.ts';
 import { pseudoRandom, TINY, writeRandomModel } from './randomModel.ts';
 
@@ -129,20 +129,31 @@ describe('objectives on a model', () => {
     );
   });
 
-  it('KL in the reward is k1 summed over the sequence, off the advantage, without gradient of its own', async () => {
-    const [current, reference] = [await logProbs(), await logProbs(false)];
-    const penalised = sequences.map((sequence, i) => ({
-      ...sequence,
-      advantage: sequence.advantage! - 0.3 * current[i]!.reduce((sum, value, t) => sum + value - reference[i]![t]!, 0),
-    }));
-    for (const name of ['rloo', 'grpo'] as const) {
-      const actual = await run({ name, ...clip, ...shared, klWeight: 0.3, klPlacement: 'reward' });
-      const expected = flat((await run({ name, ...clip, ...shared }, { of: penalised })).gradient);
-      const largest = Math.max(...expected.map(Math.abs));
-      flat(actual.gradient).forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5 * largest));
-      expect(Math.abs(penalised[0]!.advantage - sequences[0]!.advantage!)).toBeGreaterThan(0.01);
-    }
-  });
+  it.each<[KlEstimator, (difference: number) => number]>([
+    ['k1', (difference) => difference],
+    ['k2', (difference) => difference ** 2 / 2],
+    ['k3', (difference) => Math.exp(-difference) + difference - 1],
+  ])(
+    'KL in the reward is %s summed over the sequence, off the advantage, without gradient of its own',
+    async (klEstimator, estimate) => {
+      const [current, reference] = [await logProbs(), await logProbs(false)];
+      const penalised = sequences.map((sequence, i) => ({
+        ...sequence,
+        advantage:
+          sequence.advantage! -
+          0.3 * current[i]!.reduce((sum, value, t) => sum + estimate(value - reference[i]![t]!), 0),
+      }));
+      for (const name of ['rloo', 'grpo'] as const) {
+        const actual = await run({ name, ...clip, ...shared, klEstimator, klWeight: 0.3, klPlacement: 'reward' });
+        const expected = flat((await run({ name, ...clip, ...shared }, { of: penalised })).gradient);
+        const largest = Math.max(...expected.map(Math.abs));
+        flat(actual.gradient).forEach((value, i) =>
+          expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5 * largest),
+        );
+        expect(Math.abs(penalised[0]!.advantage - sequences[0]!.advantage!)).toBeGreaterThan(0.01);
+      }
+    },
+  );
 
   it('on policy, GRPO, GSPO and CISPO have the same gradient; RLOO that of the summed log-probability', async () => {
     const gradientOf = async (objective: Objective, of = sequences) => flat((await run(objective, { of })).gradient);
