@@ -29,6 +29,7 @@ const KINDS = {
   ggufModel: ['gguf', 'tensor_types'],
   ggufBlocks: ['gguf', 'file'],
   operators: ['operators', 'operators'],
+  tokenizers: ['tokenizers', 'encodings'],
 } as const;
 
 export type CaseKind = keyof typeof KINDS;

@@ -47,6 +47,25 @@ describeCases<StringsCase>('strings', 'difficult strings', (golden) => {
   });
 });
 
+interface FamilyCase {
+  encodings: { text: string; ids: number[] }[];
+  decodings: { ids: number[]; text: string; plain: string }[];
+}
+
+describeCases<FamilyCase>('tokenizers', 'a family of tokenizers', (golden) => {
+  it('encodes and decodes difficult strings as the Rust library does', async () => {
+    const tokenizer = await loadTokenizer(golden.folder);
+    const { encodings, decodings } = golden.info;
+    expect(encodings.length).toBeGreaterThan(0);
+    for (const { text, ids } of encodings)
+      expect([text, tokenizer.encode(text, { allowSpecial: true })]).toEqual([text, ids]);
+    for (const { ids, text, plain } of decodings) {
+      expect([ids, tokenizer.decode(ids, { skipSpecial: false })]).toEqual([ids, text]);
+      expect([ids, tokenizer.decode(ids, { skipSpecial: true })]).toEqual([ids, plain]);
+    }
+  });
+});
+
 describeCases<ChatsCase>('chats', 'chats', (golden) => {
   it.skipIf(!ready).each(SOURCES)(
     'the %s encodes every chat as Transformers does, contents as plain text unless told otherwise',
