@@ -52,7 +52,7 @@ export interface Garbage {
 
 /**
  * Finds garbage; removes nothing. Kept is whatever the documents of a run, a study, an evaluation or a drafting lead to, whatever is younger than the lease with all it leads to, and each
- * step that made something kept. While a run is at work, also every step whose inputs are all kept: the run's shards are known to nobody else until
+ * step that made something kept. While a run is at work, or has ended within the lease, also every step whose inputs are all kept: the run's shards are known to nobody else until
  * its next iteration is recorded, but the plan that names their inputs was put by the run itself, and is younger than the run.
  */
 export async function findGarbage(store: ArtifactStore, options: GarbageOptions): Promise<Garbage> {
@@ -63,7 +63,9 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
   const all = await storedRuns(store);
   const runs = all.filter(({ runId }) => !forgotten.has(runId));
   const index = await indexStore(store);
-  const trace = new Trace(store, index, { inputs: false, outputs: runs.some(isAtWork) });
+  // The histories of a run that has just ended may not be kept yet: until then nobody else names all that it found.
+  const needsSteps = runs.some((run) => isAtWork(run) || hasEndedSince(run, putBefore));
+  const trace = new Trace(store, index, { inputs: false, outputs: needsSteps });
   for (const { runId } of runs) await trace.addRun(runId);
   await trace.addOtherWork(forgotten);
   const fromRuns = new Set(trace.artifacts.keys());
@@ -75,7 +77,7 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
     trace.addObject(object, isList ? 'recent' : 'data', 'it is recent');
   }
   for (const step of index.steps.values()) {
-    const noInputs = trace.inputsOf(step).length === 0 && runs.some(isAtWork);
+    const noInputs = trace.inputsOf(step).length === 0 && needsSteps;
     if (options.keepSteps || noInputs || !wasMadeBefore(step, putBefore)) trace.addStep(step);
   }
   await trace.settle();
@@ -171,6 +173,9 @@ async function storedRuns(store: ArtifactStore): Promise<StoredRun[]> {
 }
 
 const isAtWork = ({ state }: StoredRun): boolean => state !== undefined && !ENDED.has(state);
+
+const hasEndedSince = ({ savedAt }: StoredRun, moment: Date): boolean =>
+  savedAt !== undefined && new Date(savedAt) >= moment;
 
 /** What a run at work has put is safe only while all of it is younger than the lease. */
 function refusalsFor(runs: StoredRun[], forgotten: Set<string>, putBefore: Date): string[] {

@@ -261,6 +261,16 @@ describe('garbage beside a run at work', () => {
   });
   afterAll(() => kind.stop());
 
+  test('a run that ended within the lease may still be keeping its histories: old steps whose inputs it has stay until then', async () => {
+    const store = await kind.fresh();
+    // The gradient is an earlier run's, found by this one and named by none of its records.
+    const { gradient } = await smallRun(store, 'ended', 'done');
+    await ageStep(store, gradient.key);
+    await age(store, gradient.outputs['gradient']!.sha256, 30);
+    expect((await findGarbage(store, { olderThanMs: 7 * DAY })).steps).toEqual([]);
+    expect((await findGarbage(store, later)).steps.map(({ key }) => key)).toEqual([gradient.key]);
+  });
+
   test('keeps what its unrecorded iteration has taken over from earlier runs, and removes the removed run', async () => {
     const store = await kind.fresh();
     const gone = await smallRun(store, 'gone', 'done');
