@@ -2,7 +2,7 @@
  * Runs with encrypted payloads on a real server: its histories hold no plain text, and keys are rotated in the middle of a run without a break.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -93,6 +93,16 @@ test('histories hold no plain text; keys rotate in mid-run', { timeout: 400_000 
     await expect(without.workflow.getHandle(runId).result()).rejects.toThrow('CADA_PAYLOAD_KEYS is not set');
   } finally {
     await connection.close();
+  }
+  // The keys themselves are nowhere: not in logs, store, database or what was shown.
+  const keys = [old, fresh].map((entry) => entry.split(':')[1]!);
+  for (const key of keys) expect(training.output()).not.toContain(key);
+  for (const place of [folder, temporal.folder]) {
+    for (const name of await readdir(place, { recursive: true, withFileTypes: true })) {
+      if (!name.isFile()) continue;
+      const bytes = await readFile(join(name.parentPath, name.name));
+      for (const key of keys) expect(bytes.includes(key), name.name).toBe(false);
+    }
   }
   const status = await cada(['status', '--json'], { env: env(`${fresh},${old}`) });
   expect(JSON.parse(status.stdout)).toMatchObject({ runId, state: 'done' });

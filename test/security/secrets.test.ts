@@ -25,6 +25,8 @@ const planted: Record<string, string> = {
   TEMPORAL_TLS_CLIENT_KEY_DATA: 'canary-tls-key-c0ffee17',
   CADA_JUDGE_API_KEY: 'canary-judge-key-ab12cd34',
   CADA_TEACHER_API_KEY: 'canary-teacher-key-ef56ab78',
+  CADA_ATTACKER_API_KEY: 'canary-attacker-key-13fe57dc',
+  CADA_CLASSIFIER_API_KEY: 'canary-classifier-key-77bd20',
   OPENAI_API_KEY: 'canary-openai-key-99aa77',
   HF_TOKEN: 'canary-hub-token-42ee11',
 };
