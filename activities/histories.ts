@@ -129,5 +129,6 @@ function isClosed({ events }: History): boolean {
 /** `iteration-3.5f1c2a9b`: the workflow's own part of its id, and which execution of it. */
 export function historyName(runId: string, { workflowId, executionId }: Execution): string {
   const own = workflowId === runId ? 'run' : workflowId.slice(runId.length + 1).replaceAll(/[^A-Za-z0-9._-]/g, '-');
-  return `${own}.${executionId.slice(0, 8)}`;
+  // The end of the id: it begins with the time, the same for all that start within a minute.
+  return `${own}.${executionId.slice(-8)}`;
 }

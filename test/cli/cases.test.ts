@@ -88,7 +88,8 @@ describe('by the policy', { timeout: 300_000 }, () => {
     const before = { file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() };
     expect((await draft()).code).toBe(0);
     expect({ file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() }).toEqual(before);
-    expect((await cada(['gc', '--forget', drafting!], run)).stdout).toContain('Documents of what is forgotten: 2.');
+    // The drafting, and the histories of both commands.
+    expect((await cada(['gc', '--forget', drafting!], run)).stdout).toContain('Documents of what is forgotten: 3.');
   });
 
   test('keeps reviews of the same drafting, and does not write over those of another', async () => {
