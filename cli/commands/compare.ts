@@ -31,7 +31,7 @@ export function addCompareCommand(program: Command, context: CommandContext): vo
     .argument('<study>', 'study file (docs/studies.md)')
     .option('--data <folder>', 'your own copies of the benchmarks (default: CADA_DATA); else they are fetched')
     .option(...storeOption)
-    .option('--units <file>', 'units that another machine has done: the units.jsonl of its result')
+    .option('--units <file>', 'units that another machine has done: the units.jsonl of its result (also gzipped, .gz)')
     .option('--interim', 'what the units that are done come to, without doing more')
     .option('--pass-over', 'stop a run that waits for its operator, name its unit as failed, and go on with the next')
     .option('--detach', 'hand the study to an external Temporal server and its workers, and return')

@@ -1,5 +1,6 @@
 /** Units of a study as a file: what a machine with an empty store goes on from. They hold outcomes and costs, and no text of a dataset or a model. */
 import { readFile } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { readJson } from '../../activities/inputs.ts';
 import { unitDocument, type StudyInput, type StudyPlan, type UnitRecord } from '../../activities/studyPlans.ts';
@@ -67,7 +68,7 @@ const unitLine: z.ZodType<UnitRecord & { studyId: string }> = z.strictObject({
 });
 
 /**
- * Puts the units of a file into the store, those that are not there yet.
+ * Puts the units of a file, `.jsonl` or `.jsonl.gz`, into the store, those that are not there yet.
  * @returns how many the file holds.
  * @throws CliError for a file that can't be read, or has other units than the study's; then nothing is put.
  */
@@ -80,7 +81,7 @@ export async function importUnits(store: ArtifactStore, study: StudyInput, file:
     const refuse = (what: string): never => {
       throw badInput(
         `${file}, line ${at}: ${what}.`,
-        'A file of units is the units.jsonl that `cada compare` wrote for this very study; leave out --units to begin without one.',
+        'A file of units is the units.jsonl that `cada compare` wrote for this very study, as it is or packed (.gz); leave out --units to begin without one.',
       );
     };
     const { studyId, ...record } = parsedLine(line, refuse);
@@ -110,9 +111,13 @@ export async function unitLines(store: ArtifactStore, { studyId, plan }: StudyIn
   return lines.join('');
 }
 
+/** Unpacked: ten thousand units of some hundred questions. */
+const mostBytes = 500e6;
+
 async function textOf(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    const bytes = await readFile(file);
+    return (file.endsWith('.gz') ? gunzipSync(bytes, { maxOutputLength: mostBytes }) : bytes).toString('utf8');
   } catch (error) {
     throw badInput(`The units of ${file} can not be read: ${(error as Error).message}.`);
   }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readJson } from '../../activities/inputs.ts';
@@ -133,6 +134,7 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(lines.trim().split('\n')).toHaveLength(2);
     expect(lines).not.toContain('thing number');
     const carried = join(run.cwd, 'carried.jsonl');
+    const packed = `${carried}.gz`;
     const elsewhere = ['--store', `file://${join(run.cwd, 'other-store')}`, '--units', carried];
 
     expect(await compare({}, '--interim', ...elsewhere.slice(0, 2))).toMatchObject({ code: 2 });
@@ -144,9 +146,9 @@ describe('cada compare', { timeout: 900_000 }, () => {
     expect(part.failed).toEqual([{ unit: 'none', cause: 'not run yet' }]);
     expect(part.figures.arms).toEqual([{ ...figures.arms[1], pareto: true }]);
 
-    writeFileSync(carried, lines);
+    writeFileSync(packed, gzipSync(lines));
     const before = computed();
-    const whole = await compare({}, ...elsewhere, '--json');
+    const whole = await compare({}, ...elsewhere.slice(0, 2), '--units', packed, '--json');
     expect({ code: whole.code, stderr: whole.stderr }).toMatchObject({ code: 0 });
     expect((JSON.parse(whole.stdout) as StudyResult).figures).toEqual(figures);
     expect(computed()).toEqual(before);

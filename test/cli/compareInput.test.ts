@@ -1,6 +1,7 @@
 /** Studies, units and options that `cada compare` refuses before any work. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startTinyStudy, type TinyStudy } from './tinyStudy.ts';
 
@@ -67,6 +68,14 @@ describe('cada compare refuses', { timeout: 120_000 }, () => {
     writeFileSync(file, line.replace('STUDY', own!));
     const { code, stderr } = await compare({}, '--units', file);
     expect(stderr).toContain(said);
+    expect(code).toBe(2);
+  });
+
+  test('a packed file of units that is cut off is wrong input', async () => {
+    const file = join(run.cwd, 'wrong.jsonl.gz');
+    writeFileSync(file, gzipSync('{}\n').subarray(0, 12));
+    const { code, stderr } = await compare({}, '--units', file);
+    expect(stderr).toContain(`The units of ${file} can not be read: unexpected end of file.`);
     expect(code).toBe(2);
   });
 
