@@ -35,3 +35,14 @@ test('a run that no command follows keeps its histories itself: named by its lin
     await Worker.runReplayHistory({ workflowsPath: resolve('workflows/index.ts') }, history, workflowId);
   }
 });
+
+test('two executions of a run in one minute have an archiver each', async () => {
+  for (let execution = 0; execution < 2; execution++)
+    await (await cluster.start('twice', instantConfiguration({ count: 1 }), { archive: true })).result();
+  const kept = async () => (await listHistories(cluster.store, 'twice')).filter((name) => name.startsWith('run.'));
+  await eventually('both histories are kept', async () => (await kept()).length === 2);
+  const archivers = new Set<string>();
+  for await (const { workflowId } of cluster.client.workflow.list({ query: 'WorkflowType = "archiveRun"' }))
+    if (workflowId.startsWith('twice/')) archivers.add(workflowId);
+  expect(archivers.size).toBe(2);
+});
