@@ -4,13 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
+import { redactorOf } from '../logging/redaction.ts';
 import { createTokenBucket } from './tokenBucket.ts';
 
 export interface ChatEndpointSettings {
   /** Base address, as `http://127.0.0.1:8000/v1`. */
   url: string;
   model: string;
-  /** Sent as a bearer token. Comes from the environment, never from a configuration. */
+  /** Sent as a bearer token. Comes from the environment, never from a configuration. Where an endpoint says it again, replies and errors have `[redacted]`. */
   apiKey?: string;
   /** Most requests under way. */
   concurrency: number;
@@ -160,9 +161,11 @@ class Turned extends EndpointError {
   }
 }
 
+/** Whatever an endpoint says comes in here, and leaves without the key. */
 async function askOnce(settings: ChatEndpointSettings, question: ChatQuestion): Promise<ChatReply> {
   const startedAt = performance.now();
   const address = `${settings.url.replace(/\/+$/, '')}/chat/completions`;
+  const redacted = redactorOf(settings.apiKey ? [settings.apiKey] : []);
   const timeout = AbortSignal.timeout(settings.timeoutMs);
   let response: Response;
   let body: string;
@@ -181,19 +184,26 @@ async function askOnce(settings: ChatEndpointSettings, question: ChatQuestion): 
   } catch (error) {
     question.signal?.throwIfAborted();
     const why = timeout.aborted ? `no reply within ${settings.timeoutMs / 1000} s` : causeOf(error);
-    throw new EndpointError('unavailable', `${address}: ${why}`, { cause: error });
+    // Without the error itself: what quotes a header that can't be sent would be written down with it.
+    throw new EndpointError('unavailable', `${address}: ${redacted(why)}`);
   }
-  // Some endpoints quote the key that they refuse.
-  const shown = settings.apiKey ? body.replaceAll(settings.apiKey, '[redacted]') : body;
-  if (!response.ok) throw faultOf(address, response, shown);
-  const completion = readReply(address, shown);
+  if (!response.ok) throw faultOf(address, response, redacted(withoutEscapes(body)));
+  const completion = readReply(address, body);
   const { inputTokens, outputTokens } = completion;
   const { price } = settings;
   return {
     ...completion,
+    text: redacted(completion.text),
     cost: price ? (inputTokens * price.input + outputTokens * price.output) / 1e6 : 0,
     latencyMs: performance.now() - startedAt,
   };
+}
+
+/** JSON may write a key's characters as `\u002d` and `\/`. */
+function withoutEscapes(body: string): string {
+  return body.replace(/\\(?:u00([2-7][0-9a-f])|(\/))/gi, (_, code?: string, slash?: string) =>
+    code === undefined ? slash! : String.fromCharCode(parseInt(code, 16)),
+  );
 }
 
 function requestBody(model: string, { messages, temperature, maxTokens, seed, schema }: ChatQuestion): object {
@@ -222,26 +232,30 @@ function faultOf(address: string, response: Response, body: string): EndpointErr
 
 interface Completion {
   choices?: { message?: { content?: unknown }; finish_reason?: unknown }[];
-  usage?: { prompt_tokens?: number; completion_tokens?: number };
+  usage?: { prompt_tokens?: unknown; completion_tokens?: unknown };
 }
 
 function readReply(address: string, body: string): Omit<ChatReply, 'cost' | 'latencyMs'> {
   let completion: Completion | null;
   try {
     completion = JSON.parse(body) as Completion | null;
-  } catch (error) {
-    throw new EndpointError('malformed', `${address} sent no JSON`, { cause: error });
+  } catch {
+    // The parser's error quotes the body.
+    throw new EndpointError('malformed', `${address} sent no JSON`);
   }
   const text = completion?.choices?.[0]?.message?.content;
   if (typeof text !== 'string') throw new EndpointError('malformed', `${address} sent no choices[0].message.content`);
   return {
     // Half a surrogate pair is no text, and could not be kept.
     text: text.toWellFormed(),
-    inputTokens: completion?.usage?.prompt_tokens ?? 0,
-    outputTokens: completion?.usage?.completion_tokens ?? 0,
+    inputTokens: countOf(completion?.usage?.prompt_tokens),
+    outputTokens: countOf(completion?.usage?.completion_tokens),
     ...(completion?.choices?.[0]?.finish_reason === 'length' ? { cut: true as const } : {}),
   };
 }
+
+/** Anything may stand where a count is expected, and it would be kept. */
+const countOf = (value: unknown): number => (typeof value === 'number' && value >= 0 ? value : 0);
 
 /** fetch says "fetch failed"; why is in its cause. */
 function causeOf(error: unknown): string {

@@ -54,11 +54,24 @@ const keysOf = (list: string): string[] => list.split(',').map((entry) => entry.
  * Values of fewer than eight characters are left: they would match by chance.
  */
 export function valueRedactor(env: NodeJS.ProcessEnv): (text: string) => string {
-  const values = Object.entries(env)
-    .flatMap(([name, value]) => (value === undefined ? [] : secretsIn(name, value)))
+  return redactorOf(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : secretsIn(name, value))),
+  );
+}
+
+/**
+ * Replaces secrets wherever they occur in a text: as they are, without the white space around them, and as they are written in JSON and in an address.
+ * Those of fewer than eight characters are left, as above: a local server's key may be `EMPTY`.
+ */
+export function redactorOf(secrets: readonly string[]): (text: string) => string {
+  const values = secrets
+    .flatMap((secret) => [secret, secret.trim()])
     .filter((value) => value.length >= 8)
-    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1)])
+    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), inAddress(value)])
     // A value that contains another one goes first.
     .sort((a, b) => b.length - a.length);
   return (text) => values.reduce((result, value) => result.replaceAll(value, REDACTED), text);
 }
+
+/** Percent-encoded; half a surrogate pair can't be. */
+const inAddress = (value: string): string => encodeURIComponent(value.toWellFormed());

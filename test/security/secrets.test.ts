@@ -8,15 +8,17 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { judgeSchema } from '../../alignment/configuration/judge.ts';
 import { openChatEndpoint } from '../../infra/endpoints/chatEndpoint.ts';
 import { cada } from '../cli/runCommand.ts';
 import { writeTinyChainModel } from '../models/tinyChainModel.ts';
 import { findS3Server, startS3Server, type S3Server } from '../servers/s3Server.ts';
+import { startChatServer, type ChatRequestSeen, type Scripted } from '../servers/chatServer.ts';
 import { startTestServer, type TestServer } from '../servers/temporalServer.ts';
-import { tinyConfiguration } from '../workflows/cluster.ts';
+import { createInstallation, tinyConfiguration } from '../workflows/cluster.ts';
 import { startCommand, startWorkers, type RunningCommand } from '../workflows/commands.ts';
+import { startTeacher, taughtChain } from '../workflows/teacher.ts';
 
 /** Variable -> the secret in it. */
 const planted: Record<string, string> = {
@@ -144,6 +146,107 @@ test('nothing that a run writes or shows holds a secret', { timeout: 400_000 }, 
     expect(searched).toBeGreaterThan(1);
   }
 });
+
+/** What an endpoint that misbehaves answers with its caller's key in it, in every way there is to say it. */
+function indiscreet(key: string) {
+  const headers = {
+    'content-type': 'application/json',
+    'x-api-key': key,
+    'set-cookie': `key=${key}`,
+    'retry-after': key,
+  };
+  return {
+    refusal: { status: 401, headers, body: JSON.stringify({ error: `Incorrect API key provided: Bearer ${key}` }) },
+    escaped: { status: 400, headers, body: `{"error":"${key.replaceAll('-', '\\u002d').replaceAll('/', '\\/')}"}` },
+    address: { status: 400, headers, body: `no route for https://gateway/v1?api_key=${encodeURIComponent(key)}` },
+    failure: { status: 500, headers, body: `upstream said: {"authorization":"Bearer ${key}"}` },
+    noJson: { status: 200, headers, body: key },
+    redirect: { status: 307, headers: { location: `http://127.0.0.1:9/v1?api_key=${encodeURIComponent(key)}` } },
+    reply: (content: string) => ({
+      ...{ status: 200, headers },
+      body: JSON.stringify({
+        choices: [{ message: { role: 'assistant', content, reasoning: key }, finish_reason: 'stop' }],
+        usage: { prompt_tokens: key, completion_tokens: 10 },
+      }).replaceAll('canary-', 'canary\\u002d'),
+    }),
+  };
+}
+
+test('a judge and a teacher that say their key again, in errors, headers and replies, do not bring it into anything', async () => {
+  const keys = { judge: 'canary-judge-key/ab+12=cd34', teacher: 'canary-teacher-key/ef+56=ab78' };
+  const variables = { CADA_JUDGE_API_KEY: keys.judge, CADA_TEACHER_API_KEY: keys.teacher };
+  Object.assign(process.env, variables);
+  onTestFinished(() => Object.keys(variables).forEach((name) => delete process.env[name]));
+  /** Anything but its key is refused: what the tests below see was asked with it. */
+  const keyed =
+    (key: string, script: (index: number, seen: ChatRequestSeen) => Scripted) =>
+    (index: number, seen: ChatRequestSeen): Scripted =>
+      seen.authorization === `Bearer ${key}` ? script(index, seen) : { status: 403, body: 'another key' };
+
+  let refuses = true;
+  let graded = 0;
+  const answers = indiscreet(keys.judge);
+  const judge = await startChatServer(
+    keyed(keys.judge, () => {
+      if (refuses) return answers.refusal;
+      const { escaped, address, failure, noJson, redirect, reply } = answers;
+      return (
+        [failure, noJson, redirect, reply(`My key is ${keys.judge}.`), escaped, address][graded++] ??
+        reply(`With ${keys.judge}:\n#1. ${graded % 2}\n#2. ${1 + (graded % 5)}\n#3. 3`)
+      );
+    }),
+  );
+  onTestFinished(() => judge.close());
+  const taught = indiscreet(keys.teacher);
+  const teacher = await startTeacher(
+    keyed(keys.teacher, (index, seen) => {
+      const { refusal, failure, address, reply } = taught;
+      return [refusal, failure, address][index] ?? reply(taughtChain(seen, `My key is ${keys.teacher}, they say.`));
+    }),
+  );
+  onTestFinished(() => teacher.close());
+
+  const installation = await createInstallation();
+  onTestFinished(() => installation.remove());
+  const configuration = tinyConfiguration(installation.configuration.model.source, {
+    // A teacher's chain fits into it.
+    chain: { maxNewTokens: 200 },
+    rewards: { graded: 1 },
+    judge: { url: judge.url, model: 'judge' },
+    teacher: { url: teacher.url, model: 'large', maxUnanswered: 0.5 },
+    warmStart: {
+      ...{ ...installation.configuration.warmStart, source: 'teacher', samplesPerRequest: 1 },
+      requests: { harmful: 6, plain: 4, lookAlike: 2 },
+    },
+    iteration: { count: 0, maxUnscorable: 0.75 },
+    evaluation: { requests: { harmful: 4, plain: 1, lookAlike: 0 }, afterWarmStart: false, bootstrapSamples: 50 },
+  });
+  const waiting = await installation.train('refused', { configuration });
+  expect(waiting.outcome.state).toBe('waiting');
+  expect(waiting.record.cause).toContain('Incorrect API key provided: Bearer [redacted]');
+  refuses = false;
+  const { record, lines } = await installation.train('answered', { configuration });
+  expect([record.state, record.cause]).toEqual(['done', undefined]);
+  expect(graded).toBeGreaterThan(12);
+  expect(teacher.seen.length).toBeGreaterThanOrEqual(12);
+  for (const { authorization } of judge.seen) expect(authorization).toBe(`Bearer ${keys.judge}`);
+  const { stdout, stderr } = await cada(['status', 'refused'], { env: { CADA_HOME: installation.home } });
+
+  const secrets = Object.values(keys).flatMap((key) => [
+    ...[key, encodeURIComponent(key), key.replaceAll('/', '\\/'), key.replaceAll('-', '\\u002d')],
+    Buffer.from(key).toString('base64').slice(0, -4),
+  ]);
+  const said = [stdout, stderr, ...waiting.lines, ...lines].join('\n');
+  for (const secret of secrets) expect(said).not.toContain(secret);
+  // Store (kept replies, chains, records, histories, report), logs, and the servers' databases.
+  const { searched, hits } = await found(installation.folder, secrets);
+  expect(hits).toEqual([]);
+  expect(searched).toBeGreaterThan(50);
+  // The search finds what is there: the replies were kept, without the key.
+  expect((await found(installation.folder, ['With [redacted]:', 'My key is [redacted], they say.'])).hits).not.toEqual(
+    [],
+  );
+}, 400_000);
 
 describe('in particular', () => {
   test.each([

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openChatEndpoint, type ChatEndpointSettings } from '../../../infra/endpoints/chatEndpoint.ts';
 import { startChatServer, type ChatServer, type Scripted } from '../../servers/chatServer.ts';
@@ -88,8 +89,8 @@ describe('openChatEndpoint', () => {
   });
 
   test('a silent server costs no more than the time limit of its attempts', async () => {
-    const endpoint = await endpointTo(() => 'hang', { timeoutMs: 50, attempts: 2 });
-    await expect(endpoint.ask(question)).rejects.toThrow('no reply within 0.05 s');
+    const endpoint = await endpointTo(() => 'hang', { timeoutMs: 300, attempts: 2 });
+    await expect(endpoint.ask(question)).rejects.toThrow('no reply within 0.3 s');
     expect(server!.seen).toHaveLength(2);
   });
 
@@ -107,6 +108,55 @@ describe('openChatEndpoint', () => {
       attempts: 1,
     });
     await expect(endpoint.ask(question)).rejects.toMatchObject({ fault: 'unavailable' });
+  });
+
+  describe('a key that is said again', () => {
+    const apiKey = 'key-of/the+judge="1"';
+    const completion = (content: string, usage = {}) => ({
+      ...{ status: 200 },
+      body: JSON.stringify({ choices: [{ message: { content } }], usage }),
+    });
+
+    test.each([
+      ['as it is', `Bearer ${apiKey} is wrong`, 'Bearer [redacted] is wrong'],
+      ['in JSON', JSON.stringify({ error: apiKey }), '{"error":"[redacted]"}'],
+      ['in JSON, with codes and escaped slashes', 'key\\u002Dof\\/the\\u002bjudge=\\"1\\"', '[redacted]'],
+      ['in an address', `http://h/?key=${encodeURIComponent(apiKey)}`, 'http://h/?key=[redacted]'],
+      ['where the message is cut', `${'x'.repeat(190)}${apiKey}`, `${'x'.repeat(190)}[redacted]`],
+    ])('%s is in no error', async (_, body, said) => {
+      const endpoint = await endpointTo(() => ({ status: 401, body }), { apiKey });
+      const error = await endpoint.ask(question).catch((reason: unknown) => reason as Error);
+      expect(error).toHaveProperty('message', `${server!.url}/chat/completions answered 401: ${said}`);
+    });
+
+    test('is in no reply, however the JSON writes it; where a count is expected stands a number', async () => {
+      const { status, body } = completion(`I got ${apiKey} and EMPTY.`, {
+        prompt_tokens: apiKey,
+        completion_tokens: 3,
+      });
+      const endpoint = await endpointTo(() => ({ status, body: body.replaceAll('-', '\\u002d') }), { apiKey });
+      expect(await endpoint.ask(question)).toMatchObject({
+        ...{ text: 'I got [redacted] and EMPTY.', inputTokens: 0, outputTokens: 3 },
+      });
+    });
+
+    test('of fewer than eight characters leaves replies as they are', async () => {
+      const endpoint = await endpointTo(() => completion('EMPTY, it said'), { apiKey: 'EMPTY' });
+      expect((await endpoint.ask(question)).text).toBe('EMPTY, it said');
+    });
+
+    test('or that is no header, or comes in what is no JSON, is not in the error or its causes', async () => {
+      for (const [key, reply] of [
+        ['key-of\nthe-judge\n', 'never asked'],
+        ['key-of-the-judge', { status: 200, body: 'key-of-the-judge' }],
+      ] as const) {
+        const endpoint = await endpointTo(() => reply, { apiKey: key, attempts: 1 });
+        const error = await endpoint.ask(question).catch((reason: unknown) => reason);
+        expect(error).toHaveProperty('name', 'EndpointError');
+        expect(inspect(error)).not.toMatch(/key-of|the-judge/);
+        await server!.close();
+      }
+    });
   });
 
   test('never has more requests open than it may', async () => {
