@@ -2,6 +2,7 @@
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import type { SuffixEngine } from '../engine/attack/suffixRequest.ts';
 import type { EngineSettings, PolicyEngine } from '../engine/policy.ts';
+import type { UseLedger } from './useLedger.ts';
 
 export interface ActivityDependencies {
   store: ArtifactStore;
@@ -11,6 +12,8 @@ export interface ActivityDependencies {
   scratchPath: string;
   /** Folder for downloads (models), shared by runs. */
   downloadPath: string;
+  /** Counts what the activities take; absent = nobody counts. */
+  use?: UseLedger;
   log: { info(details: object, message: string): void; warn(details: object, message: string): void };
 }
 

@@ -90,7 +90,7 @@ async function keepExecution(keeping: Keeping, execution: Execution): Promise<nu
 }
 
 /** The run's own executions, each continued as new by the next, in order. */
-async function* executionsOf(client: Client, runId: string): AsyncGenerator<Execution> {
+export async function* executionsOf(client: Client, runId: string): AsyncGenerator<Execution> {
   const newest = await client.workflow.getHandle(runId).fetchHistory();
   let executionId = newest.events?.[0]?.workflowExecutionStartedEventAttributes?.firstExecutionRunId;
   while (executionId) {
@@ -101,7 +101,7 @@ async function* executionsOf(client: Client, runId: string): AsyncGenerator<Exec
   }
 }
 
-function childrenOf(history: History): Execution[] {
+export function childrenOf(history: History): Execution[] {
   return (history.events ?? []).flatMap(({ childWorkflowExecutionStartedEventAttributes: started }) => {
     const { workflowId, runId: executionId } = started?.workflowExecution ?? {};
     // What archives is no part of the run, and is at work itself.
@@ -110,7 +110,7 @@ function childrenOf(history: History): Execution[] {
   });
 }
 
-function fetchHistory(client: Client, { workflowId, executionId }: Execution): Promise<History> {
+export function fetchHistory(client: Client, { workflowId, executionId }: Execution): Promise<History> {
   return client.workflow.getHandle(workflowId, executionId).fetchHistory();
 }
 

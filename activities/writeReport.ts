@@ -20,6 +20,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import { readConfiguration, readJson } from './inputs.ts';
 import type { FolderManifest, ModelManifest } from './plans.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
+import { usedTemporalActions } from './temporalActions.ts';
 import { usedResources } from './usedResources.ts';
 
 /** In the order of the run. */
@@ -70,16 +71,28 @@ export async function writeReport(
     wallSeconds: record.wallSeconds,
     peakMemoryBytes: record.peakMemoryBytes,
     planned: estimateRun(configuration),
-    used: await usedResources(
-      store,
-      record,
-      iterations.map(({ value }) => value),
-      folder,
-    ),
+    used: {
+      ...(await usedResources(
+        store,
+        record,
+        iterations.map(({ value }) => value),
+        folder,
+      )),
+      ...(await usedServices(dependencies, run)),
+    },
     exported: folder.files.map(({ path, artifact }) => ({ path, sha256: artifact.sha256, bytes: artifact.bytes })),
     versions: { engine: engineVersion, node: process.versions.node },
   };
   return store.putBytes(renderReport(data), 'report');
+}
+
+/** What the run has asked of store and Temporal server up to now. */
+async function usedServices(
+  dependencies: ActivityDependencies,
+  { runId }: RunContext,
+): Promise<Pick<ReportData['used'], 'storeRequests' | 'temporalActions' | 'heartbeats'>> {
+  const temporalActions = await usedTemporalActions(dependencies, runId);
+  return { ...(temporalActions === undefined ? {} : { temporalActions }), ...(await dependencies.use?.total(runId)) };
 }
 
 /** What was judged and decided of the run's release, as pages tell it. */

@@ -7,6 +7,7 @@ import { createControlActivities } from '../activities/control.ts';
 import type { ActivityDependencies } from '../activities/dependencies.ts';
 import { createGpuActivities } from '../activities/gpu.ts';
 import { createJudgeActivities } from '../activities/judge.ts';
+import { createUseLedger, heartbeatThrottleMs, type UseLedger } from '../activities/useLedger.ts';
 import { openStore } from '../infra/artifacts/artifactStore.ts';
 import { connectWorker, type TemporalEndpoint } from '../infra/temporal/connection.ts';
 import { dataConverter } from '../infra/temporal/payloadCodec.ts';
@@ -43,13 +44,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   const store = await openStore(options.storeUri);
   requireSharedStore(store.uri, options.endpoint.address);
   const scratchPath = await freshScratch(home);
-  const dependencies: ActivityDependencies = {
+  const use = createUseLedger(store, kind);
+  const dependencies = {
     store,
+    use,
     localPath: join(home, 'local'),
     scratchPath,
     downloadPath: options.cache,
     log: options.log,
-  };
+  } satisfies ActivityDependencies;
   const engines = kind === 'gpu' ? createEngineShelf(join(home, 'local')) : undefined;
   const connection = await connectWorker(options.endpoint);
   let worker: Worker | undefined;
@@ -75,10 +78,15 @@ export async function serve(options: ServeOptions): Promise<void> {
 function workerOptions(
   options: ServeOptions,
   connection: NativeConnection,
-  dependencies: ActivityDependencies,
+  dependencies: ActivityDependencies & { use: UseLedger },
   engines: ReturnType<typeof createEngineShelf> | undefined,
   { graceMs, forceMs }: Draining,
 ): WorkerOptions {
+  const interceptors: NonNullable<WorkerOptions['interceptors']> = {
+    activity: [
+      (context) => ({ inbound: { execute: (input, next) => dependencies.use.during(context, () => next(input)) } }),
+    ],
+  };
   const common = {
     connection,
     namespace: options.endpoint.namespace,
@@ -87,7 +95,8 @@ function workerOptions(
     dataConverter: dataConverter(process.env),
     shutdownGraceTime: graceMs,
     shutdownForceTime: forceMs,
-    maxHeartbeatThrottleInterval: '5 seconds',
+    maxHeartbeatThrottleInterval: heartbeatThrottleMs,
+    interceptors,
   } as const;
   switch (options.kind) {
     case 'control': {
@@ -96,7 +105,9 @@ function workerOptions(
       return {
         ...common,
         workflowsPath: fileURLToPath(new URL(`../workflows/index${extension}`, import.meta.url)),
-        ...(options.workflowInterceptors ? { interceptors: { workflowModules: options.workflowInterceptors } } : {}),
+        ...(options.workflowInterceptors
+          ? { interceptors: { ...interceptors, workflowModules: options.workflowInterceptors } }
+          : {}),
         activities: createControlActivities(dependencies),
         maxConcurrentActivityTaskExecutions: 8,
         maxCachedWorkflows: 100,

@@ -131,7 +131,13 @@ function timeRows({ planned, wallSeconds }: ReportData): string[][] {
   ];
 }
 
-function useRows({ planned, used, peakMemoryBytes, configuration }: ReportData): string[][] {
+/** Planned against used, but for time. */
+export function useRows({
+  planned,
+  used,
+  peakMemoryBytes,
+  configuration,
+}: Pick<ReportData, 'planned' | 'used' | 'peakMemoryBytes' | 'configuration'>): string[][] {
   const judgeModel = configuration.judge?.model;
   const engine = peakMemoryBytes['engine'];
   return [
@@ -151,12 +157,24 @@ function useRows({ planned, used, peakMemoryBytes, configuration }: ReportData):
         ]
       : []),
     ['store', `about ${format.bytes(planned.storeBytes)}`, format.bytes(used.storeBytes)],
+    ['requests of the store', `about ${planned.storeRequests}`, used.storeRequests?.toString() ?? notKnown],
+    ['actions on the Temporal server', `about ${planned.temporalActions}`, actionsCell(used)],
     [
       "memory of the engine's process",
       `about ${format.bytes(planned.memoryBytes)}`,
       engine ? format.bytes(engine) : format.missing,
     ],
   ];
+}
+
+const notKnown = 'not known';
+
+/** What is planned counts heartbeats: where they are not known, that is said. */
+function actionsCell({ temporalActions, heartbeats }: ReportData['used']): string {
+  if (temporalActions === undefined) return notKnown;
+  return heartbeats === undefined
+    ? `${temporalActions}, without heartbeats`
+    : `${temporalActions + heartbeats}, ${heartbeats} of them heartbeats`;
 }
 
 type Measure = [label: string, of: (comparison: Comparison) => Change | null];

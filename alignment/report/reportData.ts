@@ -75,6 +75,12 @@ export interface ReportedUse {
   /** null = not counted. */
   trainedTokens: number | null;
   storeBytes: number;
+  /** Of the run's activities; absent where nobody has counted. */
+  storeRequests?: number;
+  /** Without heartbeats; absent where the run's histories could not be read. */
+  temporalActions?: number;
+  /** Sent to the Temporal server; absent where nobody has counted. */
+  heartbeats?: number;
   /** Of a judge behind an endpoint, by the rewards of iterations, warm start and evaluations; absent where none was asked. */
   judge?: { asked: number; kept: number; cost: number; meanLatencyMs: number };
 }

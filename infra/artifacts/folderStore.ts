@@ -29,6 +29,7 @@ import {
   isDiskFull,
 } from './errors.ts';
 import { checkDigest, checkKey, checkPrefix } from './keys.ts';
+import { countRequest } from './requestCount.ts';
 
 export interface FolderStoreOptions {
   /** Free bytes on the disk of a folder. @default statfs */
@@ -109,6 +110,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async getBytes(ref: ArtifactRef): Promise<Uint8Array> {
+    countRequest();
     const uri = this.#objectUri(ref.sha256);
     const bytes = await readFile(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     if (!bytes) throw new ArtifactMissingError(uri, ref.kind);
@@ -117,6 +119,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async fetchToFile(ref: ArtifactRef, path: string): Promise<void> {
+    countRequest();
     const object = this.#object(ref.sha256);
     const found = await sha256OfFile(object).catch(whereAbsent(undefined));
     if (!found) throw new ArtifactMissingError(this.#objectUri(ref.sha256), ref.kind);
@@ -136,11 +139,13 @@ class FolderStore implements ArtifactStore {
   }
 
   async has(ref: ArtifactRef): Promise<boolean> {
+    countRequest();
     const found = await stat(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     return found !== undefined && found.size === ref.bytes;
   }
 
   async checkObject(ref: ArtifactRef): Promise<void> {
+    countRequest();
     const uri = this.#objectUri(ref.sha256);
     const found = await sha256OfFile(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     if (!found) throw new ArtifactMissingError(uri, ref.kind);
@@ -148,6 +153,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async deleteObject(digest: string, putBefore?: Date): Promise<boolean> {
+    countRequest();
     const found = await stat(this.#object(digest)).catch(whereAbsent(undefined));
     if (!found || (putBefore && found.mtime >= putBefore)) return false;
     await rm(this.#object(digest), { force: true });
@@ -155,6 +161,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async *listObjects(): AsyncIterable<StoredObject> {
+    countRequest();
     for (const name of (await readdir(join(this.#root, 'objects'))).sort()) {
       if (!/^[0-9a-f]{64}$/.test(name)) continue;
       const found = await stat(this.#object(name)).catch(whereAbsent(undefined));
@@ -163,6 +170,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async putDocument(key: string, value: unknown, condition: PutCondition): Promise<PutDocumentResult> {
+    countRequest();
     const target = this.#document(key);
     const text = documentText(value);
     const own = { etag: sha256(text), value: JSON.parse(text) as unknown, adopted: false };
@@ -188,6 +196,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async getDocument<T>(key: string): Promise<{ value: T; etag: string } | undefined> {
+    countRequest();
     const bytes = await readFile(this.#document(key)).catch(whereAbsent(undefined));
     if (!bytes) return undefined;
     const etag = sha256(bytes);
@@ -195,12 +204,14 @@ class FolderStore implements ArtifactStore {
   }
 
   async *listDocuments(prefix: string): AsyncIterable<string> {
+    countRequest();
     checkPrefix(prefix);
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     yield* this.#walk(folder, prefix);
   }
 
   async *listFolders(prefix: string): AsyncIterable<string> {
+    countRequest();
     checkPrefix(prefix);
     const entries = await readdir(join(this.#root, prefix), { withFileTypes: true }).catch(whereAbsent([]));
     const names = entries.filter((entry) => entry.isDirectory()).map((entry) => `${entry.name}/`);
@@ -208,6 +219,7 @@ class FolderStore implements ArtifactStore {
   }
 
   async deleteDocument(key: string): Promise<void> {
+    countRequest();
     await rm(this.#document(key), { force: true });
   }
 
@@ -232,6 +244,7 @@ class FolderStore implements ArtifactStore {
     { temporary, digest, bytes }: { temporary: string; digest: string; bytes: number },
     kind: string,
   ): Promise<ArtifactRef> {
+    countRequest();
     try {
       const object = this.#object(digest);
       // A sound object stays (somebody may be reading it); a damaged one is replaced in one step.

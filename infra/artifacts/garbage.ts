@@ -5,6 +5,7 @@ import { Trace, eachAtOnce, indexStore } from './lineage.ts';
 import type { UnreadableReferrer } from './lineage.ts';
 import { listOtherWork, type OtherWorkDocument } from './otherWork.ts';
 import { loadRun, spendingFolder } from './runs.ts';
+import { useFolder } from './use.ts';
 import { forgetStep } from './steps.ts';
 import type { StepManifest } from './steps.ts';
 
@@ -86,6 +87,7 @@ export async function findGarbage(store: ArtifactStore, options: GarbageOptions)
   for (const id of forgotten) {
     for await (const key of store.listDocuments(`runs/${id}/`)) documents.push(key);
     for await (const key of store.listDocuments(spendingFolder(id))) documents.push(key);
+    for await (const key of store.listDocuments(useFolder(id))) documents.push(key);
   }
   const otherWork = new Map<string, Garbage['otherWork'][number]>();
   for await (const { id, kind, key } of listOtherWork(store)) {

@@ -2,6 +2,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { PutObjectCommandInput, S3ClientConfig } from '@aws-sdk/client-s3';
 import { InvalidKeyError, StoreUnavailableError } from './errors.ts';
 import { checkSegment } from './keys.ts';
+import { countRequest } from './requestCount.ts';
 import { renewWhenRefused } from './renewedCredentials.ts';
 
 export interface S3StoreOptions {
@@ -61,6 +62,14 @@ export function s3Place(uri: string, env: NodeJS.ProcessEnv, options: S3StoreOpt
     ...(checksums ? {} : { requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED' }),
     ...options.client,
   });
+  // Within the SDK's own retries: each request that is sent counts.
+  client.middlewareStack.add(
+    (next) => (args) => {
+      countRequest();
+      return next(args);
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'countRequest' },
+  );
   // Where the source gives none at all, asking it again at once gives none either.
   renewWhenRefused(
     client,

@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { actionsIn } from '../../activities/temporalActions.ts';
 import { deliver } from '../../cli/operate/delivery.ts';
 import { readSafetensors } from '../../engine/formats/safetensors.ts';
 import { openModel } from '../../engine/model/weights.ts';
@@ -110,6 +112,31 @@ describe('a whole run', () => {
     await Promise.all([base.close(), aligned.close()]);
     expect(await readdir(merged!)).toEqual(expect.arrayContaining(['config.json', 'tokenizer.json', 'README.md']));
     expect(await readFile(report!, 'utf8')).toContain(first.record.policy!.adapter!.sha256.slice(0, 12));
+  });
+
+  test('tells requests and actions planned and used, which agree in their order', async () => {
+    const html = new TextDecoder().decode(await installation.store.getBytes(first.record.report!));
+    const row = (what: string): number[] => {
+      const cells = new RegExp(`<td>${what}</td><td class="n">about (\\d+)</td><td class="n">(\\d+)(.*?)</td>`).exec(
+        html,
+      );
+      return [Number(cells?.[1]), Number(cells?.[2]), Number(/\d+/.exec(cells?.[3] ?? '')?.[0])];
+    };
+    const [plannedRequests, requests] = row('requests of the store');
+    const [plannedActions, used, heartbeats] = row('actions on the Temporal server');
+    expect(heartbeats).toBeGreaterThan(0);
+    // How many heartbeats there are depends on the machine's speed.
+    const ratios = [requests! / plannedRequests!, (used! - heartbeats!) / plannedActions!];
+    for (const ratio of ratios) {
+      expect(ratio).toBeGreaterThan(0.5);
+      expect(ratio).toBeLessThan(2);
+    }
+    // What came after the report: the record's last version, and what keeps the histories.
+    const names = await listHistories(installation.store, runId);
+    const histories = await Promise.all(names.map((name) => loadHistory(installation.store, runId, name)));
+    const inAll = histories.reduce<number>((sum, history) => sum + actionsIn(historyFromJSON(history)), 0);
+    expect(inAll - (used! - heartbeats!)).toBeGreaterThanOrEqual(0);
+    expect(inAll - (used! - heartbeats!)).toBeLessThanOrEqual(4);
   });
 
   test('keeps the histories of all its workflows in the store, small payloads only', async () => {

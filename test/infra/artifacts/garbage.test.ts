@@ -8,6 +8,7 @@ import type { Garbage } from '../../../infra/artifacts/garbage.ts';
 import { announceStudyPlan, announceWork, listOtherWork, saveWork } from '../../../infra/artifacts/otherWork.ts';
 import { listRuns, saveHistory, saveRun } from '../../../infra/artifacts/runs.ts';
 import { readStep } from '../../../infra/artifacts/steps.ts';
+import { saveUse } from '../../../infra/artifacts/use.ts';
 import { verifyRun } from '../../../infra/artifacts/verify.ts';
 import { storedSpending } from '../../../infra/endpoints/storedSpending.ts';
 import { computeStep, generationOf, smallRun } from './runWithSteps.ts';
@@ -124,6 +125,7 @@ inEachStore('garbage', (kind) => {
     const known = { target: 'model', run: { runId: 'evaluation-1', library }, questions };
     await announceWork(store, 'evaluation', 'evaluation-1', known);
     await storedSpending(store, 'evaluation-1', 'judge', { calls: 5 }).takeCall();
+    await saveUse(store, 'evaluation-1', 'gpu-1', { storeRequests: 3, heartbeats: 1 });
     expect((await findGarbage(store, later)).objects).toEqual([]);
     const shard = await put({ items: ['asked'] }, 'generation-shard');
     const step = await computeStep(store, generationOf(shard), 'chains', '{"chain":"answered"}\n');
@@ -142,7 +144,11 @@ inEachStore('garbage', (kind) => {
       [questions, library, shard, step.outputs['chains']!, scores, result].map(({ sha256 }) => sha256).sort(),
     );
     expect(garbage.steps.map(({ key }) => key)).toEqual([step.key]);
-    expect(garbage.documents.sort()).toEqual(['evaluations/evaluation-1.json', 'spending/evaluation-1/judge.json']);
+    expect(garbage.documents.sort()).toEqual([
+      'evaluations/evaluation-1.json',
+      'spending/evaluation-1/judge.json',
+      'use/evaluation-1/gpu-1.json',
+    ]);
     await removeGarbage(store, garbage);
     expect(await count(store.listObjects())).toBe(0);
   });
