@@ -119,7 +119,7 @@ export function failureOf(error: unknown): S3Failure {
   if (name === 'NotFound' || name === 'NoSuchKey' || status === 404) return 'absent';
   // 409: two conditional writes met; which one holds shows in a read.
   if (status === 412 || status === 409 || name === 'PreconditionFailed') return 'precondition';
-  if (wasDamagedOnTheWay(error)) return 'transient';
+  if (wasDamagedOnTheWay(error) || isServerFull(error)) return 'transient';
   if (status === 400 || status === 401 || status === 403 || status === 301) return 'refused';
   const unanswered = NETWORK.test(code ?? '') || /timeout|hang up|network|aborted/i.test(`${name} ${String(error)}`);
   if (status === undefined ? unanswered : status >= 500 || status === 429) return 'transient';
@@ -140,20 +140,39 @@ const DAMAGED = new Set([
   'XAmzContentSHA256Mismatch',
 ]);
 
+/** The server has no room for what it was sent, or the bucket's quota is used up. It may have later: what is sent again then goes through. */
+export function isServerFull(error: unknown): boolean {
+  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
+  return $metadata?.httpStatusCode === 507 || FULL.has(name ?? '');
+}
+
+/** As versitygw, MinIO and Ceph call it; the last two send 400 and 403 with a quota. */
+const FULL = new Set(['InsufficientStorage', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded', 'QuotaExceeded']);
+
 /** The error for the person who runs CADA: endpoint, bucket, cause, remedy. Errors that are none of S3's pass unchanged. */
 export function explained(error: unknown, place: S3Place): unknown {
   const failure = failureOf(error);
   if (failure !== 'transient' && failure !== 'refused') return error;
   const { name, code, message } = error as Error & { code?: string };
   const cause = [code ?? name, message].filter(Boolean).join(': ');
-  const remedy =
-    failure === 'transient'
-      ? 'It was tried several times. Check that the server runs and can be reached from here (AWS_ENDPOINT_URL_S3, network, proxy).'
-      : name === 'NoSuchBucket'
-        ? 'Make the bucket, or correct CADA_STORE.'
-        : 'Check the credentials, the rights on the bucket (docs/artifacts.md lists them) and the region (AWS_REGION).';
+  const [what, remedy] = isServerFull(error)
+    ? [
+        'has no room left',
+        "Make room on the server's disk, or raise the bucket's quota. Finished work is kept: the run goes on from it.",
+      ]
+    : failure === 'transient'
+      ? [
+          'does not answer',
+          'It was tried several times. Check that the server runs and can be reached from here (AWS_ENDPOINT_URL_S3, network, proxy).',
+        ]
+      : [
+          'refuses the request',
+          name === 'NoSuchBucket'
+            ? 'Make the bucket, or correct CADA_STORE.'
+            : 'Check the credentials, the rights on the bucket (docs/artifacts.md lists them) and the region (AWS_REGION).',
+        ];
   return new StoreUnavailableError(
-    `the S3 store at ${place.endpoint}, bucket "${place.bucket}", ${failure === 'transient' ? 'does not answer' : 'refuses the request'} (${cause}). ${remedy}`,
+    `the S3 store at ${place.endpoint}, bucket "${place.bucket}", ${what} (${cause}). ${remedy}`,
     { cause: error, transient: failure === 'transient' },
   );
 }

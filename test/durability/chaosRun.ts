@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3ServerChoice } from '../servers/s3Server.ts';
 import { removeCluster, startCluster, type Cluster, type MachineOptions } from './cluster.ts';
-import { inject, machineOnSmallDisk, smallDisk, type Injected } from './faults.ts';
+import { inject, machineOnSmallDisk, type Injected } from './faults.ts';
 import { differences, readOutcome, type Fingerprint } from './fingerprint.ts';
 import { momentOf, type Come } from './moments.ts';
 import { attributeRedone, type Redone } from './redone.ts';
 import { describeFault, kills, schedule, type Amounts, type Fault, type PlannedFault } from './schedule.ts';
+import { smallDisk } from './smallDisk.ts';
 import { ledgerOf, startRun, untilEnded, type Ending } from './training.ts';
 
 export interface ChaosOutcome {

@@ -1,16 +1,12 @@
 /** What can be done to a cluster, one function a fault. */
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { Fault as WireFault } from '../servers/faultyProxy.ts';
 import { eventually } from '../servers/temporalServer.ts';
 import type { Cluster, Machine } from './cluster.ts';
 import { heartbeatTimeoutMs } from './heartbeat.ts';
 import type { Come } from './moments.ts';
 import type { Fault, PlannedFault } from './schedule.ts';
+import { fillDisk } from './smallDisk.ts';
 
 /** A fault that was brought in. */
 export interface Injected {
@@ -194,43 +190,5 @@ export function signal(pid: number | undefined, name: NodeJS.Signals): void {
   }
 }
 
-const run = promisify(execFile);
-
 /** The one whose `CADA_HOME` lies on a small file system of its own. */
 export const machineOnSmallDisk = 'gpu-1';
-const smallDiskBytes = 96 * 2 ** 20;
-
-export interface SmallDisk {
-  folder: string;
-  remove(): Promise<void>;
-}
-
-/** A file system of 96 MB in memory, or why there can be none. */
-export async function smallDisk(): Promise<SmallDisk | { missing: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'cada-disk-'));
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${smallDiskBytes}`, 'tmpfs', folder]);
-  } catch (error) {
-    await rm(folder, { recursive: true });
-    return {
-      missing: `a small file system can't be mounted here (${(error as Error).message.trim().split('\n').at(-1)})`,
-    };
-  }
-  return {
-    folder,
-    remove: async () => {
-      await run('umount', ['-l', folder]);
-      await rm(folder, { recursive: true });
-    },
-  };
-}
-
-/** Leaves no room on a folder's file system, but for what a block holds. */
-async function fillDisk(folder: string): Promise<() => Promise<void>> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (free > smallDiskBytes) throw new Error(`${folder} is not on the small disk: it is not filled`);
-  const ballast = join(folder, 'ballast');
-  await writeFile(ballast, Buffer.alloc(free)).catch(() => undefined);
-  return () => rm(ballast, { force: true });
-}

@@ -42,13 +42,16 @@ export async function findS3Server(): Promise<S3ServerChoice | { missing: string
   return 'path' in found ? { kind: 'binary', path: found.path } : found;
 }
 
-/** Starts the server that was found (ready in well under a second), or connects to the external one. */
-export async function startS3Server(choice: S3ServerChoice): Promise<S3Server> {
-  return choice.kind === 'external' ? externalServer(choice.endpoint) : ownServer(choice.path);
+/**
+ * Starts the server that was found (ready in well under a second), or connects to the external one.
+ * @param within where an own server makes its folder. @default the system's temporary folder
+ */
+export async function startS3Server(choice: S3ServerChoice, within = tmpdir()): Promise<S3Server> {
+  return choice.kind === 'external' ? externalServer(choice.endpoint) : ownServer(choice.path, within);
 }
 
-async function ownServer(binary: string): Promise<S3Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'cada-s3-'));
+async function ownServer(binary: string, within: string): Promise<S3Server> {
+  const folder = await mkdtemp(join(within, 'cada-s3-'));
   const [port] = await freePorts(1);
   const credentials = { accessKeyId: 'cadatest', secretAccessKey: 'cadatestsecret' };
   let child: ChildProcess | undefined;

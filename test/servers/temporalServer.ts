@@ -14,6 +14,8 @@ export interface TestServerOptions extends Pick<
   database?: boolean;
   /** @default false */
   ui?: boolean;
+  /** Where its folder is made. @default the system's temporary folder */
+  within?: string;
 }
 
 export interface TestServer extends EmbeddedServer {
@@ -34,8 +36,8 @@ export async function temporalBinary(): Promise<string> {
  * `await server.stop()` in `afterAll`; it ends with the test process in any case.
  */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { database = false, ui = false, ...rest } = options;
-  const folder = await mkdtemp(join(tmpdir(), 'cada-temporal-'));
+  const { database = false, ui = false, within = tmpdir(), ...rest } = options;
+  const folder = await mkdtemp(join(within, 'cada-temporal-'));
   const server = await startEmbeddedServer({
     binaryPath: await temporalBinary(),
     logFile: join(folder, 'temporal.log'),

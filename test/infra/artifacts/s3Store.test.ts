@@ -122,6 +122,25 @@ describe.skipIf('missing' in choice)('S3 store on a network that fails', () => {
     expect(never).toMatchObject({ transient: true });
   });
 
+  test.each([
+    [507, 'InsufficientStorage'],
+    [400, 'XMinioAdminBucketQuotaExceeded'],
+    [403, 'QuotaExceeded'],
+  ])('a server that has no room (%d %s) is said to be full, and may have some later', async (status, code) => {
+    failFirst('PUT', Array<{ status: number; code: string }>(4).fill({ status, code }));
+    const full = await store.putBytes(`too much ${code}`, 'note').catch((error: unknown) => error);
+    expect(full).toBeInstanceOf(StoreUnavailableError);
+    expect(full).toMatchObject({
+      transient: true,
+      message: expect.stringMatching(
+        new RegExp(`bucket "${bucket}", has no room left \\(${code}: by the proxy\\). Make room`),
+      ) as string,
+    });
+    proxy.onRequest = () => 'none';
+    const ref = await store.putBytes(`too much ${code}`, 'note');
+    expect(await store.has(ref)).toBe(true);
+  });
+
   test('parts that fail are sent again', async () => {
     const source = join(folder, 'parts.bin');
     const bytes = randomBytes(21_000_000);
