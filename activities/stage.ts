@@ -3,6 +3,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { EngineError, type EngineProgress, type EngineSettings } from '../engine/policy.ts';
 import { runStep, stepKey, type StepManifest, type StepOutput } from '../infra/artifacts/steps.ts';
 import { tellingProgress } from './pulse.ts';
+import { roomToCompute } from './roomToCompute.ts';
 import type { ActivityDependencies, GpuDependencies, KillableEngine } from './dependencies.ts';
 
 export interface Stage {
@@ -25,7 +26,10 @@ export async function runStage(
   const manifest = await runStep(
     store,
     stage,
-    (spool) => {
+    async (spool) => {
+      await roomToCompute(spool, {
+        onWait: ({ message }) => log.warn({ ...entry, cause: message }, 'waits for room on the disk'),
+      });
       log.info(entry, 'computes');
       return compute(spool);
     },

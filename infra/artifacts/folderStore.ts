@@ -390,7 +390,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function freeBytesOf(folder: string): Promise<number> {
+export async function freeBytesOf(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }
