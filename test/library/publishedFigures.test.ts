@@ -113,3 +113,54 @@ describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md',
     expect(text).toContain(`results/${name}/index.html`);
   });
 });
+
+interface Durability {
+  kills: number;
+  identical: number;
+  runs: number;
+  table: { fault: string; times: number; lost: number; redone: number; identical: boolean }[];
+}
+
+describe('the faults in the README', () => {
+  const { table, runs, identical } = JSON.parse(readFileSync('docs/results/durability.json', 'utf8')) as Durability;
+  const rows: [row: RegExp, faults: RegExp][] = [
+    [/^SIGKILL engine/, /^SIGKILL engine/],
+    [/^SIGKILL gpu worker/, /^SIGKILL gpu worker/],
+    [/^SIGKILL judge worker/, /^SIGKILL judge worker/],
+    [/^SIGKILL control worker/, /^SIGKILL control worker/],
+    [/^SIGKILL Temporal server/, /^SIGKILL Temporal server/],
+    [/^SIGKILL S3 server/, /^SIGKILL S3 server/],
+    [/^SIGTERM of a gpu or control worker/, /^SIGTERM/],
+    [/^SIGSTOP of a worker or the engine/, /^SIGSTOP (\w+ worker|engine)/],
+    [/^SIGSTOP of a server/, /^SIGSTOP \w+ server/],
+    [/^disk full/, /^disk full/],
+    [/^S3: 500, 503/, /^S3: (500|503 SlowDown|no answer|reset)/],
+    [/^S3: truncated or wrong/, /^S3: (truncated|wrong)/],
+    [/^S3: 1 KB\/s/, /^S3: 1 KB/],
+    [/^Temporal: /, /^Temporal: /],
+    [/^all disks lost but S3/, /^all disks lost but S3/],
+    [/^Temporal database lost/, /^Temporal database lost/],
+    [/^two owners of a shard/, /^two owners of a shard/],
+    [/^two cada train of one run/, /^two cada train/],
+    [/^clock jumps/, /^clock jumps/],
+    [/^a worker of a newer version/, /^newer version joins/],
+  ];
+  test.for(rows)('%s', ([row, faults]) => {
+    const of = table.filter(({ fault }) => faults.test(fault));
+    const sum = (count: (each: Durability['table'][number]) => number): string =>
+      String(of.reduce((total, each) => total + count(each), 0));
+    const [cells] = rowsOf('README.md', row);
+    expect(cells!.slice(1)).toEqual([
+      sum(({ times }) => times),
+      sum(({ lost }) => lost),
+      sum(({ redone }) => redone),
+      of.every((each) => each.identical) ? 'yes' : 'no',
+    ]);
+  });
+
+  test('no fault is left out, and all runs are identical', () => {
+    const untold = table.filter(({ fault }) => !rows.some(([, faults]) => faults.test(fault)));
+    expect(untold).toEqual([]);
+    expect(identical).toBe(runs);
+  });
+});
