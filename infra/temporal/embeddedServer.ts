@@ -151,9 +151,11 @@ async function launchOnce(options: EmbeddedServerOptions, setting: Setting): Pro
 
 /**
  * With several partitions a worker of few slots may wait at one of them for minutes while its task lies in another. Tasks go to one only; where an earlier
- * version has left tasks in the others, these are still read.
+ * version has left tasks in the others, these are still read. By default the server looks for tasks to hand out 20 times a second at most, so that each
+ * activity and each workflow task of a run waits for up to 50 ms.
  */
-const onePartition = ({ readPartitions }: Setting): Record<string, number> => ({
+const ownSettings = ({ readPartitions }: Setting): Record<string, number> => ({
+  'history.transferProcessorMaxPollRPS': 1000,
   'matching.numTaskqueueWritePartitions': 1,
   ...(readPartitions ? { 'matching.numTaskqueueReadPartitions': readPartitions } : {}),
 });
@@ -171,7 +173,7 @@ function serverArguments(options: EmbeddedServerOptions, setting: Setting): stri
       '--search-attribute',
       `${name}=${kind}`,
     ]),
-    ...Object.entries({ ...onePartition(setting), ...options.dynamicConfig }).flatMap(([key, value]) => [
+    ...Object.entries({ ...ownSettings(setting), ...options.dynamicConfig }).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${JSON.stringify(value)}`,
     ]),
