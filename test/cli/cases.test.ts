@@ -88,8 +88,10 @@ describe('by the policy', { timeout: 300_000 }, () => {
     const before = { file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() };
     expect((await draft()).code).toBe(0);
     expect({ file: readFileSync(join(run.cwd, 'own.json'), 'utf8'), computed: computed() }).toEqual(before);
-    // The drafting, and the histories of both commands.
-    expect((await cada(['gc', '--forget', drafting!], run)).stdout).toContain('Documents of what is forgotten: 3.');
+    // The drafting, the histories of both commands, and what those of their workers counted that lived to write it.
+    expect((await cada(['gc', '--forget', drafting!], run)).stdout).toMatch(
+      /^Documents of what is forgotten: [3-9]\.$/m,
+    );
   });
 
   test('keeps reviews of the same drafting, and does not write over those of another', async () => {
