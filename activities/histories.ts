@@ -10,13 +10,8 @@ import pLimit from 'p-limit';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { listHistories, saveHistory, type HistoryOwner } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { childrenOf, executionsOf, fetchHistory, historyName, type Execution } from './executions.ts';
 import type { RunContext } from './types.ts';
-
-/** A workflow execution: one of several where a workflow continued as new or was started again. */
-export interface Execution {
-  workflowId: string;
-  executionId: string;
-}
 
 const fetchesAtOnce = 4;
 const pollMs = 500;
@@ -43,8 +38,8 @@ export async function keepHistories(
   owner: HistoryOwner = 'run',
 ): Promise<number> {
   let saved = 0;
-  for await (const execution of executionsOf(client, id))
-    saved += await keepExecution({ client, store, id, owner }, execution);
+  for await (const { execution, history } of executionsOf(client, id))
+    saved += await keepExecution({ client, store, id, owner }, execution, history);
   return saved;
 }
 
@@ -62,12 +57,13 @@ export async function archiveHistories(
     await sleep(pollMs, undefined, { signal: cancellationSignal });
   }
   const keeping = { client, store, id: runId, owner, onProgress: heartbeat };
-  const saved = await keepExecution(keeping, { workflowId: runId, executionId });
+  const execution = { workflowId: runId, executionId };
+  const saved = await keepExecution(keeping, execution, await fetchHistory(client, execution));
   log.info({ runId, executionId, saved }, 'histories kept');
   return saved;
 }
 
-async function keepExecution(keeping: Keeping, execution: Execution): Promise<number> {
+async function keepExecution(keeping: Keeping, execution: Execution, history: History): Promise<number> {
   const { client, store, id, owner, onProgress } = keeping;
   const known = new Set(await listHistories(store, id, owner));
   const limit = pLimit(fetchesAtOnce);
@@ -83,35 +79,9 @@ async function keepExecution(keeping: Keeping, execution: Execution): Promise<nu
     if (!child.workflowId.startsWith(`${id}/`)) saved += await keepHistories(client, store, child.workflowId);
     else if (!known.has(historyName(id, child))) await keep(child, await fetchHistory(client, child));
   };
-  const history = await fetchHistory(client, execution);
   await Promise.all(childrenOf(history).map((child) => limit(() => keepChild(child))));
   await keep(execution, history);
   return saved;
-}
-
-/** The run's own executions, each continued as new by the next, in order. */
-export async function* executionsOf(client: Client, runId: string): AsyncGenerator<Execution> {
-  const newest = await client.workflow.getHandle(runId).fetchHistory();
-  let executionId = newest.events?.[0]?.workflowExecutionStartedEventAttributes?.firstExecutionRunId;
-  while (executionId) {
-    const execution = { workflowId: runId, executionId };
-    yield execution;
-    const history = await fetchHistory(client, execution);
-    executionId = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
-  }
-}
-
-export function childrenOf(history: History): Execution[] {
-  return (history.events ?? []).flatMap(({ childWorkflowExecutionStartedEventAttributes: started }) => {
-    const { workflowId, runId: executionId } = started?.workflowExecution ?? {};
-    // What archives is no part of the run, and is at work itself.
-    const isArchiver = started?.workflowType?.name === 'archiveRun';
-    return workflowId && executionId && !isArchiver ? [{ workflowId, executionId }] : [];
-  });
-}
-
-export function fetchHistory(client: Client, { workflowId, executionId }: Execution): Promise<History> {
-  return client.workflow.getHandle(workflowId, executionId).fetchHistory();
 }
 
 function isClosed({ events }: History): boolean {
@@ -124,11 +94,4 @@ function isClosed({ events }: History): boolean {
     last?.workflowExecutionTerminatedEventAttributes ||
     last?.workflowExecutionTimedOutEventAttributes,
   );
-}
-
-/** `iteration-3.5f1c2a9b`: the workflow's own part of its id, and which execution of it. */
-export function historyName(runId: string, { workflowId, executionId }: Execution): string {
-  const own = workflowId === runId ? 'run' : workflowId.slice(runId.length + 1).replaceAll(/[^A-Za-z0-9._-]/g, '-');
-  // The end of the id: it begins with the time, the same for all that start within a minute.
-  return `${own}.${executionId.slice(-8)}`;
 }

@@ -16,7 +16,7 @@ import type { ActivityDependencies } from './dependencies.ts';
 import type { EvaluationArtifact } from './summariseEvaluation.ts';
 import { readJson } from './inputs.ts';
 import { toldFigures } from './toldFigures.ts';
-import { historyName } from './histories.ts';
+import { historyName } from './executions.ts';
 
 /**
  * Keeps the newest record, with all figures of its evaluations: the run itself holds those that its card shows. Answers with this process's peak memory,

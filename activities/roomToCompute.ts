@@ -4,10 +4,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { StoreFullError } from '../infra/artifacts/artifactStore.ts';
-import { freeBytesOf } from '../infra/artifacts/folderStore.ts';
-
-/** Less is no room for what a stage writes. */
-const fewestBytes = 16 * 2 ** 20;
+import { freeBytesOf, reserveBytes } from '../infra/artifacts/diskRoom.ts';
 
 export interface RoomOptions {
   /** Free bytes on the disk of a folder. @default statfs */
@@ -24,8 +21,8 @@ export async function roomToCompute(folder: string, options: RoomOptions): Promi
   const { freeBytes = freeBytesOf, longestWaitMs = 30_000, pollMs = 1_000, onWait } = options;
   for (let waitedMs = 0; ; waitedMs += pollMs) {
     const free = await freeBytes(folder);
-    if (free >= fewestBytes) return;
-    const full = new StoreFullError(folder, fewestBytes, free);
+    if (free >= reserveBytes) return;
+    const full = new StoreFullError(folder, reserveBytes, free);
     if (waitedMs === 0) onWait(full);
     if (waitedMs >= longestWaitMs) throw full;
     await Context.current().sleep(pollMs);

@@ -9,7 +9,7 @@ import pLimit from 'p-limit';
 import type { ArtifactStore } from '../infra/artifacts/artifactStore.ts';
 import { listHistories, loadHistory } from '../infra/artifacts/runs.ts';
 import type { ActivityDependencies } from './dependencies.ts';
-import { childrenOf, executionsOf, fetchHistory, historyName, type Execution } from './histories.ts';
+import { childrenOf, executionsOf, fetchHistory, historyName, type Execution } from './executions.ts';
 
 const fetchesAtOnce = 4;
 /** A report is not kept waiting longer for the sake of a count. */
@@ -41,8 +41,7 @@ async function actionsOfRun(client: Client, store: ArtifactStore, runId: string)
     counted.add(historyName(runId, execution));
     actions += actionsIn(history);
   };
-  for await (const execution of executionsOf(client, runId)) {
-    const history = await fetchHistory(client, execution);
+  for await (const { execution, history } of executionsOf(client, runId)) {
     count(execution, history);
     const children = childrenOf(history);
     await Promise.all(children.map((child) => limit(async () => count(child, await fetchHistory(client, child)))));

@@ -1,21 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
-import {
-  access,
-  copyFile,
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  statfs,
-  utimes,
-} from 'node:fs/promises';
+import { access, copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { ArtifactRef, ArtifactStore, PutCondition, PutDocumentResult, StoredObject } from './artifactStore.ts';
 import { sha256, sha256OfFile } from './digest.ts';
@@ -23,25 +9,23 @@ import { documentText, parseDocument } from './documents.ts';
 import {
   ArtifactCorruptError,
   ArtifactMissingError,
-  DocumentConflictError,
   StoreFullError,
   StoreUnavailableError,
   isDiskFull,
 } from './errors.ts';
+import { freeBytesOf, reserveBytes } from './diskRoom.ts';
+import { linked, makeFolder, renew, syncFolder, whereAbsent } from './durableFiles.ts';
 import { checkDigest, checkKey, checkPrefix } from './keys.ts';
-import { countRequest } from './requestCount.ts';
+import { replaceVersion } from './replaceVersion.ts';
+import { countingCalls } from './requestCount.ts';
 
 export interface FolderStoreOptions {
   /** Free bytes on the disk of a folder. @default statfs */
   freeBytes?: (folder: string) => Promise<number>;
 }
 
-/** Room that a put must leave on the disk. */
-const RESERVE_BYTES = 16 * 1024 * 1024;
 /** Leftovers of killed writers are removed after this time. */
 const LEFTOVER_MS = 24 * 3600_000;
-/** A replacement that was claimed and not finished for this long belongs to a dead writer: see `replaceVersion`. */
-const CLAIM_MS = 10_000;
 
 /** @throws StoreUnavailableError where the folder can't be made or written */
 export async function openFolderStore(folder: string, options: FolderStoreOptions = {}): Promise<ArtifactStore> {
@@ -57,7 +41,7 @@ export async function openFolderStore(folder: string, options: FolderStoreOption
     );
   }
   await removeLeftovers(join(root, 'tmp'));
-  return new FolderStore(root, options.freeBytes ?? freeBytesOf);
+  return countingCalls(new FolderStore(root, options.freeBytes ?? freeBytesOf));
 }
 
 /**
@@ -110,7 +94,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async getBytes(ref: ArtifactRef): Promise<Uint8Array> {
-    countRequest();
     const uri = this.#objectUri(ref.sha256);
     const bytes = await readFile(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     if (!bytes) throw new ArtifactMissingError(uri, ref.kind);
@@ -119,7 +102,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async fetchToFile(ref: ArtifactRef, path: string): Promise<void> {
-    countRequest();
     const object = this.#object(ref.sha256);
     const found = await sha256OfFile(object).catch(whereAbsent(undefined));
     if (!found) throw new ArtifactMissingError(this.#objectUri(ref.sha256), ref.kind);
@@ -139,13 +121,11 @@ class FolderStore implements ArtifactStore {
   }
 
   async has(ref: ArtifactRef): Promise<boolean> {
-    countRequest();
     const found = await stat(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     return found !== undefined && found.size === ref.bytes;
   }
 
   async checkObject(ref: ArtifactRef): Promise<void> {
-    countRequest();
     const uri = this.#objectUri(ref.sha256);
     const found = await sha256OfFile(this.#object(ref.sha256)).catch(whereAbsent(undefined));
     if (!found) throw new ArtifactMissingError(uri, ref.kind);
@@ -153,7 +133,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async deleteObject(digest: string, putBefore?: Date): Promise<boolean> {
-    countRequest();
     const found = await stat(this.#object(digest)).catch(whereAbsent(undefined));
     if (!found || (putBefore && found.mtime >= putBefore)) return false;
     await rm(this.#object(digest), { force: true });
@@ -161,7 +140,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async *listObjects(): AsyncIterable<StoredObject> {
-    countRequest();
     for (const name of (await readdir(join(this.#root, 'objects'))).sort()) {
       if (!/^[0-9a-f]{64}$/.test(name)) continue;
       const found = await stat(this.#object(name)).catch(whereAbsent(undefined));
@@ -170,7 +148,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async putDocument(key: string, value: unknown, condition: PutCondition): Promise<PutDocumentResult> {
-    countRequest();
     const target = this.#document(key);
     const text = documentText(value);
     const own = { etag: sha256(text), value: JSON.parse(text) as unknown, adopted: false };
@@ -186,7 +163,8 @@ class FolderStore implements ArtifactStore {
           if (winner) return { ...winner, adopted: true }; // else it was deleted between the two: try again
         }
       } else {
-        await this.#replaceVersion(key, temporary, condition.ifMatch);
+        const claim = join(this.#root, 'tmp', `claim-${sha256(`${key}\n${condition.ifMatch}`)}`);
+        await replaceVersion({ uri: `${this.uri}/${key}`, target, claim }, temporary, condition.ifMatch);
       }
       await syncFolder(dirname(target));
       return own;
@@ -196,7 +174,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async getDocument<T>(key: string): Promise<{ value: T; etag: string } | undefined> {
-    countRequest();
     const bytes = await readFile(this.#document(key)).catch(whereAbsent(undefined));
     if (!bytes) return undefined;
     const etag = sha256(bytes);
@@ -204,14 +181,12 @@ class FolderStore implements ArtifactStore {
   }
 
   async *listDocuments(prefix: string): AsyncIterable<string> {
-    countRequest();
     checkPrefix(prefix);
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     yield* this.#walk(folder, prefix);
   }
 
   async *listFolders(prefix: string): AsyncIterable<string> {
-    countRequest();
     checkPrefix(prefix);
     const entries = await readdir(join(this.#root, prefix), { withFileTypes: true }).catch(whereAbsent([]));
     const names = entries.filter((entry) => entry.isDirectory()).map((entry) => `${entry.name}/`);
@@ -219,7 +194,6 @@ class FolderStore implements ArtifactStore {
   }
 
   async deleteDocument(key: string): Promise<void> {
-    countRequest();
     await rm(this.#document(key), { force: true });
   }
 
@@ -244,7 +218,6 @@ class FolderStore implements ArtifactStore {
     { temporary, digest, bytes }: { temporary: string; digest: string; bytes: number },
     kind: string,
   ): Promise<ArtifactRef> {
-    countRequest();
     try {
       const object = this.#object(digest);
       // A sound object stays (somebody may be reading it); a damaged one is replaced in one step.
@@ -291,36 +264,7 @@ class FolderStore implements ArtifactStore {
 
   async #checkRoom(bytes: number): Promise<void> {
     const free = await this.#freeBytes(this.#root);
-    if (free < bytes + RESERVE_BYTES) throw new StoreFullError(this.#root, bytes, free);
-  }
-
-  /**
-   * Compare-and-swap between processes without locks. To replace version E of a document, a writer links its new content
-   * to a name made of the key and E, which only one can; it then renames that over the document. A writer that dies
-   * between the two has left its finished content under that name, so whoever comes later completes the replacement.
-   */
-  async #replaceVersion(key: string, temporary: string, etag: string): Promise<void> {
-    const target = this.#document(key);
-    const claim = join(this.#root, 'tmp', `claim-${sha256(`${key}\n${etag}`)}`);
-    for (;;) {
-      const before = await this.#etag(target);
-      if (before !== etag) throw new DocumentConflictError(`${this.uri}/${key}`, etag, before);
-      if (await linked(temporary, claim)) break;
-      const since = await stat(claim).catch(whereAbsent(undefined));
-      if (since && Date.now() - since.mtimeMs > CLAIM_MS) await rename(claim, target).catch(whereAbsent(undefined));
-      else await sleep(5);
-    }
-    const now = await this.#etag(target);
-    if (now !== etag) {
-      await rm(claim, { force: true });
-      throw new DocumentConflictError(`${this.uri}/${key}`, etag, now);
-    }
-    await rename(claim, target).catch(whereAbsent(undefined)); // absent: somebody has completed it for us
-  }
-
-  async #etag(path: string): Promise<string | undefined> {
-    const bytes = await readFile(path).catch(whereAbsent(undefined));
-    return bytes && sha256(bytes);
+    if (free < bytes + reserveBytes) throw new StoreFullError(this.#root, bytes, free);
   }
 
   async *#walk(folder: string, prefix: string): AsyncIterable<string> {
@@ -343,56 +287,6 @@ function corrupt(uri: string, ref: ArtifactRef, bytes: number, digest: string): 
       ? `its ${bytes} bytes have the SHA-256 ${digest}`
       : `it has ${bytes} bytes instead of ${ref.bytes}`;
   return new ArtifactCorruptError(uri, ref.kind, found);
-}
-
-/** Sets a file's time to now; false where it is gone or belongs to another user. */
-async function renew(path: string): Promise<boolean> {
-  const now = new Date();
-  return utimes(path, now, now).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** For `.catch`: a fallback where the file does not exist; other errors go on. */
-function whereAbsent<F>(fallback: F): (error: NodeJS.ErrnoException) => F {
-  return (error) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return fallback;
-    throw error;
-  };
-}
-
-/** Links exclusively; false where the name is taken. */
-async function linked(from: string, to: string): Promise<boolean> {
-  return link(from, to).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST') return false;
-      throw error;
-    },
-  );
-}
-
-/** Like `mkdir -p`, with the new names flushed to the disk. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-/** Makes a new name in a folder survive a power cut. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-export async function freeBytesOf(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
 
 async function removeLeftovers(folder: string): Promise<void> {

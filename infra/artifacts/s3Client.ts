@@ -141,7 +141,7 @@ const DAMAGED = new Set([
 ]);
 
 /** The server has no room for what it was sent, or the bucket's quota is used up. It may have later: what is sent again then goes through. */
-export function isServerFull(error: unknown): boolean {
+function isServerFull(error: unknown): boolean {
   const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
   return $metadata?.httpStatusCode === 507 || FULL.has(name ?? '');
 }
@@ -149,28 +149,33 @@ export function isServerFull(error: unknown): boolean {
 /** As versitygw, MinIO and Ceph call it; the last two send 400 and 403 with a quota. */
 const FULL = new Set(['InsufficientStorage', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded', 'QuotaExceeded']);
 
+/** What the store does, and what to do about it. */
+function causeAndRemedy(error: unknown, failure: 'transient' | 'refused'): [what: string, remedy: string] {
+  if (isServerFull(error))
+    return [
+      'has no room left',
+      "Make room on the server's disk, or raise the bucket's quota. Finished work is kept: the run goes on from it.",
+    ];
+  if (failure === 'transient')
+    return [
+      'does not answer',
+      'It was tried several times. Check that the server runs and can be reached from here (AWS_ENDPOINT_URL_S3, network, proxy).',
+    ];
+  if ((error as Error).name === 'NoSuchBucket')
+    return ['refuses the request', 'Make the bucket, or correct CADA_STORE.'];
+  return [
+    'refuses the request',
+    'Check the credentials, the rights on the bucket (docs/artifacts.md lists them) and the region (AWS_REGION).',
+  ];
+}
+
 /** The error for the person who runs CADA: endpoint, bucket, cause, remedy. Errors that are none of S3's pass unchanged. */
 export function explained(error: unknown, place: S3Place): unknown {
   const failure = failureOf(error);
   if (failure !== 'transient' && failure !== 'refused') return error;
   const { name, code, message } = error as Error & { code?: string };
   const cause = [code ?? name, message].filter(Boolean).join(': ');
-  const [what, remedy] = isServerFull(error)
-    ? [
-        'has no room left',
-        "Make room on the server's disk, or raise the bucket's quota. Finished work is kept: the run goes on from it.",
-      ]
-    : failure === 'transient'
-      ? [
-          'does not answer',
-          'It was tried several times. Check that the server runs and can be reached from here (AWS_ENDPOINT_URL_S3, network, proxy).',
-        ]
-      : [
-          'refuses the request',
-          name === 'NoSuchBucket'
-            ? 'Make the bucket, or correct CADA_STORE.'
-            : 'Check the credentials, the rights on the bucket (docs/artifacts.md lists them) and the region (AWS_REGION).',
-        ];
+  const [what, remedy] = causeAndRemedy(error, failure);
   return new StoreUnavailableError(
     `the S3 store at ${place.endpoint}, bucket "${place.bucket}", ${what} (${cause}). ${remedy}`,
     { cause: error, transient: failure === 'transient' },

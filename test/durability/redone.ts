@@ -24,7 +24,8 @@ export function attributeRedone(ledger: readonly LedgerLine[], injected: readonl
       ({ msg, key, cached, time }) => msg === 'has' && key === line.key && cached === false && time < line.time,
     );
     const fault = faultBetween(before, line, injected);
-    const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : 'no fault came in between';
+    const between = `between ${before.machine} at ${before.time} and ${line.machine} at ${line.time}`;
+    const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : `no fault came ${between}`;
     redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why });
   }
   for (const fault of injected) {

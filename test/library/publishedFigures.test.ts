@@ -146,15 +146,15 @@ describe('the faults in the README', () => {
     [/^a worker of a newer version/, /^newer version joins/],
   ];
   test.for(rows)('%s', ([row, faults]) => {
-    const of = table.filter(({ fault }) => faults.test(fault));
+    const counted = table.filter(({ fault }) => faults.test(fault));
     const sum = (count: (each: Durability['table'][number]) => number): string =>
-      String(of.reduce((total, each) => total + count(each), 0));
+      String(counted.reduce((total, each) => total + count(each), 0));
     const [cells] = rowsOf('README.md', row);
     expect(cells!.slice(1)).toEqual([
       sum(({ times }) => times),
       sum(({ lost }) => lost),
       sum(({ redone }) => redone),
-      of.every((each) => each.identical) ? 'yes' : 'no',
+      counted.every((each) => each.identical) ? 'yes' : 'no',
     ]);
   });
 
