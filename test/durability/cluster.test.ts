@@ -46,6 +46,8 @@ const faultless = { state: 'done', differing: [], lost: [], orphans: [], problem
 
 function verdict({ ending, differing, lost, orphans, problems, redone }: ChaosOutcome): unknown {
   const state = ending.cause ? `${ending.state}: ${ending.cause}` : ending.state;
-  const redoneWrongly = redone.filter(({ allowed }) => !allowed).map(({ stage, why }) => `${stage}: ${why}`);
+  const redoneWrongly = redone
+    .filter(({ allowed }) => !allowed)
+    .map(({ stage, why, when }) => `${stage}: ${why} (${when})`);
   return { state, differing, lost, orphans, problems, redoneWrongly };
 }

@@ -10,6 +10,8 @@ export interface Redone {
   /** What the promise allows: it was unfinished, and a fault came in between. */
   allowed: boolean;
   why: string;
+  /** Where and when, both times. */
+  when: string;
 }
 
 export function attributeRedone(ledger: readonly LedgerLine[], injected: readonly Injected[]): Redone[] {
@@ -24,9 +26,9 @@ export function attributeRedone(ledger: readonly LedgerLine[], injected: readonl
       ({ msg, key, cached, time }) => msg === 'has' && key === line.key && cached === false && time < line.time,
     );
     const fault = faultBetween(before, line, injected);
-    const between = `between ${before.machine} at ${before.time} and ${line.machine} at ${line.time}`;
-    const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : `no fault came ${between}`;
-    redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why });
+    const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : 'no fault came in between';
+    const when = `by ${before.machine} at ${before.time}, by ${line.machine} at ${line.time}`;
+    redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why, when });
   }
   for (const fault of injected) {
     // While it lasts (a full disk) one shard may be begun several times.

@@ -111,7 +111,8 @@ function take(outcome: ChaosOutcome, again: string): void {
   outcomes.push(outcome);
   const { differing, lost, orphans, problems, redone, missed, ending } = outcome;
   for (const line of [...differing.slice(0, 8), ...lost.slice(0, 8), ...orphans, ...problems]) say(`WRONG ${line}`);
-  for (const { stage, why, allowed } of redone) say(`${allowed ? '' : 'WRONG '}redone ${stage}: ${why}`);
+  for (const { stage, why, when, allowed } of redone)
+    say(allowed ? `redone ${stage}: ${why}` : `WRONG redone ${stage}: ${why} (${when})`);
   for (const { fault, moment } of missed) say(`did not come: ${fault}, ${moment}`);
   const verdict = isWrong(outcome) ? `WRONG, again with ${again}` : 'identical';
   say(`${ending.state}${ending.cause ? `, ${ending.cause}` : ''} after ${ending.seconds.toFixed(0)} s: ${verdict}`);
