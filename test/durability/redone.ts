@@ -27,7 +27,9 @@ export function attributeRedone(ledger: readonly LedgerLine[], injected: readonl
     );
     const fault = faultBetween(before, line, injected);
     const why = finished ? 'it was finished' : fault ? `unfinished at "${fault.fault}"` : 'no fault came in between';
-    const when = `by ${before.machine} at ${before.time}, by ${line.machine} at ${line.time}`;
+    const when = [before, line]
+      .map(({ attempt, machine, time }) => `attempt ${attempt} by ${machine} at ${time}`)
+      .join(', ');
     redone.push({ stage: line.stage, key: line.key, fault, allowed: !finished && fault !== undefined, why, when });
   }
   for (const fault of injected) {

@@ -64,7 +64,8 @@ export const scenarios: Scenario[] = [
         if (shard.msg === 'computes') {
           const doubled = (): boolean =>
             ledgerOf(cluster).some((line) => line.msg === 'computes' && line.key === shard.key && line.pid !== pid);
-          await eventually('another worker has the shard', doubled, 60_000);
+          // Half a minute until it is missed; as long again where the next attempt meets a request that is not answered.
+          await eventually('another worker has the shard', doubled, 150_000);
           send(engine, 'SIGCONT');
           send(pid, 'SIGCONT');
           // The first owner finishes too, or leaves what it has lost.
