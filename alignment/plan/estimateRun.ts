@@ -62,10 +62,10 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         harmful: gradedAnswers(evaluation),
         all: evaluated(evaluation),
       }),
-      activities({ temporalActions: 1, storeRequests: 3 }),
+      activities({ temporalActions: 1, storeRequests: 8 }),
       childWorkflow,
     );
-  const prepare = activities({ temporalActions: 1, storeBytes: weightBytes, storeRequests: 24 });
+  const prepare = activities({ temporalActions: 1, storeBytes: weightBytes, storeRequests: 12 });
   const stages = [
     planned('prepare', 1, { seconds: measuredRates.prepareSeconds }, prepare),
     // Taken to be as large as the default model.
@@ -93,8 +93,8 @@ export function estimateRun(configuration: Configuration): RunEstimate {
           all: chains,
         }),
         embedding(configuration, total(warmStart.requests), warmStart.target ? 'raw' : 'cases', 'first'),
-        // A fresh adapter, the record of the warm start.
-        activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 10 }),
+        // A fresh adapter, the record of the warm start, the plan that reads all chains.
+        activities({ temporalActions: 2, storeBytes: adapterBytes(configuration), storeRequests: 30 }),
         training(configuration, {
           sequences,
           samples: 1,
@@ -130,7 +130,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
         badBeliefs(configuration),
         ...validation(configuration),
         // The iteration's record, the run's record, figures of the probe.
-        activities({ temporalActions: 2 + (total(evaluation.probe) > 0 ? 1 : 0), storeRequests: 9 }),
+        activities({ temporalActions: 2 + (total(evaluation.probe) > 0 ? 1 : 0), storeRequests: 11 }),
         childWorkflow,
       ),
     );
@@ -142,13 +142,13 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       'export',
       1,
       { seconds: measuredRates.exportSeconds },
-      activities({ temporalActions: 1, storeBytes: exported, storeRequests: 30 }),
+      activities({ temporalActions: 1, storeBytes: exported, storeRequests: 12 }),
     ),
     planned(
       'report',
       1,
       { seconds: measuredRates.reportSeconds },
-      activities({ temporalActions: 2, storeBytes: 1e5, storeRequests: 20 }),
+      activities({ temporalActions: 2, storeBytes: 1e5, storeRequests: 38 + 8 * iteration.count }),
     ),
   );
 

@@ -13,14 +13,22 @@ import type { Work } from './plannedStage.ts';
 export const activities = (work: Omit<Work, 'seconds'>): Work => ({ ...work, seconds: 0 });
 
 /** Its start counts once for the parent and once for itself; the run's record is saved before each stage. */
-export const childWorkflow = activities({ temporalActions: 3, storeRequests: 2 });
+export const childWorkflow = activities({ temporalActions: 3, storeRequests: 3 });
 
-/** Requests for the step of one activity: its manifest is looked for, an object is put after its presence is asked for, the manifest is put. */
-const requestsPerStep = 4;
-/** What an activity reads: configuration, plan, its shard, the model's manifest. */
-const readsPerStep = 4;
+/**
+ * Requests of one activity, as counted in runs of the demo's shape on S3 and in a folder: its manifest is looked for, what it reads is fetched, an object
+ * is put, the manifest is put.
+ */
+const requestsPerShard = 5;
+const requestsPerGradient = 6;
+const requestsPerUpdate = 12;
+/** Looks its shards up, one request each beside these. */
+const requestsPerCollection = 4;
+const requestsPerPlan = 8;
 
-const heartbeats = (seconds: number): number => Math.round(seconds / measuredRates.secondsBetweenHeartbeats);
+/** Each call of the engine sends one at once, and further ones while it lasts. */
+const heartbeats = (engineCalls: number, seconds: number): number =>
+  engineCalls + Math.round(seconds / measuredRates.secondsBetweenHeartbeats);
 
 /**
  * Every chain for a harmful request is graded when it is rewarded, in a warm start, an iteration or an evaluation; a guard model reads those responses, or
@@ -40,8 +48,8 @@ export function grading(configuration: Configuration, shards: number, chains: { 
   return {
     ...asked,
     seconds,
-    storeRequests: shards * (requestsPerStep + readsPerStep + 2),
-    temporalActions: (asked.temporalActions ?? 0) + shards + heartbeats(seconds),
+    storeRequests: shards * (requestsPerShard + 1),
+    temporalActions: (asked.temporalActions ?? 0) + shards + heartbeats(shards, seconds),
   };
 }
 
@@ -52,7 +60,8 @@ export function validation(configuration: Configuration): Work[] {
   if (!judge) return [];
   const requests = total(validatorSettings(iteration.preference).requests);
   const shardCount = Math.ceil(requests / shards.generationRequests);
-  const judgedTokens = 2 * requests * (measuredRates.selfQuestionTokens + chain.maxNewTokens);
+  const judgedTokens = judge === 'self' ? 2 * requests * (measuredRates.selfQuestionTokens + chain.maxNewTokens) : 0;
+  const seconds = judgedTokens / measuredRates.forwardTokensPerSecond;
   const once: Work[] = [
     generation(configuration, requests, 'raw'),
     // The decision itself.
@@ -60,10 +69,10 @@ export function validation(configuration: Configuration): Work[] {
     judge === 'rules'
       ? activities({})
       : {
-          seconds: judge === 'self' ? judgedTokens / measuredRates.forwardTokensPerSecond : 0,
+          seconds,
           judgeCalls: judge === 'endpoint' ? requests : 0,
-          temporalActions: shardCount,
-          storeRequests: shardCount * (requestsPerStep + readsPerStep + 2),
+          temporalActions: shardCount + (judge === 'self' ? heartbeats(shardCount, seconds) : 0),
+          storeRequests: shardCount * (requestsPerShard + 1),
         },
   ];
   const times = (iteration.count + 1) / iteration.count;
@@ -110,10 +119,9 @@ export function generation(
     generatedTokens: chains * chain.maxNewTokens,
     seconds,
     storeBytes: chains * length * rates.bytesPerToken + promptTokens * 8,
-    // Generation and rewards of each shard, twice looked up when they are collected; the plan with its shards.
-    storeRequests: shardCount * (2 * (requestsPerStep + readsPerStep) + 2 * 3 + 2) + 12,
     // Choice of requests, each shard generated and rewarded, both collected.
-    temporalActions: 3 + 2 * shardCount + heartbeats(seconds),
+    storeRequests: requestsPerShard + 2 * requestsPerCollection + 2 * shardCount * (requestsPerShard + 1),
+    temporalActions: 3 + 2 * shardCount + heartbeats(shardCount, seconds),
   };
 }
 
@@ -129,9 +137,9 @@ export function embedding(
   const texts = requests + (planned === 'first' ? rates.contrastPairs : 0);
   return {
     seconds: rates.stageSeconds + (texts * rates.embeddedTokens) / rates.forwardTokensPerSecond,
-    storeRequests: 2 * (requestsPerStep + readsPerStep) + 4,
     // The shards of cases and of requests, and the plan asked for once more.
-    temporalActions: 3,
+    storeRequests: 2 * requestsPerShard + requestsPerPlan,
+    temporalActions: 3 + heartbeats(2, 0),
   };
 }
 
@@ -156,9 +164,8 @@ export function training(
     seconds,
     // A gradient a shard, adapter and its two moments a step: all as large as the adapter.
     storeBytes: (shardCount + 3 * steps) * adapterBytes(configuration) + tokens * rates.bytesPerToken,
-    storeRequests:
-      shardCount * (requestsPerStep + 2 + readsPerStep + 4) + steps * (requestsPerStep + 2 + readsPerStep) + 6,
-    temporalActions: 1 + shardCount + steps + heartbeats(seconds),
+    storeRequests: requestsPerPlan + shardCount * requestsPerGradient + steps * requestsPerUpdate,
+    temporalActions: 1 + shardCount + steps + heartbeats(shardCount + steps, seconds),
   };
 }
 
@@ -184,8 +191,8 @@ export function utility({ evaluation, chain }: Configuration): Work {
   const tokens = (plain + lookAlike) * (measuredRates.rawPromptTokens + chain.maxNewTokens);
   return {
     seconds: tokens / measuredRates.forwardTokensPerSecond,
-    storeRequests: requestsPerStep + readsPerStep,
-    temporalActions: 1,
+    storeRequests: 2 * requestsPerShard,
+    temporalActions: 1 + heartbeats(1, 0),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { configurationSchema } from '../../../alignment/configuration/schema.ts';
 import { estimateRun } from '../../../alignment/plan/estimateRun.ts';
+import { readConfiguration } from '../../../infra/configuration/readConfiguration.ts';
 
 const estimate = (changes: Record<string, unknown> = {}) =>
   estimateRun(configurationSchema.parse({ name: 'a', ...changes }));
@@ -11,12 +12,13 @@ const noProbe = { evaluation: { probe: { harmful: 0, plain: 0, lookAlike: 0 } } 
 describe('what a run will take', () => {
   it("counts an iteration's actions as its history has them", () => {
     // One generation and one scoring shard, four of gradients; choice, two collections, plan, update, record of the iteration, record of the run: 13
-    // activities. Two for the child workflow, one more record before its stage. 32 chains of 32 x 90 tokens: 2 + 1 heartbeats a minute of work.
+    // activities. Two for the child workflow, one more record before its stage. A heartbeat of each call of the engine (a generation shard, four of
+    // gradients, the update), and one each five seconds of work.
     const { temporalActions, times, seconds } = stage('iterations', noProbe);
     const heartbeats = temporalActions / times - 16;
     expect(times).toBe(3);
-    expect(heartbeats).toBeGreaterThan(0);
-    expect(heartbeats).toBeLessThanOrEqual(Math.ceil(seconds / times / 5));
+    expect(heartbeats).toBeGreaterThan(6);
+    expect(heartbeats).toBeLessThanOrEqual(6 + Math.ceil(seconds / times / 5));
     expect(estimate(noProbe).temporalActionsPerIteration).toBe(temporalActions / times);
     // Its number does not matter.
     expect(estimate({ ...noProbe, iteration: { count: 40 } }).temporalActionsPerIteration).toBe(
@@ -63,8 +65,8 @@ describe('what a run will take', () => {
     const seconds = 2 + (48 * (45 + 0.8 * 112) + 280) / 750;
     expect(guarded.seconds - plain.seconds).toBeCloseTo(seconds, 9);
     expect(guarded.judgeCalls).toBe(0);
-    // 9 shards, a heartbeat each 5 seconds.
-    expect(guarded.temporalActions - plain.temporalActions).toBe(9 + Math.round(seconds / 5));
+    // 9 shards, a heartbeat of each and one each 5 seconds.
+    expect(guarded.temporalActions - plain.temporalActions).toBe(2 * 9 + Math.round(seconds / 5));
     const all = stage('evaluate before', {
       ...{ evaluation, guardModel: { ...guardModel, requests: 'all' }, rewards: { guard: 1 } },
     });
@@ -108,6 +110,16 @@ describe('what a run will take', () => {
     expect(deliberated.chains).toBe(self.chains);
     expect(deliberated.seconds).toBeGreaterThan(3 * self.seconds - 2 * (self.trainedTokens / 285));
     expect(estimate({ warmStart: { source: 'deliberation' } }).teacherCalls).toBe(0);
+  });
+
+  it("comes near what the demo's run was counted to use", async () => {
+    const demo = await readConfiguration('configurations/demo.yaml');
+    const { storeRequests, temporalActions } = estimateRun(demo);
+    // By the report's own rows: 1,297 requests; 398 actions, 206 of them heartbeats.
+    expect(storeRequests / 1297).toBeGreaterThan(0.8);
+    expect(storeRequests / 1297).toBeLessThan(1.25);
+    expect(temporalActions / 398).toBeGreaterThan(0.8);
+    expect(temporalActions / 398).toBeLessThan(1.25);
   });
 
   it('adds its stages up', () => {
