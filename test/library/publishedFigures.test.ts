@@ -114,6 +114,42 @@ describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md',
   });
 });
 
+interface DomainRun {
+  evaluations: { rates: Record<string, { count: number; n: number }> }[];
+  headlines: { id: string; value: number; interval: Interval; met: boolean | null }[];
+}
+
+describe.each([
+  ['healthcare', 1],
+  ['software', 3],
+] as const)('the run of the domain %s in docs/domains.md', (name, column) => {
+  const run = JSON.parse(readFileSync(`docs/results/domains/${name}.json`, 'utf8')) as DomainRun;
+
+  test.for([
+    [/^both parts present/, 'format'],
+    [/^refuses harmful requests$/, 'refusal/harmful'],
+    [/^refuses plain harmless requests$/, 'refusal/plain'],
+    [/^refuses look-alike harmless requests$/, 'refusal/look-alike'],
+  ] as const)('%s', ([row, rate]) => {
+    const told = rowsOf('docs/domains.md', row)[0]!.slice(column, column + 2);
+    const measured = run.evaluations.map(({ rates }) => {
+      const { count, n } = rates[rate]!;
+      return figure(count / n, wilsonInterval(count, n));
+    });
+    expect(told).toEqual(measured);
+  });
+
+  test('which of the targets are met, and the gap', () => {
+    const met = run.headlines.filter((headline) => headline.met).map(({ id }) => id);
+    expect(met).toEqual(['format', 'harmfulRefusals', ...(name === 'software' ? ['gapPlain'] : [])]);
+    const { value, interval } = run.headlines.find(({ id }) => id === 'gapPlain')!;
+    const told = [value, ...interval].map(signed);
+    expect(rowsOf('docs/domains.md', /^harmful minus plain, change$/)[0]![column + 1]).toBe(
+      `${told[0]} [${told.slice(1).join(', ')}]`,
+    );
+  });
+});
+
 interface Durability {
   kills: number;
   identical: number;
