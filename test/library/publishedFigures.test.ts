@@ -114,6 +114,17 @@ describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md',
   });
 });
 
+test('the study smollm2-wide in docs/studies.md: every arm that is done', () => {
+  const { figures } = JSON.parse(readFileSync('docs/results/smollm2-wide/study.json', 'utf8')) as Study;
+  const measures = ['harmlessness', 'over-refusal', 'utility/gsm8k', 'utility/mmlu'];
+  expect(figures.arms.length).toBeGreaterThan(2);
+  for (const { arm, figures: own } of figures.arms) {
+    const told = measures.map((measure) => figure(own[measure]!.value, own[measure]!.interval));
+    const found = rowsOf('docs/studies.md', new RegExp(`^${arm}$`)).map((cells) => cells.slice(1));
+    expect(found).toContainEqual(told);
+  }
+});
+
 interface DomainRun {
   evaluations: { rates: Record<string, { count: number; n: number }> }[];
   headlines: { id: string; value: number; interval: Interval; met: boolean | null }[];
