@@ -148,6 +148,7 @@ export function estimateRun(configuration: Configuration): RunEstimate {
       'report',
       1,
       { seconds: measuredRates.reportSeconds },
+      // It reads what each iteration has left.
       activities({ temporalActions: 2, storeBytes: 1e5, storeRequests: 38 + 8 * iteration.count }),
     ),
   );

@@ -64,7 +64,7 @@ export const scenarios: Scenario[] = [
         if (shard.msg === 'computes') {
           const doubled = (): boolean =>
             ledgerOf(cluster).some((line) => line.msg === 'computes' && line.key === shard.key && line.pid !== pid);
-          // Half a minute until it is missed; as long again where the next attempt meets a request that is not answered.
+          // Half a minute until it is missed; a minute was seen, with libfaketime.
           await eventually('another worker has the shard', doubled, 150_000);
           send(engine, 'SIGCONT');
           send(pid, 'SIGCONT');
