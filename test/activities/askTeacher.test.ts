@@ -92,14 +92,25 @@ const newRun = (): string => `run-${(runs += 1)}`;
 
 describe('askTeacher', () => {
   test('asks for each sample, with its own seed; the texts become written chains of the same shard', async () => {
-    const { ask } = await teach((index) => (index === 1 ? { cut: 'half' } : `reply ${index}`), { seed: 40 });
+    // Replies tell what was asked: which question came first is the network's affair.
+    const { ask } = await teach(
+      (_, { body }) => (body.seed === 41 ? { cut: 'half' } : `reply to ${body.messages.at(-1)!.content}`),
+      { seed: 40 },
+    );
     const { texts, report, figures, planned } = await ask(newRun());
-    expect(server.seen.map(({ body }) => body.seed)).toEqual([40, 41, 40]);
-    expect(server.seen[0]!.body.messages).toEqual(item('t1', 1).messages);
+    const asked = server.seen.map(({ body }) => ({ seed: body.seed, messages: body.messages }));
+    expect(asked).toHaveLength(3);
+    expect(asked).toEqual(
+      expect.arrayContaining([
+        { seed: 40, messages: item('t1', 2).messages },
+        { seed: 41, messages: item('t1', 2).messages },
+        { seed: 40, messages: item('t2', 1).messages },
+      ]),
+    );
     expect(texts).toEqual([
-      { requestId: 't1', sampleIndex: 0, text: 'reply 0', cut: false },
+      { requestId: 't1', sampleIndex: 0, text: 'reply to t1', cut: false },
       { requestId: 't1', sampleIndex: 1, text: 'half', cut: true },
-      { requestId: 't2', sampleIndex: 0, text: 'reply 2', cut: false },
+      { requestId: 't2', sampleIndex: 0, text: 'reply to t2', cut: false },
     ]);
     expect(report).toMatchObject({ cached: false, tokens: 30 });
     expect(figures).toMatchObject({ 'teacher/asked': 3, 'teacher/kept': 0, 'teacher/unanswered': 0 });
@@ -109,9 +120,9 @@ describe('askTeacher', () => {
     const { shards, writtenFrom } = await readJson<GenerationPlan>(store, plan.plan);
     expect(writtenFrom!.plan.kind).toBe('generation-plan');
     expect((await readJson<GenerationShard>(store, shards[0]!.shard)).items).toEqual([
-      { ...item('t1', 0), written: 'reply 0', cut: false },
+      { ...item('t1', 0), written: 'reply to t1', cut: false },
       { ...item('t1', 0), firstSample: 1, written: 'half', cut: true },
-      { ...item('t2', 0), written: 'reply 2', cut: false },
+      { ...item('t2', 0), written: 'reply to t2', cut: false },
     ]);
   });
 
