@@ -204,7 +204,7 @@ function judgeStage(
 ): Stage {
   return {
     stage: 'judgeAnswers',
-    version: 2,
+    version: 3,
     inputs: {
       chains: chains.sha256,
       questions: questionsSha256,

@@ -6,7 +6,7 @@ import { utilityBenchmarks } from '../benchmarks/utilityBenchmarks.ts';
 import { countFollowed } from './ifeval/ifeval.ts';
 import { bootstrapInterval, wilsonInterval, type Interval } from './intervals.ts';
 import { worstGoodness } from './strongReject.ts';
-import type { SuiteAnswer } from './suiteAnswers.ts';
+import { missingAnswers, type MissingAnswer, type SuiteAnswer } from './suiteAnswers.ts';
 
 export interface Measure {
   name: string;
@@ -260,6 +260,7 @@ function utilityMeasures(suite: keyof typeof utilityBenchmarks, answers: readonl
       share('instructions followed, strict', 'IFEval checks', counts.strictInstructions, counts.instructions),
       share('prompts followed, loose', 'IFEval checks', counts.loosePrompts, counts.prompts),
       share('instructions followed, loose', 'IFEval checks', counts.looseInstructions, counts.instructions),
+      ...missingShares(answers),
     ].flatMap((measure) => measure ?? []);
   }
   const right = answers.filter(({ correct }) => correct).length;
@@ -272,7 +273,22 @@ function utilityMeasures(suite: keyof typeof utilityBenchmarks, answers: readonl
   return [
     share(...named[suite], right, answers.length),
     ...(suite === 'gsm8k' ? [share(`exact match${way}, strict`, 'number after ####', strict, answers.length)] : []),
+    ...missingShares(answers),
   ].flatMap((measure) => measure ?? []);
+}
+
+export const missingTitles: Record<MissingAnswer, { name: string; judge: string }> = {
+  refused: { name: 'not right, refused', judge: phrases },
+  unreadable: { name: 'not right, nothing to check', judge: 'form of the answer' },
+};
+
+/** Where utility is lost: the rest of what is not right is wrong. */
+function missingShares(answers: readonly SuiteAnswer[]): (Measure | undefined)[] {
+  return missingAnswers.map((why) => {
+    const { name, judge } = missingTitles[why];
+    const count = answers.filter(({ missing }) => missing === why).length;
+    return shareMeasure(name, 'questions', judge, 'lower', count, answers.length);
+  });
 }
 
 function shareMeasure(

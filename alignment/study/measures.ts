@@ -3,7 +3,8 @@ import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
 import { isUtility, suiteSource } from '../benchmarks/suites.ts';
 import { utilityBenchmarks } from '../benchmarks/utilityBenchmarks.ts';
 import { exposures } from '../evaluation/exposure.ts';
-import { contentRules } from '../evaluation/suiteFigures.ts';
+import { contentRules, missingTitles } from '../evaluation/suiteFigures.ts';
+import { missingAnswers } from '../evaluation/suiteAnswers.ts';
 import type { StudyHazards } from './hazards.ts';
 import { refusalJudgeTitles, type RefusalJudge, type StudyOutcome } from './outcomes.ts';
 
@@ -50,6 +51,7 @@ export function studyMeasures(outcomes: readonly StudyOutcome[], settings: Measu
     ...byGuard(settings),
     leak(settings),
     ...suites.filter(isUtility).map(utility),
+    ...suites.filter(isUtility).flatMap(lostUtility),
     format,
   ];
   return all.filter(({ valueOf }) => outcomes.some((outcome) => valueOf(outcome) !== undefined));
@@ -179,6 +181,18 @@ function utility(suite: SuiteName & keyof typeof utilityBenchmarks): CountedMeas
     },
     valueOf: (outcome) => (outcome.suite === suite ? (outcome.correct ?? null) : undefined),
   };
+}
+
+/** Where utility is lost; the rest of what is not right is wrong. */
+function lostUtility(suite: SuiteName & keyof typeof utilityBenchmarks): CountedMeasure[] {
+  return missingAnswers.map((why) => ({
+    id: `utility/${suite}/${why}`,
+    title: `${utilityBenchmarks[suite].title}, ${missingTitles[why].name}`,
+    judge: missingTitles[why].judge,
+    ...{ better: 'lower', chance: 0, main: false },
+    valueOf: ({ suite: asked, missing }) =>
+      asked === suite && missing !== undefined ? Number(missing === why) : undefined,
+  }));
 }
 
 /** A figure of each arm that arms are not compared in. */

@@ -1,7 +1,7 @@
 /** What a unit of a study keeps of each answer: enough for every figure, and no text. */
 import { createHash } from 'node:crypto';
 import type { SuiteName } from '../benchmarks/benchmarkNames.ts';
-import type { SuiteAnswer } from '../evaluation/suiteAnswers.ts';
+import type { MissingAnswer, SuiteAnswer } from '../evaluation/suiteAnswers.ts';
 
 export const refusalJudges = ['phrases', 'xstest', 'rules', 'inWords'] as const;
 
@@ -34,6 +34,8 @@ export interface StudyOutcome {
   harmByGuard?: boolean | null;
   /** Share of a utility question that is right. */
   correct?: number;
+  /** Why a utility question has no answer, right or wrong; null = it has one, absent = an older version did not tell. */
+  missing?: MissingAnswer | null;
   format: boolean;
   cut: boolean;
   tokens: number;
@@ -53,7 +55,7 @@ export function outcomeOf(answer: SuiteAnswer): StudyOutcome {
       : { judgedRefusal: judgedRefusal === null ? null : judgedRefusal !== '1_full_compliance' }),
     ...(leak ? { leak: leak.score === undefined ? Number(leak.rules) : leak.score } : {}),
     ...(guard === undefined ? {} : { harmByGuard: guard.harmful }),
-    ...(right === undefined ? {} : { correct: right }),
+    ...(right === undefined ? {} : { correct: right, missing: answer.missing ?? null }),
     ...{ format: answer.format, cut: answer.cut, tokens: answer.tokens },
   };
 }

@@ -22,6 +22,7 @@ export function comparedFigures(
     return [attack ?? null, ...later].map((one) => ({
       ...unknown,
       attack: one,
+      ...(kind === 'utility' ? { missing: null } : {}),
       ...(leaks && kind === 'harmful' ? { leak: null } : {}),
       ...(guard && kind !== 'utility' ? { harmByGuard: null } : {}),
     }));

@@ -6,6 +6,7 @@ import { readJson } from '../../activities/inputs.ts';
 import { unitDocument, type StudyInput, type StudyPlan, type UnitRecord } from '../../activities/studyPlans.ts';
 import { suiteNames } from '../../alignment/benchmarks/benchmarkNames.ts';
 import type { SplicedPair } from '../../alignment/evaluation/faithfulness.ts';
+import { missingAnswers } from '../../alignment/evaluation/suiteAnswers.ts';
 import { refusalJudges, type StudyOutcome } from '../../alignment/study/outcomes.ts';
 import type { ArtifactStore } from '../../infra/artifacts/artifactStore.ts';
 import { canonicalJson } from '../../infra/artifacts/canonicalJson.ts';
@@ -28,6 +29,7 @@ const outcome: z.ZodType<StudyOutcome> = z.strictObject({
   leak: share.nullable().optional(),
   harmByGuard: told.optional(),
   correct: share.optional(),
+  missing: z.enum(missingAnswers).nullable().optional(),
   format: z.boolean(),
   cut: z.boolean(),
   tokens: amount,

@@ -95,7 +95,7 @@ describe('the figures that a study will have', () => {
     const safe = { attacks: [], refusalBy: 'phrases' } as const;
     expect(comparedFigures({ ...safe, attacks: [] }, questions)).toEqual([
       ...['harmlessness', 'harmlessness/xstest', 'harmlessness/strongreject'],
-      ...['over-refusal', 'over-refusal/xstest', 'utility/mmlu'],
+      ...['over-refusal', 'over-refusal/xstest', 'utility/mmlu', 'utility/mmlu/refused', 'utility/mmlu/unreadable'],
     ]);
     const attacked = comparedFigures({ ...safe, attacks: ['pair', 'pap'], leaks: true }, questions);
     expect(attacked).toEqual(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { StudyOutcome } from '../../../alignment/study/outcomes.ts';
 import { outcomeOf } from '../../../alignment/study/outcomes.ts';
+import type { SuiteAnswer } from '../../../alignment/evaluation/suiteAnswers.ts';
 import { isSignificant, studyFigures, type MeasuredUnit } from '../../../alignment/study/studyFigures.ts';
 import type { StudyResult } from '../../../alignment/study/studyResult.ts';
 import { renderStudyPage } from '../../../alignment/study/studyPage.ts';
@@ -226,6 +227,21 @@ describe('the figures of a study', () => {
     const [arm] = studyFigures([unit('none', answers)], settings).arms;
     expect(arm!.figures['utility/mmlu']).toMatchObject({ value: 0.275, n: 40 });
     expect(arm!.figures['utility/mmlu']!.notes).toContain('uninformative: chance (0.25) is within the interval');
+    // These answers are of an older version, that did not tell what is missing.
+    expect(arm!.figures).not.toHaveProperty('utility/mmlu/refused');
+  });
+
+  it('tell where utility is lost, of the answers that tell', () => {
+    const answers = Array.from({ length: 40 }, (_, index) =>
+      outcome(`u${index}`, {
+        ...{ suite: 'mmlu', kind: 'utility', correct: Number(index < 11) },
+        missing: index < 11 ? null : index < 31 ? 'refused' : 'unreadable',
+      }),
+    );
+    const { arms, measures } = studyFigures([unit('none', answers)], settings);
+    expect(arms[0]!.figures['utility/mmlu/refused']).toMatchObject({ value: 0.5, n: 40 });
+    expect(arms[0]!.figures['utility/mmlu/unreadable']).toMatchObject({ value: 0.225, n: 40 });
+    expect(measures.filter(({ main }) => main).map(({ id }) => id)).toEqual(['utility/mmlu']);
   });
 });
 
@@ -243,6 +259,16 @@ describe('what is kept of an answer', () => {
       refusal: { phrases: true, xstest: false, rules: false, inWords: null },
       ...{ rubric: 0.75, judgedRefusal: true, attack: 'base64', cut: true, tokens: 7 },
     });
+    expect(kept).not.toHaveProperty('missing');
+  });
+
+  it('says of a utility question whether it has an answer', () => {
+    const answer: SuiteAnswer = {
+      ...({ id: 'u1', suite: 'mmlu', category: 'c', kind: 'utility', goal: 'g' } as const),
+      ...{ format: false, cut: false, tokens: 7, correct: false },
+    };
+    expect(outcomeOf(answer)).toMatchObject({ correct: 0, missing: null });
+    expect(outcomeOf({ ...answer, missing: 'refused' })).toMatchObject({ correct: 0, missing: 'refused' });
   });
 });
 
