@@ -2,13 +2,14 @@
 import type { ChainRecord } from '../alignment/chains/chain.ts';
 import { withoutOpened } from '../alignment/chains/reasoningTurn.ts';
 import type { Configuration } from '../alignment/configuration/schema.ts';
-import type { SamplePrompt, SampleRequest } from '../engine/policy.ts';
+import type { SampleRequest } from '../engine/policy.ts';
 import { readStep, stepKey } from '../infra/artifacts/steps.ts';
 import type { ArtifactRef, PolicyState, RunContext, ShardReport } from './types.ts';
 import { keptChatTokenizer, type ChatTokenizer } from './chatTokenizer.ts';
 import type { ActivityDependencies, GpuDependencies } from './dependencies.ts';
 import { engineSettings, localPolicy, policyInputs, readConfiguration, readJson, toLines } from './inputs.ts';
 import type { GenerationItem, GenerationPlan, GenerationShard, ModelManifest } from './plans.ts';
+import { encodePrompts, promptId } from './samplePrompts.ts';
 import { endAsWritten } from './writtenChains.ts';
 import { deviceFigures, runStage, withEngine, type Stage } from './stage.ts';
 import { stageVersions } from './versions.ts';
@@ -116,35 +117,6 @@ export async function generatedChains(
 ) {
   const model = await readJson<ModelManifest>(store, policy.model);
   return readStep(store, stepKey(generationStage(plan, shard, model, policy, configuration)));
-}
-
-function promptId(item: GenerationItem): string {
-  return `${item.requestId}#${item.firstSample}`;
-}
-
-function encodePrompts(tokenizer: ChatTokenizer, items: readonly GenerationItem[]): SamplePrompt[] {
-  const ofTemplate = items.some(({ sharedMessages }) => sharedMessages === 0) ? templatePrefix(tokenizer) : 0;
-  return items.map((item) => {
-    const { tokens, messageEnds } = tokenizer.encodeChat(item.messages, { addGenerationPrompt: true });
-    // As plain text: a model wrote it, and what spells a special token must not end its turn.
-    const begun =
-      item.begun === undefined
-        ? []
-        : tokenizer.encode(withoutOpened(item.begun, tokenizer.opened), { allowSpecial: false });
-    return {
-      id: promptId(item),
-      tokens: [...tokens, ...begun],
-      prefixLength: item.sharedMessages > 0 ? messageEnds[item.sharedMessages - 1]! : ofTemplate,
-      seeds: item.seeds,
-    };
-  });
-}
-
-/** Tokens that the template puts in front of every first user message (a system message of its own): shared by all raw requests. */
-function templatePrefix(tokenizer: ChatTokenizer): number {
-  const [one, other] = ['a', 'b'].map((content) => tokenizer.encodeChat([{ role: 'user', content }]).tokens);
-  const differs = one!.findIndex((token, index) => token !== other![index]);
-  return Math.max(differs, 0);
 }
 
 function encodeRaw(tokenizer: ChatTokenizer, item: GenerationItem): number[] {

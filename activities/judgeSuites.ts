@@ -30,6 +30,7 @@ import { readConfiguration, readJson, readLibrary, readLines, toLines } from './
 import { addJudgeUse, askAll, judgeFigures, outcomeJudgeFor, rubricJudgeFor } from './judgePool.ts';
 import type { GenerationItem, ModelManifest, ShardList } from './plans.ts';
 import { publishGreedy } from './publishGreedy.ts';
+import { withSharedOpenings } from './sharedOpenings.ts';
 import { runStage, type Stage } from './stage.ts';
 import type { ArtifactRef, Figures, PolicyState, RunContext, ShardedPlan, ShardReport } from './types.ts';
 
@@ -62,7 +63,7 @@ export async function planSuites(
     ({ vectors } = found);
   }
   const items = arm && library ? guidedItems(asked, arm, library, configuration, vectors) : asked.map(generationItem);
-  return publishGreedy(store, configuration, 'suites', items);
+  return publishGreedy(store, configuration, 'suites', withSharedOpenings(items));
 }
 
 function generationItem({ id, prompt, messages: dialogue }: SuiteQuestion): GenerationItem {

@@ -15,6 +15,8 @@ export interface GenerationItem {
   messages: ChatMessage[];
   /** Leading messages shared with other requests. */
   sharedMessages: number;
+  /** Characters of the message behind those that other requests open with too (sharedOpenings.ts). Absent = none. */
+  opening?: number;
   /** Index of the first sample: samples of one request may be split between guided and raw items. */
   firstSample: number;
   seeds: string[];
