@@ -5,13 +5,19 @@ import type { GenerationItem } from './plans.ts';
 const SHORTEST = 400;
 
 /**
+ * Items below which it is not either: few rows decode behind it at once, and that takes what is saved. Measured on SmolLM2-135M, 16 questions a shard: of GSM8K, all
+ * behind one opening, .57 of the time; of MMLU with four questions a subject 1.1.
+ */
+export const FEWEST = 16;
+
+/**
  * Marks neighbouring items whose own message opens alike, up to the end of a paragraph. It depends on the plan alone, not on how that is cut into shards: so do the bits
  * of what is generated.
  */
 export function withSharedOpenings(items: readonly GenerationItem[]): GenerationItem[] {
   return clusters(items).flatMap((cluster) => {
     const opening = wholeParagraphs(cluster.map(ownText).reduce(commonOpening));
-    return cluster.length < 2 || opening < SHORTEST ? cluster : cluster.map((item) => ({ ...item, opening }));
+    return cluster.length < FEWEST || opening < SHORTEST ? cluster : cluster.map((item) => ({ ...item, opening }));
   });
 }
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { loadChatTokenizer, type ChatTokenizer } from '../../activities/chatTokenizer.ts';
 import type { GenerationItem } from '../../activities/plans.ts';
 import { encodePrompts } from '../../activities/samplePrompts.ts';
-import { withSharedOpenings } from '../../activities/sharedOpenings.ts';
+import { FEWEST, withSharedOpenings } from '../../activities/sharedOpenings.ts';
 import type { ChatMessage } from '../../alignment/prompts/guidedPrompt.ts';
 import { openSampler } from '../../engine/generate/sampler.ts';
 import { sampleSequences } from '../../engine/generate/sampleSequences.ts';
@@ -34,35 +34,33 @@ const openingsOf = (items: GenerationItem[]) =>
   );
 
 describe('openings', () => {
-  test('are the worked examples that neighbours have in common, to the end of a paragraph', () => {
+  const many = (of: string, count = FEWEST): GenerationItem[] =>
+    Array.from({ length: count }, (_, index) => item(`${of} ${index}`, asked(of, `Which is the ${index}th?`)));
+  const times = <T>(value: T, count = FEWEST): T[] => Array.from({ length: count }, () => value);
+
+  test('are the worked examples that many neighbours have in common', () => {
     const items = [
-      item('a', asked('apples', 'Which one?')),
-      item('b', asked('apples', 'Which other one?')),
-      item('c', asked('pears', 'Where?')),
-      item('d', 'How do I boil an egg?'),
-      item('e', 'How do I boil an owl?'),
-      item('f', asked('plums', 'Who?')),
-      item('g', asked('plums', 'Whose?')),
+      ...many('apples'),
+      ...many('pears', FEWEST - 1),
+      item('egg', 'How do I boil an egg?'),
+      item('owl', 'How do I boil an owl?'),
+      ...many('plums', FEWEST + 3),
     ];
-    const [apples, plums] = [`${examples('apples')}\n\n`, `${examples('plums')}\n\n`];
-    expect(openingsOf(items)).toEqual([apples, apples, null, null, null, plums, plums]);
+    const found = openingsOf(items);
+    const [apples, plums] = ['apples', 'plums'].map((of) => `${examples(of)}\n\n`);
+    expect(found).toEqual([...times(apples), ...times(null, FEWEST - 1 + 2), ...times(plums, FEWEST + 3)]);
     // Nothing else is touched.
     expect(withSharedOpenings(items).map(({ opening: _, ...rest }) => rest)).toEqual(items);
     expect(withSharedOpenings([])).toEqual([]);
   });
 
   test('behind codes and cases only where those are the same', () => {
-    const cases = (text: string): ChatMessage[] => [{ role: 'system', content: text }];
-    const texts = ['one', 'two'].map((question) => asked('apples', question));
-    const opening = `${examples('apples')}\n\n`;
-    expect(openingsOf(texts.map((text, index) => item(`same ${index}`, text, cases('Codes.'))))).toEqual([
-      opening,
-      opening,
-    ]);
-    expect(openingsOf(texts.map((text, index) => item(`other ${index}`, text, cases(`Codes ${index}.`))))).toEqual([
-      null,
-      null,
-    ]);
+    const behind = (textOf: (index: number) => string): GenerationItem[] =>
+      many('apples').map(({ requestId, messages }, index) =>
+        item(requestId, messages[0]!.content, [{ role: 'system', content: textOf(index) }]),
+      );
+    expect(openingsOf(behind(() => 'Codes.'))).toEqual(times(`${examples('apples')}\n\n`));
+    expect(openingsOf(behind((index) => `Codes ${index}.`))).toEqual(times(null));
   });
 });
 
@@ -76,8 +74,8 @@ describe('prompts', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const items = ['Which one?', 'Which other one?', 'What?'].map((question, index) =>
-    item(`q${index}`, asked('apples', question)),
+  const items = Array.from({ length: FEWEST }, (_, index) =>
+    item(`q${index}`, asked('apples', index % 2 === 0 ? `Which ${index}?` : `${index}, or what?`)),
   );
 
   test('have the opening as their prefix, the same for all, whatever else is in the shard', () => {
@@ -86,8 +84,7 @@ describe('prompts', () => {
     const plain = encodePrompts(tokenizer, items);
     expect(prompts.map(({ tokens }) => tokens)).toEqual(plain.map(({ tokens }) => tokens));
     const prefixes = prompts.map(({ tokens, prefixLength }) => tokens.slice(0, prefixLength));
-    expect(prefixes[1]).toEqual(prefixes[0]);
-    expect(prefixes[2]).toEqual(prefixes[0]);
+    for (const prefix of prefixes) expect(prefix).toEqual(prefixes[0]);
     const text = tokenizer.decode(prefixes[0]!, { skipSpecial: false });
     expect(text).toContain(examples('apples'));
     expect(text).not.toContain('Which');
