@@ -94,7 +94,10 @@ describe('the longer run in the README', () => {
 });
 
 interface Study {
-  figures: { arms: { arm: string; figures: Record<string, { value: number; interval: Interval }> }[] };
+  figures: {
+    arms: { arm: string; figures: Record<string, { value: number; interval: Interval }> }[];
+    differences: { measure: string; from: string; to: string; value: number; interval: Interval }[];
+  };
 }
 
 describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md', (name) => {
@@ -114,15 +117,37 @@ describe.each(['inference-short', 'smollm2'])('the study %s in docs/studies.md',
   });
 });
 
-test('the study smollm2-wide in docs/studies.md: every arm that is done', () => {
+describe('the study smollm2-wide in docs/studies.md', () => {
   const { figures } = JSON.parse(readFileSync('docs/results/smollm2-wide/study.json', 'utf8')) as Study;
-  const measures = ['harmlessness', 'over-refusal', 'utility/gsm8k', 'utility/mmlu'];
-  expect(figures.arms.length).toBeGreaterThan(2);
-  for (const { arm, figures: own } of figures.arms) {
-    const told = measures.map((measure) => figure(own[measure]!.value, own[measure]!.interval));
-    const found = rowsOf('docs/studies.md', new RegExp(`^${arm}$`)).map((cells) => cells.slice(1));
-    expect(found).toContainEqual(told);
-  }
+  const told = ({ value, interval }: { value: number; interval: Interval }): string =>
+    `${signed(value)} [${interval.map(signed).join(', ')}]`;
+
+  test('every arm that is done', () => {
+    const measures = ['harmlessness', 'over-refusal', 'utility/gsm8k', 'utility/mmlu'];
+    expect(figures.arms.length).toBeGreaterThan(2);
+    for (const { arm, figures: own } of figures.arms) {
+      const row = measures.map((measure) => figure(own[measure]!.value, own[measure]!.interval));
+      const found = rowsOf('docs/studies.md', new RegExp(`^${arm}$`)).map((cells) => cells.slice(1));
+      expect(found).toContainEqual(row);
+    }
+  });
+
+  test('every difference between arms', () => {
+    const rows = rowsOf('docs/studies.md', /^\S+ less \S+$/);
+    expect(rows.length).toBeGreaterThan(2);
+    for (const [pair, ...cells] of rows) {
+      const [one, other] = pair!.split(' less ');
+      const differences = ['harmlessness', 'over-refusal', 'utility/mmlu'].map((measure) => {
+        const found = figures.differences.find(
+          ({ measure: of, from, to }) => of === measure && [from, to].toSorted().join() === [one, other].toSorted().join(),
+        )!;
+        const { value, interval } = found;
+        // The result has the later arm less the one before it.
+        return told(found.to === one ? found : { value: -value, interval: [-interval[1], -interval[0]] });
+      });
+      expect(cells, pair).toEqual(differences);
+    }
+  });
 });
 
 interface DomainRun {
