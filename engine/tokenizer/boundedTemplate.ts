@@ -6,7 +6,8 @@ import * as jinja from '@huggingface/jinja';
 
 /** Far above the longest real template, and above what one needs for a chat of hundreds of turns. */
 const longestTemplate = 2 ** 20;
-const mostSteps = 1_000_000;
+/** Rounds of loops among them. Reached well before the tokenizer's second of processor time is over, on a slow machine too. */
+const mostSteps = 100_000;
 const longestText = 2 ** 25;
 const mostElements = 2 ** 15;
 /** Of all texts and lists made, so that many of a permitted size do not add up. */
@@ -42,6 +43,7 @@ interface JinjaEnvironment {
 interface JinjaInterpreter {
   run(program: unknown): { value: unknown };
   evaluate(statement: unknown, environment: JinjaEnvironment): { value: unknown };
+  evaluateBlock(statements: unknown[], environment: JinjaEnvironment): { value: unknown };
 }
 const Environment = jinja.Environment as unknown as new () => JinjaEnvironment;
 const Interpreter = jinja.Interpreter as unknown as new (environment: JinjaEnvironment) => JinjaInterpreter;
@@ -51,8 +53,18 @@ class BoundedInterpreter extends Interpreter {
   private characters = 0;
   private elements = 0;
 
-  override evaluate(statement: unknown, environment: JinjaEnvironment): { value: unknown } {
+  /** Called for every round of a loop, also of one with nothing in it. */
+  override evaluateBlock(statements: unknown[], environment: JinjaEnvironment): { value: unknown } {
+    this.countStep();
+    return super.evaluateBlock(statements, environment);
+  }
+
+  private countStep(): void {
     if (++this.steps > mostSteps) throw new TemplateTooLarge(`it takes more than ${mostSteps} steps`);
+  }
+
+  override evaluate(statement: unknown, environment: JinjaEnvironment): { value: unknown } {
+    this.countStep();
     const result = super.evaluate(statement, environment);
     const { value } = result;
     if (typeof value === 'string') {

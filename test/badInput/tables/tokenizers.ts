@@ -207,7 +207,7 @@ export const chatTemplates: BadInput[] = [
   template(
     'with loops in loops',
     '{% for i in range(30000) %}{% for j in range(30000) %}{% endfor %}{% endfor %}',
-    'more than',
+    'more than 100000 steps',
   ),
   template(
     'that doubles a text',
