@@ -11,7 +11,6 @@ import {
   type StudyHazards,
 } from '../alignment/study/hazards.ts';
 import { testHypotheses } from '../alignment/study/hypotheses.ts';
-import { renderStudyPage } from '../alignment/study/studyPage.ts';
 import type { StudyResult } from '../alignment/study/studyResult.ts';
 import { latexTable, markdownTables } from '../alignment/study/studyTables.ts';
 import { studyFigures } from '../alignment/study/studyFigures.ts';
@@ -50,6 +49,8 @@ export async function summariseStudy(
     ...resultOf(studyId, plan, records, missing, await hazardsOfStudy(store, plan)),
     ...(contamination ? { contamination } : {}),
   };
+  // Its charts are large, and needed here alone.
+  const { renderStudyPage } = await import('../alignment/study/studyPage.ts');
   const put = (text: string, kind: string) => store.putBytes(text, kind);
   const hypotheses = hypothesesDigest(plan.study);
   const record: StudyRecord = {

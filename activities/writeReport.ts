@@ -6,7 +6,6 @@ import { compareEvaluations, headlines } from '../alignment/evaluation/compariso
 import { compareExposures } from '../alignment/evaluation/exposure.ts';
 import { estimateRun } from '../alignment/plan/estimateRun.ts';
 import { compareLosses } from '../alignment/evaluation/utility.ts';
-import { renderReport } from '../alignment/report/renderReport.ts';
 import type { ReportData, ReportedEvaluation, ReportedIteration } from '../alignment/report/reportData.ts';
 import type { ReleaseVerdict } from '../alignment/governance/releaseCriteria.ts';
 import { engineVersion } from '../engine/version.ts';
@@ -83,6 +82,8 @@ export async function writeReport(
     exported: folder.files.map(({ path, artifact }) => ({ path, sha256: artifact.sha256, bytes: artifact.bytes })),
     versions: { engine: engineVersion, node: process.versions.node },
   };
+  // With its charts the largest part of a worker's code, and needed at a run's end alone.
+  const { renderReport } = await import('../alignment/report/renderReport.ts');
   return store.putBytes(renderReport(data), 'report');
 }
 

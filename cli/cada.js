@@ -28,9 +28,9 @@ if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) {
 
 /** The sources in the repository; the compiled files in an installed package, where Node does not run TypeScript. */
 function entryPoint() {
-  const source = join(here, 'main.ts');
+  const source = join(here, 'start.ts');
   const installed = here.split(sep).includes('node_modules');
-  return !installed && existsSync(source) ? source : join(here, '..', 'dist', 'cli', 'main.js');
+  return !installed && existsSync(source) ? source : join(here, '..', 'dist', 'cli', 'start.js');
 }
 
 /** The `node` package is a dependency: a newer Node than the machine's. */

@@ -126,7 +126,7 @@ function interruptible(): AbortSignal {
   return controller.signal;
 }
 
-/** Called by cada.js. */
+/** Called by start.ts. */
 export async function start(): Promise<void> {
   // A reader that ends early (`cada chains | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,4 +1,5 @@
 /** What the entry points share: addresses from the environment, SIGTERM drains. */
+import { flushCompileCache } from 'node:module';
 import { resolveTemporal } from '../infra/temporal/connection.ts';
 import { artifactsFolder, cadaCache, cadaHome } from '../infra/paths.ts';
 import type { WorkerKind } from '../activities/types.ts';
@@ -24,7 +25,11 @@ export async function main(kind: WorkerKind, more: Pick<ServeOptions, 'workflowI
       cache: cadaCache(),
       signal: stopping.signal,
       log,
-      onReady: () => log.info({ kind, address: target.address }, 'worker ready'),
+      onReady: () => {
+        log.info({ kind, address: target.address }, 'worker ready');
+        // Now, and not at its end: it may be killed.
+        flushCompileCache();
+      },
     });
     process.exit(0);
   } catch (error) {

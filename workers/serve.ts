@@ -17,6 +17,7 @@ import { drainingOf, type Draining } from './draining.ts';
 import { versioningOf } from './versioning.ts';
 import { createEngineShelf } from './engineShelf.ts';
 import { requireSharedStore } from './sharedStore.ts';
+import { workflowCode } from './workflowCode.ts';
 
 export interface ServeOptions {
   kind: WorkerKind;
@@ -58,7 +59,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   let worker: Worker | undefined;
   let renewal: ReturnType<typeof renewCredentials> | undefined;
   try {
-    worker = await Worker.create(workerOptions(options, connection, dependencies, engines, draining));
+    worker = await Worker.create(await workerOptions(options, connection, dependencies, engines, draining));
     renewal = renewCredentials(worker, options.endpoint, { log: options.log });
     const stop = (): void => {
       if (!draining.finishes) engines?.killAll();
@@ -75,13 +76,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-function workerOptions(
+async function workerOptions(
   options: ServeOptions,
   connection: NativeConnection,
   dependencies: ActivityDependencies & { use: UseLedger },
   engines: ReturnType<typeof createEngineShelf> | undefined,
   { graceMs, forceMs }: Draining,
-): WorkerOptions {
+): Promise<WorkerOptions> {
   const interceptors: NonNullable<WorkerOptions['interceptors']> = {
     activity: [
       (context) => ({ inbound: { execute: (input, next) => dependencies.use.during(context, () => next(input)) } }),
@@ -102,12 +103,17 @@ function workerOptions(
     case 'control': {
       // In the repository the sources are bundled as they are; in an installed package their compiled form.
       const extension = import.meta.filename.endsWith('.ts') ? '.ts' : '.js';
+      const { failureConverterPath } = common.dataConverter;
       return {
         ...common,
-        workflowsPath: fileURLToPath(new URL(`../workflows/index${extension}`, import.meta.url)),
-        ...(options.workflowInterceptors
-          ? { interceptors: { ...interceptors, workflowModules: options.workflowInterceptors } }
-          : {}),
+        workflowBundle: await workflowCode(
+          {
+            workflowsPath: fileURLToPath(new URL(`../workflows/index${extension}`, import.meta.url)),
+            workflowInterceptorModules: options.workflowInterceptors ?? [],
+            ...(failureConverterPath ? { failureConverterPath } : {}),
+          },
+          options.cache,
+        ),
         activities: createControlActivities(dependencies),
         maxConcurrentActivityTaskExecutions: 8,
         maxCachedWorkflows: 100,

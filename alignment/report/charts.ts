@@ -1,5 +1,10 @@
 /** Line charts as inline SVG: no script in the report, nothing to load. */
-import * as echarts from 'echarts';
+import { LineChart } from 'echarts/charts';
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
+import * as echarts from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
+
+echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
 export interface Curve {
   name: string;

@@ -1,6 +1,12 @@
 /** Harmlessness against helpfulness, one point an arm, as inline SVG. */
-import * as echarts from 'echarts';
+import type { SeriesOption } from 'echarts';
+import { LineChart, ScatterChart } from 'echarts/charts';
+import { GridComponent } from 'echarts/components';
+import * as echarts from 'echarts/core';
+import { SVGRenderer } from 'echarts/renderers';
 import { paretoPoint, type ArmFigures } from './studyFigures.ts';
+
+echarts.use([LineChart, ScatterChart, GridComponent, SVGRenderer]);
 
 const width = 640;
 const height = 440;
@@ -76,7 +82,7 @@ function labelPlaces(points: readonly { name: string; value: [number, number] }[
 }
 
 /** Both intervals, as thin lines through the point. */
-function ranges({ figures }: ArmFigures, [helpful, harmless]: [number, number]): echarts.SeriesOption[] {
+function ranges({ figures }: ArmFigures, [helpful, harmless]: [number, number]): SeriesOption[] {
   const [low, high] = figures['over-refusal']!.interval;
   const upright = figures['harmlessness']!.interval.map((bound) => [helpful, bound]);
   const level = [1 - high, 1 - low].map((bound) => [bound, harmless]);

@@ -20,11 +20,11 @@ export function addCleanCommand(program: Command, context: CommandContext): void
     .command('clean')
     .description(
       'Removes what runs have left on this machine: of the named runs their folder (server history, logs, written results), with --all everything in ' +
-        'CADA_HOME with the artifacts, with --cache the downloads. Shows what it would remove; removes only with --yes. An S3 store is never touched.',
+        'CADA_HOME with the artifacts, with --cache the downloads and compiled code. Shows what it would remove; removes only with --yes. An S3 store is never touched.',
     )
     .argument('[runs...]', 'run ids; their artifacts stay in the store, where other runs share them')
     .option('--all', 'all runs and the folder store of CADA_HOME')
-    .option('--cache', 'downloads: models, the Temporal server')
+    .option('--cache', 'downloads (models, the Temporal server) and compiled code')
     .option('--yes', 'remove, not only show')
     .action((runs: string[], options: CleanOptions) => clean(runs, options, context));
 }
