@@ -1,8 +1,8 @@
 /**
- * Everything that `npm test` checks, one step after another, with a closing line of totals: types, lint, format, then the tests. A step that fails does
- * not keep the others from running.
+ * Everything that `npm test` checks, with a closing line of totals: types, lint and format side by side, then the tests. A step that fails does not keep
+ * the others from running.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -18,14 +18,27 @@ interface VitestReport {
   testResults: { status: string; assertionResults: unknown[]; name: string; message?: string }[];
 }
 
+const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
+
 function run(command: string, args: string[]): boolean {
   console.log(`\n> ${command} ${args.join(' ')}`);
-  const { status } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
-  });
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
   return status === 0;
+}
+
+/** One that others run beside: its output is shown once it has ended. */
+function runBeside(command: string, args: string[]): Promise<boolean> {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  return new Promise((resolve) => {
+    child.once('error', (error) => (output += error.message));
+    child.once('close', (code) => {
+      console.log(`\n> ${command} ${args.join(' ')}\n${output}`.trimEnd());
+      resolve(code === 0);
+    });
+  });
 }
 
 /** Test files that could not even be loaded count as failures of their own. */
@@ -63,9 +76,12 @@ function test(pass: number, args: string[]): void {
 }
 
 mkdirSync(join(reportFile(1), '..'), { recursive: true });
-step('types', run('tsc', ['--noEmit']));
-step('lint', run('eslint', ['.', '--max-warnings', '0']));
-step('format', run('prettier', ['--check', '.', '--log-level', 'warn']));
+const checks = [
+  { name: 'types', ok: runBeside('tsc', ['--noEmit']) },
+  { name: 'lint', ok: runBeside('eslint', ['.', '--max-warnings', '0']) },
+  { name: 'format', ok: runBeside('prettier', ['--check', '.', '--log-level', 'warn']) },
+];
+for (const { name, ok } of checks) step(name, await ok);
 // Its absence is no failure: the S3 suite then says why it is skipped.
 run('node', ['test/servers/buildS3Server.ts']);
 const chosen = process.argv.slice(2);
