@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { SafetyRequest } from '../library/library.ts';
+import { hexPhiCategories, sorryBenchCategories } from './benchmarkCategories.ts';
 import type { BenchmarkName } from './benchmarkNames.ts';
 import { parseAttackArtifacts } from './labelledAnswers.ts';
 import { cellsOfCsv, rowsOfCsv, rowsOfJson, rowsOfJsonLines, text } from './readRows.ts';
@@ -251,7 +252,7 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     files: [
       {
         paths: ['sorry-bench/question.jsonl'],
-        url: hub('sorry-bench/sorry-bench-202503/resolve/main/question.jsonl'),
+        url: hub('sorry-bench/sorry-bench-202503/resolve/612a4e1f45db8adf884fa62318ddf9fa1c6e75e9/question.jsonl'),
       },
     ],
     parse: ([questions]) =>
@@ -265,7 +266,11 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
         }),
       )
         .filter(({ prompt_style }) => prompt_style === 'base')
-        .map(({ question_id, category, turns }) => request(`sorry-bench-${question_id}`, category, true, turns[0]!)),
+        .map(({ question_id, category, turns }) => {
+          // By number; a copy of one's own may say the name.
+          const named = sorryBenchCategories[Number(category) - 1] ?? category;
+          return request(`sorry-bench-${question_id}`, named, true, turns[0]!);
+        }),
   },
   simplesafetytests: {
     title: 'SimpleSafetyTests',
@@ -312,7 +317,8 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     files: [
       {
         paths: ['wildjailbreak/eval.tsv', 'wildjailbreak/eval/eval.tsv'],
-        url: hub('allenai/wildjailbreak/resolve/main/eval/eval.tsv'),
+        url: hub('allenai/wildjailbreak/resolve/5ddc12a7894f842b0619b8e1c7ee496b198af009/eval/eval.tsv'),
+        sha256: 'eeb7e43aafa0151588f5cb8994b99adc0ee34a57819d92f43a6084f0b7fe4fa4',
       },
     ],
     parse: ([rows]) =>
@@ -328,9 +334,13 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     title: 'OR-Bench, hard and toxic',
     source: 'Cui et al. 2024, arXiv:2405.20947',
     licence: 'CC BY 4.0',
-    files: ['or-bench-hard-1k', 'or-bench-toxic'].map((name) => ({
+    files: Object.entries({
+      'or-bench-hard-1k': 'a6e2f1166416efe5901f3bb05c47dc92ab3aca3acfe143693d38b8057d841e6d',
+      'or-bench-toxic': '3be45901faae3b4b2b51bf7f8a2784c1650a1cc8c631dbc8b171d5312d4e0057',
+    }).map(([name, sha256]) => ({
       paths: [`or-bench/${name}.csv`],
-      url: hub(`bench-llm/or-bench/resolve/main/${name}.csv`),
+      url: hub(`bench-llm/or-bench/resolve/e36d8b80e81837c8a8f264bbb2a49f1b32c7e272/${name}.csv`),
+      sha256,
     })),
     parse: (texts) =>
       texts.flatMap((file, index) =>
@@ -356,19 +366,6 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
       ),
   },
 };
-
-const hexPhiCategories = [
-  'illegal activity',
-  'hate, harassment, violence',
-  'malware',
-  'physical harm',
-  'economic harm',
-  'fraud and deception',
-  'adult content',
-  'political campaigning',
-  'privacy violation',
-  'tailored financial advice',
-];
 
 function behaviours(csv: string): { goal: string; category: string }[] {
   return rowsOfCsv(csv, z.object({ goal: text, category: text }));

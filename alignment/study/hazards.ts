@@ -4,9 +4,17 @@ import type { CodeText, Library } from '../library/library.ts';
 import { hazardsOf } from '../library/withholdHazards.ts';
 import { goalDigest } from './outcomes.ts';
 
-/** Of the general library: categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, OR-Bench and XSTest, in lower case. */
+/** Of the general library: categories of StrongREJECT, JailbreakBench, HarmBench, HEx-PHI, SimpleSafetyTests, SORRY-Bench, OR-Bench and XSTest, in lower case. */
 const namesOf: Record<string, readonly string[]> = {
-  'violent-crimes': ['violence', 'physical harm', 'physical harm and violence'],
+  'violent-crimes': [
+    'violence',
+    'physical harm',
+    'physical harm and violence',
+    'violent crimes',
+    'terrorism',
+    'animal-related crimes',
+  ],
+  'sex-related-crimes': ['sexual crimes'],
   'non-violent-crimes': [
     'non-violent crimes',
     'illegal goods and services',
@@ -18,17 +26,54 @@ const namesOf: Record<string, readonly string[]> = {
     'cybercrime_intrusion',
     'fraud/deception',
     'scams and fraud',
+    'fraud and deception',
+    'fraud, scams, and deception',
     'economic harm',
+    'property crimes',
+    'financial crimes',
+    'system intrusion',
+    'malware code generation',
+    'illegal crafting, manufacturing, and distribution',
+    'evasion of law enforcement',
   ],
-  'child-sexual-exploitation': ['child safety', 'child abuse content'],
+  'child-sexual-exploitation': ['child safety', 'child abuse content', 'child-related crimes'],
   'cbrne-weapons': ['chemical_biological'],
   'suicide-and-self-harm': ['suicide, self-harm, and eating disorders', 'self-harm'],
-  hate: ['hate', 'hate, harassment and discrimination', 'harassment/discrimination'],
-  privacy: ['privacy', 'privacy_public', 'privacy_fictional'],
-  'intellectual-property': ['copyright'],
-  'disinformation-and-defamation': ['disinformation', 'disinformation and deception', 'misinformation_disinformation'],
+  hate: [
+    'hate',
+    'hate, harassment and discrimination',
+    'harassment/discrimination',
+    'social-group insulting words',
+    'advice on discrimination behaviors',
+    'social stereotype promotion',
+  ],
+  privacy: [
+    'privacy',
+    'privacy_public',
+    'privacy_fictional',
+    'privacy violation',
+    'personal identifiable information violations',
+  ],
+  'intellectual-property': ['copyright', 'intellectual property infringement'],
+  'disinformation-and-defamation': [
+    'disinformation',
+    'disinformation and deception',
+    'misinformation_disinformation',
+    'libelous words',
+    'fake news generation',
+    'conspiracy theories promotion',
+    'false common knowledge promotion',
+  ],
   elections: ['political campaigning'],
-  'sexual-content': ['sexual content', 'sexual/adult content', 'adult content', 'sexual'],
+  'sexual-content': [
+    'sexual content',
+    'sexual/adult content',
+    'adult content',
+    'sexual',
+    'lewd and obscene words',
+    'advice on adult content',
+    'sexual explicit content generation',
+  ],
 };
 
 const hazards = new Map(

@@ -1,11 +1,11 @@
-/** Reads BeaverTails as it is published: JSON Lines, also as .gz, or Parquet. */
+/** Reads BeaverTails as it is published: JSON Lines, also as .gz (its 30k splits) or .xz (330k), or Parquet. */
 import { readFile, stat } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { parseRow, type BeaverTailsRow } from '../../alignment/library/beaverTails/rows.ts';
 import { sha256 } from '../../infra/artifacts/digest.ts';
 import { badInput, CliError } from '../errors.ts';
 
-/** Of a file, and of what a .gz holds: the whole of 330k_train is 170 MB, and no text of Node has more than 536 million characters. */
+/** Of a file, and of what a packed one holds: the whole of 330k_train is 170 MB, and no text of Node has more than 536 million characters. */
 const mostBytes = 500e6;
 
 export interface ReadRows {
@@ -25,16 +25,19 @@ export async function readBeaverTails(file: string): Promise<ReadRows> {
     const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw badInput(gone ? `There is no file ${file}.` : `${file} can not be read: ${(error as Error).message}.`);
   }
-  const rows = file.endsWith('.parquet') ? await parquetRows(file, bytes) : jsonRows(file, bytes);
+  const rows = file.endsWith('.parquet') ? await parquetRows(file, bytes) : await jsonRows(file, bytes);
   if (rows.length === 0) throw badInput(`${file} holds no rows.`);
   return { rows, sha256: sha256(bytes) };
 }
 
-function jsonRows(file: string, bytes: Buffer): BeaverTailsRow[] {
-  if (!/\.jsonl?(\.gz)?$/.test(file)) {
-    throw badInput(`${file} is none of .jsonl, .jsonl.gz and .parquet.`, 'BeaverTails is published in these.');
+async function jsonRows(file: string, bytes: Buffer): Promise<BeaverTailsRow[]> {
+  if (!/\.jsonl?(\.gz|\.xz)?$/.test(file)) {
+    throw badInput(
+      `${file} is none of .jsonl, .jsonl.gz, .jsonl.xz and .parquet.`,
+      'BeaverTails is published in these.',
+    );
   }
-  const text = unpacked(file, bytes).toString('utf8');
+  const text = (await unpacked(file, bytes)).toString('utf8');
   return text.split(/\r?\n/).flatMap((line, index) => {
     if (line.trim() === '') return [];
     let value: unknown;
@@ -47,14 +50,27 @@ function jsonRows(file: string, bytes: Buffer): BeaverTailsRow[] {
   });
 }
 
-function unpacked(file: string, bytes: Buffer): Buffer {
-  if (!file.endsWith('.gz')) return bytes;
+async function unpacked(file: string, bytes: Buffer): Promise<Buffer> {
   try {
-    return gunzipSync(bytes, { maxOutputLength: mostBytes });
+    if (file.endsWith('.gz')) return gunzipSync(bytes, { maxOutputLength: mostBytes });
+    return file.endsWith('.xz') ? await unpackedXz(file, bytes) : bytes;
   } catch (error) {
+    if (error instanceof CliError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(file, 'unpacks to');
     throw badInput(`${file} can not be unpacked: ${(error as Error).message}.`, 'Fetch it again.');
   }
+}
+
+async function unpackedXz(file: string, bytes: Buffer): Promise<Buffer> {
+  // CommonJS, whose names Node can't tell.
+  const { XzReadableStream } = (await import('xz-decompress')).default;
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of new XzReadableStream(new Blob([new Uint8Array(bytes)]).stream())) {
+    if ((size += part.length) > mostBytes) throw tooLarge(file, 'unpacks to');
+    parts.push(part);
+  }
+  return Buffer.concat(parts, size);
 }
 
 async function parquetRows(file: string, bytes: Buffer): Promise<BeaverTailsRow[]> {

@@ -10,11 +10,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { nativeHazard, beaverTailsCategories } from '../../alignment/library/beaverTails/categories.ts';
+import { publishedSplit } from '../../alignment/library/beaverTails/publishedFiles.ts';
 import { configurationSchema } from '../../alignment/configuration/schema.ts';
 import { parseLibrary } from '../../alignment/library/parseLibrary.ts';
 import { readBeaverTails } from '../../cli/operate/beaverTailsFiles.ts';
@@ -90,6 +91,11 @@ test('a file that is larger than a text can be is told before it is read; so is 
   await expect(readBeaverTails(packed)).rejects.toThrow(`${packed} unpacks to more than 500 MB.`);
 });
 
+test('a published file is known by its digest alone', () => {
+  expect(publishedSplit('12f04c9200000929ebbc616c29cb53331f6df36e7341d73e4a12cffac0eb1c08')).toBe('330k_train');
+  expect(publishedSplit('constructor')).toBeUndefined();
+});
+
 describe('a library of BeaverTails', () => {
   test('has training requests to the number asked for, repeated where a hazard is short, and others for evaluation', async () => {
     const result = await imported([written('train.jsonl', jsonl(rows))], 'made');
@@ -131,10 +137,12 @@ describe('a library of BeaverTails', () => {
     ).toThrow('requests/training.jsonl');
   });
 
-  test('is the same from JSON Lines, .gz and Parquet, in any order of the rows, and another by another seed', async () => {
+  test('is the same from JSON Lines, .gz, .xz and Parquet, in any order of the rows, and another by another seed', async () => {
     const text = jsonl(rows);
     await imported([written('a.jsonl', text)], 'a');
     await imported([written('b.jsonl.gz', gzipSync(text))], 'b');
+    // Of jsonl(rows), by xz: Node packs none.
+    await imported([resolve('test/cli/fixtures/beaverTails.jsonl.xz')], 'g');
     await imported([written('c.jsonl', jsonl(rows.toReversed()))], 'c');
     await imported([written('d.parquet', parquetOf(rows))], 'd');
     const parts = [written('one.jsonl', jsonl(rows.slice(0, 5))), written('two.jsonl', jsonl(rows.slice(5)))];
@@ -142,7 +150,7 @@ describe('a library of BeaverTails', () => {
     const requests = (out: string) => Object.entries(contents(out)).filter(([path]) => path.startsWith('requests'));
     const canonical = (out: string) =>
       requests(out).map(([path, lines]) => [path, lines.toLowerCase().replaceAll(/ +/g, ' ').replaceAll(' "', '"')]);
-    for (const out of ['b', 'd', 'e']) expect(requests(out)).toEqual(requests('a'));
+    for (const out of ['b', 'd', 'e', 'g']) expect(requests(out)).toEqual(requests('a'));
     // A prompt that stands twice is told in the words of its first row.
     expect(canonical('c')).toEqual(canonical('a'));
     await imported([join(folder, 'a.jsonl')], 'f', { seed: 8 });
@@ -155,7 +163,7 @@ describe('a library of BeaverTails', () => {
     for (const said of [
       'PKU-Alignment/BeaverTails',
       'CC BY-NC 4.0',
-      inputs[0]!.sha256,
+      `| train.jsonl | 15 | ${inputs[0]!.sha256} | not as it is |`,
       '| privacy | 1 | 1 | 6 |',
       '2 other',
     ])

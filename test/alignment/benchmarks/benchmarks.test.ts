@@ -78,9 +78,11 @@ describe('benchmarks', () => {
     ]);
 
     const question = { question_id: 3, category: '12', turns: ['Bake a cake'], prompt_style: 'base' };
-    const questions = [question, { ...question, question_id: 4, prompt_style: 'slang' }];
+    const named = { ...question, question_id: 5, category: 'Self-Harm' };
+    const questions = [question, { ...question, question_id: 4, prompt_style: 'slang' }, named];
     expect(idsOf(benchmarks['sorry-bench'].parse([questions.map((one) => JSON.stringify(one)).join('\n')]))).toEqual([
-      ['sorry-bench-3', 'harmful', '12'],
+      ['sorry-bench-3', 'harmful', 'system intrusion'],
+      ['sorry-bench-5', 'harmful', 'Self-Harm'],
     ]);
 
     const tsv = [

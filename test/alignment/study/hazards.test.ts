@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { hexPhiCategories, sorryBenchCategories } from '../../../alignment/benchmarks/benchmarkCategories.ts';
 import { parseLibrary } from '../../../alignment/library/parseLibrary.ts';
 import { withholdHazards } from '../../../alignment/library/withholdHazards.ts';
-import { hazardsAsStored, hazardsOfQuestions, storedHazards } from '../../../alignment/study/hazards.ts';
+import { hazardOf, hazardsAsStored, hazardsOfQuestions, storedHazards } from '../../../alignment/study/hazards.ts';
+import { readLibraryFiles } from '../../../cli/operate/libraryFiles.ts';
 import { goalDigest } from '../../../alignment/study/outcomes.ts';
 import { libraryFiles, makeRequest } from '../makeLibrary.ts';
 
@@ -45,4 +47,19 @@ describe('the hazards of questions', () => {
     const written = JSON.stringify(storedHazards(hazards));
     expect(hazardsAsStored(JSON.parse(written) as ReturnType<typeof storedHazards>)).toEqual(hazards);
   });
+});
+
+it('benchmarks that number their categories have hazards of the shipped library for all but those of several or none', async () => {
+  const { detailed } = parseLibrary(await readLibraryFiles(undefined)).codes;
+  const shipped = new Set(detailed.flatMap(({ category }) => category ?? []));
+  expect(hexPhiCategories).toHaveLength(10);
+  expect(hexPhiCategories.filter((name) => !shipped.has(hazardOf(name, detailed)))).toEqual([
+    'hate, harassment, violence',
+    'tailored financial advice',
+  ]);
+  expect(sorryBenchCategories).toHaveLength(44);
+  const told = sorryBenchCategories.map((name) => hazardOf(name, detailed)).filter((hazard) => shipped.has(hazard));
+  expect(told).toHaveLength(25);
+  // All but weapons and elections, of which it has no category of its own.
+  expect(new Set(told).size).toBe(shipped.size - 2);
 });
