@@ -79,7 +79,9 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
       },
       {
         paths: ['jailbreakbench/benign-behaviors.csv', 'jailbreakbench/jbb_benign_TRANSCRIBED.csv'],
-        url: hub('JailbreakBench/JBB-Behaviors/resolve/main/data/benign-behaviors.csv'),
+        url: hub(
+          'JailbreakBench/JBB-Behaviors/resolve/886acc352a31533ffbcf4ef22c744658688086fc/data/benign-behaviors.csv',
+        ),
       },
     ],
     parse: ([harmful, benign]) => [
@@ -210,7 +212,10 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     files: [
       {
         paths: ['harmbench/harmbench_behaviors_text_all.csv'],
-        url: github('centerforaisafety/HarmBench/main/data/behavior_datasets/harmbench_behaviors_text_all.csv'),
+        url: github(
+          'centerforaisafety/HarmBench/c0423b952435fcc8467108d8f25962dbae5b7de2/data/behavior_datasets/harmbench_behaviors_text_all.csv',
+        ),
+        sha256: '8d81accedd38eaaf8b760618622bb888417d1fd0c86eba65c427a16f1cbb4afc',
       },
     ],
     // Copyright behaviours need hashes and contextual ones a context: the paper's setting is the standard ones.
