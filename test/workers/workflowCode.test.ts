@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -34,6 +34,7 @@ async function markKept(): Promise<void> {
 
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
+  await mkdir(parent, { recursive: true });
   folder = await mkdtemp(join(parent, 'workflows-'));
   cache = join(folder, 'cache');
   await write('index.js', "export { first } from './other.js';\n");
