@@ -1,4 +1,4 @@
-import * as ort from 'onnxruntime-node';
+import * as ort from './onnxRuntime.ts';
 import { Graph } from '../graph/builder.ts';
 import type { Value } from '../graph/builder.ts';
 import * as op from '../graph/operators.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import * as ort from 'onnxruntime-node';
+import * as ort from './onnxRuntime.ts';
 import { EngineError } from '../policy.ts';
 import type { EngineSettings } from '../policy.ts';
 import type { ConstantData, DataType, Value } from '../graph/builder.ts';

@@ -152,9 +152,10 @@ async function launchOnce(options: EmbeddedServerOptions, setting: Setting): Pro
 /**
  * With several partitions a worker of few slots may wait at one of them for minutes while its task lies in another. Tasks go to one only; where an earlier
  * version has left tasks in the others, these are still read. By default the server looks for tasks to hand out 20 times a second at most, so that each
- * activity and each workflow task of a run waits for up to 50 ms.
+ * activity and each workflow task of a run waits for up to 50 ms. By default it also tells its maker about itself, to hear of newer versions.
  */
-const ownSettings = ({ readPartitions }: Setting): Record<string, number> => ({
+const ownSettings = ({ readPartitions }: Setting): Record<string, number | boolean> => ({
+  'frontend.enableServerVersionCheck': false,
   'history.transferProcessorMaxPollRPS': 1000,
   'matching.numTaskqueueWritePartitions': 1,
   ...(readPartitions ? { 'matching.numTaskqueueReadPartitions': readPartitions } : {}),
