@@ -3,7 +3,8 @@
  * the others from running.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
@@ -18,7 +19,10 @@ interface VitestReport {
   testResults: { status: string; assertionResults: unknown[]; name: string; message?: string }[];
 }
 
-const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
+/** What tests leave lying (models, runs, stores: some 300 MB) goes at the end. */
+const temporary = mkdtempSync(join(tmpdir(), 'cada-test-'));
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }));
+const env = { ...process.env, TMPDIR: temporary, PATH: `${bin}${delimiter}${process.env.PATH}` };
 
 function run(command: string, args: string[]): boolean {
   console.log(`\n> ${command} ${args.join(' ')}`);
