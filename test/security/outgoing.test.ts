@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 afterAll(() => proxy.close());
 
-test('a whole run asks nobody, and keeps nothing beside CADA_HOME and CADA_CACHE', { timeout: 240_000 }, async () => {
+test('a whole run asks nobody, and ONNX Runtime makes no identifier of the machine', { timeout: 240_000 }, async () => {
   const run = await tinyRun({ iteration: { count: 1 } });
   const userHome = join(run.cwd, 'user');
   mkdirSync(userHome);
