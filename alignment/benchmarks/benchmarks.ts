@@ -46,6 +46,7 @@ export interface Benchmark extends BenchmarkSource {
 
 const github = (path: string): string => `https://raw.githubusercontent.com/${path}`;
 const hub = (path: string): string => `https://huggingface.co/datasets/${path}`;
+const jailbreakBench = 'JailbreakBench/JBB-Behaviors/resolve/886acc352a31533ffbcf4ef22c744658688086fc/data';
 const refusalDirection = 'andyrdt/refusal_direction/9d852fae1a9121c78b29142de733cb1340770cc3/dataset/raw';
 
 const strongReject = { source: 'Souly et al. 2024, arXiv:2402.10260', licence: 'MIT' };
@@ -73,15 +74,14 @@ export const benchmarks: Record<BenchmarkName, Benchmark> = {
     licence: 'MIT',
     files: [
       {
-        paths: ['jailbreakbench/jailbreakbench.csv', 'jailbreakbench/harmful-behaviors.csv'],
-        url: github(`${refusalDirection}/jailbreakbench.csv`),
-        sha256: '45e9a8923b28f547bb372fbaa9af7df8b38c818a80ae50c3bab97704197ff516',
+        paths: ['jailbreakbench/harmful-behaviors.csv', 'jailbreakbench/jailbreakbench.csv'],
+        url: hub(`${jailbreakBench}/harmful-behaviors.csv`),
+        sha256: '4a8ec6832056b631eb092dccc60d37a61c3d441268268888b3d006288afeffa1',
       },
       {
         paths: ['jailbreakbench/benign-behaviors.csv', 'jailbreakbench/jbb_benign_TRANSCRIBED.csv'],
-        url: hub(
-          'JailbreakBench/JBB-Behaviors/resolve/886acc352a31533ffbcf4ef22c744658688086fc/data/benign-behaviors.csv',
-        ),
+        url: hub(`${jailbreakBench}/benign-behaviors.csv`),
+        sha256: '3cda234d21a991fa309bbfea4b6d9dae31ccdf8e9d452424b6a983e4fdc33468',
       },
     ],
     parse: ([harmful, benign]) => [

@@ -104,7 +104,10 @@ export const utilityBenchmarks: Record<UtilityName, UtilityBenchmark> = {
     files: [
       {
         paths: ['ifeval/input_data.jsonl'],
-        url: raw('google-research/google-research/master/instruction_following_eval/data/input_data.jsonl'),
+        url: raw(
+          'google-research/google-research/041338718b4e8151372fd63677104c65b73a0a4e/instruction_following_eval/data/input_data.jsonl',
+        ),
+        sha256: '67ffeee0fcb87c317c5b08a2de85557b4a7e96ada6178aa645b4954fe4b53d49',
       },
     ],
     parse: ([rows]) => {

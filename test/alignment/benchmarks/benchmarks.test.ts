@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { benchmarkNames, benchmarkSizes } from '../../../alignment/benchmarks/benchmarkNames.ts';
 import { benchmarks } from '../../../alignment/benchmarks/benchmarks.ts';
@@ -127,7 +127,24 @@ describe('benchmarks', () => {
 
   const digestsOf = (paths: readonly (string | undefined)[]): string[] =>
     paths.map((path) => createHash('sha256').update(readFileSync(path!)).digest('hex'));
+  /** Files of the data folder that are not the ones that are fetched, by their names. */
+  const copies: Record<string, string> = {
+    // The authors' file, but for the name of the first column.
+    'jailbreakbench.csv': '45e9a8923b28f547bb372fbaa9af7df8b38c818a80ae50c3bab97704197ff516',
+    // Without the column of targets.
+    'jbb_benign_TRANSCRIBED.csv': '041fd90e7da9773eaa47654283fcec14b16bad89d117b38f2907c444e01b5d6b',
+  };
   const data = process.env['CADA_DATA'] ?? resolve('../shared/data');
+  const copy = join(data, 'jailbreakbench/jailbreakbench.csv');
+  if (!existsSync(copy))
+    console.warn(`skipped: the authors' JailbreakBench, because ${copy} is missing; set CADA_DATA`);
+  it.skipIf(!existsSync(copy))("the authors' own harmful half of JailbreakBench holds the rows of the copy", () => {
+    const official = `Index${readFileSync(copy, 'utf8')}`;
+    expect(createHash('sha256').update(official).digest('hex')).toBe(benchmarks.jailbreakbench.files[0]!.sha256);
+    const parse = (half: string) => benchmarks.jailbreakbench.parse([half, benign]);
+    expect(parse(official)).toEqual(parse(readFileSync(copy, 'utf8')));
+  });
+
   for (const name of benchmarkNames) {
     const { files, parse, title } = benchmarks[name];
     const places = files.map(({ paths }) => paths.map((path) => join(data, path)).find(existsSync));
@@ -136,9 +153,11 @@ describe('benchmarks', () => {
     it.skipIf(absent)(`${title} as published`, () => {
       const requests = parse(places.map((path) => readFileSync(path!, 'utf8')));
       expect(requests).toHaveLength(benchmarkSizes[name]);
-      // Copies of one's own may differ; these are the files that the digests are of.
-      if (!process.env['CADA_DATA'])
-        expect(digestsOf(places)).toEqual(files.map(({ sha256 }, i) => sha256 ?? digestsOf(places)[i]));
+      // Copies of one's own may differ; these are the files that the digests are of, or copies that are known.
+      if (!process.env['CADA_DATA']) {
+        const known = files.map(({ sha256 }, i) => copies[basename(places[i]!)] ?? sha256 ?? digestsOf(places)[i]);
+        expect(digestsOf(places)).toEqual(known);
+      }
       expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
       const harmless = {
         xstest: 250,

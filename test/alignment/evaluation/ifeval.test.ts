@@ -122,12 +122,17 @@ describe.skipIf(!existsSync(answersFile))("IFEval's published GPT-4 answers", ()
     const prompts = read<{ prompt: string; instruction_id_list: string[]; kwargs: InstructionArguments[] }>(
       join(folder, 'input_data.jsonl'),
     );
-    const followed = prompts.map(({ prompt, instruction_id_list, kwargs }) =>
-      followedInstructions(
-        answers.get(prompt)!,
-        instruction_id_list.map((id, index) => ({ id, arguments: kwargs[index]! })),
-      ),
-    );
+    const followed = prompts.flatMap(({ prompt, instruction_id_list, kwargs }) => {
+      const answer = answers.get(prompt);
+      // The answers' file lacks one of the authors' prompts.
+      if (answer === undefined) return [];
+      return [
+        followedInstructions(
+          answer,
+          instruction_id_list.map((id, index) => ({ id, arguments: kwargs[index]! })),
+        ),
+      ];
+    });
     // The reference (with NLTK's Punkt and langdetect, seed 0) counts 417, 697, 431, 713.
     expect(countFollowed(followed)).toEqual({
       prompts: 540,
